@@ -1,0 +1,77 @@
+"""Small stand-ins: a network of constant fields, a detector and an embedder without networks, synthetic pictures."""
+
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from twoface.faces import TEMPLATE, Face, apply, invert
+from twoface.model import OUTPUT_SHAPES, REQUIRED_METADATA
+
+
+def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metadata=None, leave_out=()):
+    """A network of the contract: constant fields, synthesis = the masked image; fill as if flow were 0."""
+
+    def value(name, shape):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
+
+    inputs = [value("image", (3, 128, 128)), value("mask", (1, 128, 128)), value("reference", (3, 128, 128))]
+    constants = {"zero": 0.0, "w": weight, "rest": 1 - weight, "g": gain, "o": offset, "dx": flow[0], "dy": flow[1]}
+    initializers = [helper.make_tensor(k, TensorProto.FLOAT, [], [v]) for k, v in constants.items()]
+    initializers += [helper.make_tensor(k, TensorProto.FLOAT, [], [v]) for k, v in (("low", 0.0), ("high", 1.0))]
+    nodes = [
+        helper.make_node("AveragePool", ["mask"], ["pooled"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Mul", ["pooled", "zero"], ["null"]),
+        *(helper.make_node("Add", ["null", k], [f"{k}1"]) for k in ("g", "o", "dx", "dy")),
+        helper.make_node("Add", ["null", "w"], ["weight"]),
+        helper.make_node("Concat", ["dx1", "dy1"], ["flow"], axis=1),
+        helper.make_node("Concat", ["g1"] * 3, ["gain"], axis=1),
+        helper.make_node("Concat", ["o1"] * 3, ["offset"], axis=1),
+        helper.make_node("Identity", ["image"], ["synthesis"]),
+        helper.make_node("Mul", ["reference", "g"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "o"], ["coloured"]),
+        helper.make_node("Mul", ["coloured", "w"], ["moved"]),
+        helper.make_node("Mul", ["image", "rest"], ["invented"]),
+        helper.make_node("Add", ["moved", "invented"], ["mixed"]),
+        helper.make_node("Clip", ["mixed", "low", "high"], ["fill"]),
+    ]
+    outputs = [value(name, shape) for name, shape in OUTPUT_SHAPES.items() if name not in leave_out]
+    graph = helper.make_graph(nodes, "constant", inputs, outputs, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, REQUIRED_METADATA if metadata is None else metadata)
+    onnx.save(model, path)
+    return path
+
+
+class FakeDetector:
+    """Finds the faces that it is told, in every picture."""
+
+    def __init__(self, *faces):
+        self.faces = list(faces)
+
+    def detect(self, pixels, near=None):
+        return self.faces
+
+
+class FakeEmbedder:
+    """Views that look alike at 8x8 have near embeddings."""
+
+    def embed(self, views):
+        small = np.stack([cv2.resize(v, (8, 8), interpolation=cv2.INTER_AREA) for v in views])
+        flat = small.reshape(len(views), -1).astype(np.float32) - 128
+        return flat / np.linalg.norm(flat, axis=1, keepdims=True)
+
+
+def textured(height, width, seed=0):
+    """A smooth random picture with some noise, uint8 (height, width, 3)."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(40, 216, (max(2, height // 24), max(2, width // 24), 3), np.uint8)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(float)
+    return np.clip(smooth + rng.normal(0, 3, (height, width, 1)), 0, 255).astype(np.uint8)
+
+
+def placed_face(transform):
+    """The Face whose landmarks `align` turns into this transform."""
+    landmarks = apply(invert(transform), TEMPLATE * 128)
+    low, high = landmarks.min(0), landmarks.max(0)
+    return Face((*(low - (high - low) / 2).tolist(), *(high + (high - low) / 2).tolist()), landmarks, 1.0)

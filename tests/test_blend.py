@@ -1,0 +1,133 @@
+import cv2
+import numpy as np
+import pytest
+from fakes import textured
+
+from twoface.blend import SIZE, blend, crop_mask, match_texture, render
+from twoface.faces import apply, crop, square_transform
+from twoface.masks import box_hole, feather
+
+IDENTITY = np.eye(2, 3)
+
+
+def constant_fields(weight=1.0, flow=(0, 0), gain=1.0, offset=0.0, synthesis=0.5):
+    return {
+        "synthesis": np.full((3, SIZE, SIZE), synthesis, np.float32),
+        "flow": np.broadcast_to(np.float32(flow)[:, None, None], (2, 32, 32)),
+        "gain": np.full((3, 32, 32), gain, np.float32),
+        "offset": np.full((3, 32, 32), offset, np.float32),
+        "weight": np.full((1, 32, 32), weight, np.float32),
+    }
+
+
+def grid(height, width):
+    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float64)
+
+
+def contract(fields, reference):
+    """`fill` as docs/architecture.md defines it, for whole-pixel flows."""
+    up = {k: cv2.resize(fields[k].transpose(1, 2, 0), (SIZE, SIZE)) for k in ("flow", "gain", "offset", "weight")}
+    places = np.clip(np.rint(grid(SIZE, SIZE) + up["flow"]).astype(int), 0, SIZE - 1)
+    moved = reference[places[..., 1], places[..., 0]] / 255
+    weight = up["weight"][..., None]
+    synthesis = fields["synthesis"].transpose(1, 2, 0)
+    return np.clip(weight * (up["gain"] * moved + up["offset"]) + (1 - weight) * synthesis, 0, 1)
+
+
+@pytest.mark.parametrize("flow", [(0, 0), (5, -3), (200, 0)])
+def test_at_scale_one_the_fill_is_the_contracts(flow):
+    rng = np.random.default_rng(0)
+    fields = constant_fields(flow=flow)
+    fields["synthesis"] = rng.random((3, SIZE, SIZE), np.float32)
+    fields["weight"] = rng.random((1, 32, 32), np.float32)
+    fields["gain"], fields["offset"] = rng.random((2, 3, 32, 32), np.float32)
+    reference = textured(SIZE, SIZE)
+    fill = render(fields, grid(SIZE, SIZE), (reference, IDENTITY), 1)
+    assert np.abs(fill - contract(fields, reference)).max() < 1e-4
+
+
+def test_without_a_reference_the_fill_is_the_synthesis():
+    fill = render(constant_fields(synthesis=0.3), grid(SIZE, SIZE), None, 1)
+    assert np.allclose(fill, 0.3)
+
+
+def test_the_references_own_detail_comes_at_four_times_the_crop():
+    photo, reference = textured(560, 540, 1), textured(560, 540, 2)
+    frame = square_transform((10, 20, 522, 532))
+    hole = box_hole((100, 150, 300, 350), photo.shape)
+    result = blend(photo, hole, frame, constant_fields(), (reference, frame))
+    assert np.abs(result[hole].astype(int) - reference[hole]).max() <= 4
+    small = cv2.resize(crop(reference, frame), (512, 512), interpolation=cv2.INTER_CUBIC)[130:330, 90:290]
+    assert np.abs(small.reshape(-1, 3).astype(int) - reference[hole]).mean() > 1.5  # which 128 pixels could not give
+
+
+def test_a_turned_reference_lands_in_place():
+    portrait = textured(400, 400, 3)
+    turn = cv2.getRotationMatrix2D((199.5, 199.5), 30, 0.9)
+    turned = cv2.warpAffine(portrait, turn, (400, 400), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
+    frame = square_transform((72, 72, 328, 328))
+    turned_frame = frame @ np.vstack([cv2.invertAffineTransform(turn), (0, 0, 1)])
+    hole = box_hole((140, 140, 260, 260), portrait.shape)
+    result = blend(np.zeros_like(portrait), hole, frame, constant_fields(), (turned, turned_frame))
+    # noise is lost in turning; what is smooth must stand where it stood
+    difference = cv2.blur(result, (5, 5)).astype(int) - cv2.blur(portrait, (5, 5))
+    assert np.abs(difference[146:254, 146:254]).mean() < 2
+
+
+@pytest.mark.parametrize("feather_px", [0, 7.5])
+def test_known_pixels_return_bit_for_bit(feather_px):
+    photo = textured(300, 280)
+    hole = box_hole((90, 100, 150, 170), photo.shape)
+    before = photo.copy()
+    result = blend(photo, hole, square_transform((20, 30, 276, 286)), constant_fields(0), None, feather_px)
+    known = feather(hole, feather_px) == 0
+    assert np.array_equal(result[known], photo[known]) and np.array_equal(photo, before)
+    assert (result[hole] != photo[hole]).any(-1).mean() > 0.9
+
+
+def test_a_hole_at_the_photos_corner():
+    photo = textured(128, 128)
+    hole = box_hole((0, 0, 20, 20), photo.shape)
+    result = blend(photo, hole, square_transform((-30, -30, 98, 98)), constant_fields(0, synthesis=1), None, 4)
+    assert result[hole].min() > 200
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 2.2])
+@pytest.mark.parametrize("feather_px", [0, 6])
+def test_the_network_predicts_all_that_is_blended(scale, feather_px):
+    side = round(128 / scale)
+    frame = square_transform((10, 10, 10 + side, 10 + side))
+    hole = np.zeros((side + 20, side + 20), bool)
+    hole[side // 3 : side // 2, side // 3 : side // 2 + 3] = True
+    mask = crop_mask(hole, frame, feather_px)
+    y, x = np.nonzero(feather(hole, feather_px))
+    column, row = np.rint(apply(frame, np.stack([x, y], 1))).astype(int).T
+    assert mask[row, column].all() and mask.mean() < 0.5
+
+
+def test_the_hole_is_reflected_beyond_the_border():
+    mask = crop_mask(box_hole((0, 50, 10, 60), (128, 128)), square_transform((-30, 0, 98, 128)), 0)
+    assert mask[55, 22:38].all() and not mask[55, :15].any()
+
+
+def test_grain_is_added_where_it_lacks():
+    rng = np.random.default_rng(0)
+    photo = np.clip(0.5 + rng.normal(0, 0.02, (120, 120, 1)), 0, 1).repeat(3, 2).astype(np.float32)
+    hole = box_hole((40, 40, 80, 80), (120, 120))
+    fill = np.full_like(photo, 0.5)
+    grainy = match_texture(fill, hole, photo, ~hole, 4)
+    assert grainy[hole].std() == pytest.approx(0.02, rel=0.15)
+    assert np.allclose(grainy[..., 0], grainy[..., 1])
+    assert np.array_equal(grainy, match_texture(fill, hole, photo, ~hole, 4))
+    assert not np.array_equal(grainy, match_texture(fill, hole, photo, ~hole, 4, seed=1))
+    assert np.array_equal(match_texture(fill, hole, fill, ~hole, 4), fill)
+
+
+def test_a_much_sharper_fill_is_softened():
+    rng = np.random.default_rng(0)
+    fill = np.clip(0.5 + rng.normal(0, 0.1, (120, 120, 1)), 0, 1).repeat(3, 2).astype(np.float32)
+    photo = cv2.GaussianBlur(fill, (0, 0), 1.0)
+    hole = box_hole((40, 40, 80, 80), (120, 120))
+    softened = match_texture(fill, hole, photo, ~hole, 4)
+    assert softened[hole].std() < 0.6 * fill[hole].std()
+    assert np.array_equal(match_texture(fill, hole, photo, ~hole, 0.9), fill)  # at the crop's own scale nothing may go

@@ -1,0 +1,187 @@
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pytest
+from fakes import FakeDetector, FakeEmbedder, placed_face, textured, write_network
+from PIL import Image
+
+from twoface import FillResult, Inpainter, InputError, Photo
+from twoface.faces import align, crop, square_transform
+from twoface.images import encode_photo, read_photo
+from twoface.masks import box_hole, feather
+
+FRAME = square_transform((40, 30, 296, 286))
+HOLE = (140, 130, 200, 190)
+
+
+@pytest.fixture
+def photo():
+    return textured(320, 340)
+
+
+@pytest.fixture
+def fill(inpainter):
+    return inpainter(placed_face(FRAME)).fill
+
+
+def changed(result, photo):
+    return (result.photo.pixels != photo).any(-1)
+
+
+def test_fills_the_hole_and_nothing_else(fill, photo):
+    reference = textured(320, 340, 9)
+    result = fill(photo, hole=HOLE, reference=reference)
+    hole = box_hole(HOLE, photo.shape)
+    assert isinstance(result, FillResult) and np.array_equal(result.hole, hole)
+    assert not changed(result, photo)[feather(hole, 4) == 0].any()  # 2 crop pixels are 4 of the photo
+    assert np.abs(result.photo.pixels[hole].astype(int) - reference[hole]).max() <= 2
+    assert np.allclose(result.transform, FRAME)
+    assert np.array_equal(result.crop, crop(result.photo.pixels, FRAME))
+    assert np.array_equal(result.reference_crop, crop(reference, FRAME))
+    assert (result.masked_crop[65:70, 65:70] == 0).all()
+
+
+def test_mask_array_mask_file_and_box_agree(fill, photo, tmp_path):
+    hole = box_hole(HOLE, photo.shape)
+    Image.fromarray(hole.astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    pictures = [fill(photo, **given).photo.pixels for given in ({"mask": hole}, {"hole": HOLE})]
+    pictures.append(fill(photo, mask=tmp_path / "mask.png").photo.pixels)
+    assert np.array_equal(pictures[0], pictures[1]) and np.array_equal(pictures[0], pictures[2])
+
+
+def test_a_named_hole_turns_with_the_face(inpainter, photo):
+    turn = np.array([[0, -0.5, 150], [0.5, 0, -20]])  # the face lies on its side
+    result = inpainter(placed_face(turn)).fill(photo, hole="center", center_size=32)
+    assert np.allclose(result.transform, turn)
+    assert result.hole.sum() == pytest.approx(64 * 64, rel=0.05)
+    wide = inpainter(placed_face(turn)).fill(photo, hole="eyes").hole
+    assert np.ptp(np.nonzero(wide)[0]) > 1.8 * np.ptp(np.nonzero(wide)[1])
+
+
+def test_orientation_is_handled(fill, photo):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(np.rot90(photo)).save(buffer, "PNG", exif=exif)
+    result = fill(buffer.getvalue(), hole=HOLE)
+    assert np.array_equal(result.photo.pixels, fill(photo, hole=HOLE).photo.pixels)
+    assert read_photo(encode_photo(result.photo, "PNG")).size == (340, 320)
+
+
+def test_a_chosen_square_needs_no_detection(network, photo):
+    class NoDetector:
+        def detect(self, pixels, near=None):
+            raise AssertionError("asked to detect")
+
+    result = Inpainter(network(), NoDetector(), FakeEmbedder()).fill(
+        photo, hole="nose", face=(40, 30, 296, 286), reference=photo, reference_face=(0, 0, 200, 200)
+    )
+    assert result.face == (40, 30, 296, 286) and np.allclose(result.transform, FRAME)
+
+
+def test_the_face_that_the_mask_touches(inpainter, photo):
+    small = placed_face(square_transform((0, 0, 64, 64)))
+    both = inpainter(placed_face(FRAME), small)
+    assert np.allclose(both.fill(photo, hole="center").transform, FRAME)
+    touched = both.fill(photo, hole=(25, 25, 40, 40)).transform
+    assert np.allclose(touched, align(small.landmarks))
+
+
+def test_the_most_alike_reference_is_used(fill, photo):
+    other, near = 255 - photo, np.clip(photo.astype(int) + 4, 0, 255).astype(np.uint8)
+    photos = [Photo(other, name="other"), Photo(near, name="near")]
+    result = fill(photo, hole=HOLE, references=photos)
+    figures = [r["similarity_visible"] for r in result.references]
+    assert result.reference_used == 1 and figures[1] > figures[0] and "2" in result.reference_why
+    assert [r["name"] for r in result.references] == ["other", "near"]
+
+
+def test_strangers_are_warned_of(fill, photo):
+    result = fill(photo, hole=HOLE, reference=Photo(255 - photo, name="someone.jpg"))
+    assert result.identity["same_person"] is False
+    assert "two people" in result.warning and "someone.jpg" in result.warning
+    assert fill(photo, hole=HOLE, reference=photo).warning is None
+
+
+def test_without_a_reference(inpainter, photo):
+    result = inpainter(placed_face(FRAME), weight=0.0).fill(photo, hole=HOLE)
+    assert result.reference_crop is None and result.reference_used is None and result.references == []
+    assert set(result.identity.values()) == {None}
+
+
+def test_report_is_json_and_save_writes(fill, photo, tmp_path):
+    result = fill(photo, hole=HOLE, reference=photo)
+    report = json.loads(json.dumps(result.report()))
+    assert report["hole"] == {"box": list(HOLE), "pixels": 3600} and report["size"] == [340, 320]
+    assert report["seconds"]["total"] > 0 and report["identity"]["same_person"] is True
+    path = result.save(tmp_path / "out.png")
+    assert np.array_equal(read_photo(path).pixels, result.photo.pixels)
+    with pytest.raises(InputError, match="--force"):
+        result.save(path)
+    with pytest.raises(InputError, match=".png"):
+        result.save(tmp_path / "out.gif")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.photo = None
+
+
+def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
+    mask = box_hole((100, 200, 200, 287), photo.shape)
+    result = fill(photo, mask=mask)
+    assert "outside" in result.warning and not changed(result, photo)[290:].any()  # but for the feather
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({}, "either"),
+        ({"hole": HOLE, "mask": "a.png"}, "either"),
+        ({"hole": "chin"}, "unknown hole"),
+        ({"hole": "center", "center_size": 200}, "centre square"),
+        ({"hole": (300, 300, 400, 400)}, "does not fit"),
+        ({"hole": (0, 0, 10, 10)}, "off the face"),
+        ({"hole": (10, 100, 200, 200)}, "% of the mask lies outside"),
+        ({"hole": HOLE, "face": (0, 0, 400, 400)}, "does not fit"),
+        ({"hole": HOLE, "face": (0, 0, 100, 200)}, "square"),
+        ({"hole": HOLE, "feather": -1}, "feather"),
+        ({"hole": HOLE, "feather": float("nan")}, "feather"),
+        ({"hole": HOLE, "reference_face": (0, 0, 100, 100)}, "exactly one reference"),
+        ({"hole": HOLE, "reference": "missing.jpg"}, "missing.jpg"),
+        ({"mask": np.zeros((320, 340), bool)}, "empty"),
+        ({"mask": np.ones((10, 10), bool)}, "bool"),
+        ({"mask": np.ones((320, 340), np.uint8)}, "bool"),
+    ],
+)
+def test_bad_input_is_one_line(fill, photo, given, words):
+    with pytest.raises(InputError, match=words) as error:
+        fill(photo, **given)
+    assert "\n" not in str(error.value)
+
+
+def test_no_face(inpainter, network, photo):
+    with pytest.raises(InputError, match="--face"):
+        inpainter().fill(Photo(photo, name="me.jpg"), hole="center")
+
+    class OnlyThePhoto(FakeDetector):
+        def detect(self, pixels, near=None):
+            return self.faces if pixels is photo else []
+
+    only = Inpainter(network(), OnlyThePhoto(placed_face(FRAME)), FakeEmbedder())
+    with pytest.raises(InputError, match="you.jpg.*--reference-face"):
+        only.fill(photo, hole=HOLE, reference=Photo(photo.copy(), name="you.jpg"))
+
+
+def test_a_photo_must_be_rgb(fill):
+    with pytest.raises(InputError, match="uint8"):
+        fill(np.zeros((8, 8)), hole="center")
+
+
+def test_real_networks_find_and_fill(tmp_path, samples):
+    inpainter = Inpainter.load(write_network(tmp_path / "constant.onnx"), threads=1)
+    names = ("stranger.jpg", "reference.jpg")
+    result = inpainter.fill(samples / "photo.jpg", hole="mouth", references=[samples / name for name in names])
+    assert result.hole[138, 226] and not result.hole[100, 226]  # the mouth, not the eyes
+    assert result.reference_used == 1 and result.identity["same_person"]
+    other = inpainter.fill(samples / "photo.jpg", hole="mouth", reference=samples / "stranger.jpg")
+    assert other.identity["same_person"] is False and "stranger.jpg" in other.warning

@@ -1,0 +1,133 @@
+import cv2
+import numpy as np
+import pytest
+from fakes import textured
+from PIL import Image
+
+from twoface.errors import InputError
+from twoface.faces import (
+    TEMPLATE,
+    Face,
+    FaceDetector,
+    align,
+    apply,
+    choose,
+    crop,
+    frame_corners,
+    invert,
+    scale_of,
+    shifted,
+    shrink,
+    square_transform,
+)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return FaceDetector(threads=1)
+
+
+@pytest.fixture(scope="module")
+def portrait(samples):
+    return np.array(Image.open(samples / "photo.jpg"))
+
+
+def similarity_matrix(angle, scale, shift):
+    turn = scale * np.exp(1j * np.radians(angle))
+    return np.array([[turn.real, -turn.imag, shift[0]], [turn.imag, turn.real, shift[1]]])
+
+
+def test_align_recovers_a_similarity():
+    transform = similarity_matrix(25, 0.4, (-30, 12))
+    assert np.allclose(align(apply(invert(transform), TEMPLATE * 128)), transform)
+
+
+def test_align_never_reflects_and_refuses_a_point():
+    mirrored = TEMPLATE * (-100, 100)
+    assert np.linalg.det(align(mirrored)[:, :2]) > 0
+    with pytest.raises(InputError):
+        align(np.ones((5, 2)))
+
+
+def test_square_is_the_frame():
+    transform = square_transform((10, 20, 266, 276))
+    assert np.allclose(frame_corners(transform), [(9.5, 19.5), (265.5, 19.5), (265.5, 275.5), (9.5, 275.5)])
+    square_transform((0, 0, 100, 104))
+    for box in [(0, 0, 100, 110), (5, 5, 5, 5)]:
+        with pytest.raises(InputError):
+            square_transform(box)
+
+
+def test_crop_at_scale_one_is_a_cut():
+    pixels = textured(200, 220)
+    assert np.array_equal(crop(pixels, square_transform((30, 40, 158, 168))), pixels[40:168, 30:158])
+
+
+def test_crop_shrinks_by_area():
+    pixels = textured(600, 700)
+    wanted = cv2.resize(pixels[40:552, 60:572], (128, 128), interpolation=cv2.INTER_AREA)
+    assert np.abs(crop(pixels, square_transform((60, 40, 572, 552))).astype(int) - wanted).max() <= 4
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::2] = 255
+    transform = similarity_matrix(10, 0.2, (0, 0))
+    naive = cv2.warpAffine(stripes, transform, (128, 128))
+    assert crop(stripes, transform)[8:90, 20:90].std() < naive[8:90, 20:90].std() / 5
+
+
+def test_crop_reflects_the_border():
+    pixels = textured(160, 160)
+    seen = crop(pixels, square_transform((-20, 0, 108, 128)))
+    assert np.array_equal(seen[:, :20], pixels[:128, 20:0:-1])
+
+
+def test_shrink_keeps_the_places():
+    y, x = np.mgrid[:400, :500]
+    ramp = np.dstack([x / 2, y / 2, 0 * x]).astype(np.uint8)
+    transform = similarity_matrix(20, 0.25, (-10, -30))
+    small, moved = shrink(ramp, transform, 2)
+    assert scale_of(moved) == pytest.approx(0.5, rel=0.02)
+    place = apply(invert(moved), (64, 64))
+    seen = small[round(place[1]), round(place[0])][:2]
+    assert np.abs(seen * 2.0 - apply(invert(transform), (64, 64))).max() < 4
+    assert np.allclose(apply(shifted(transform, 7, 9), (1, 2)), apply(transform, (8, 11)))
+
+
+def test_choose_the_touched_else_the_largest():
+    small, large = Face((0, 0, 10, 10), None, 1.0), Face((20, 20, 60, 60), None, 1.0)
+    mask = np.zeros((80, 80), bool)
+    assert choose([small, large]) is large and choose([small, large], mask) is large
+    mask[5:8, 5:8] = True
+    assert choose([small, large], mask) is small
+    with pytest.raises(InputError):
+        choose([])
+
+
+def test_detects_the_portrait(detector, portrait):
+    (face,) = detector.detect(portrait)
+    eyes = face.landmarks[:2]
+    assert np.abs(eyes - [(205, 100), (247, 101)]).max() < 6 and face.score > 0.9
+    assert face.area == pytest.approx(np.prod(np.subtract(face.box[2:], face.box[:2])))
+
+
+@pytest.mark.parametrize("scale", [0.35, 3])
+def test_detects_small_and_large(detector, portrait, scale):
+    (face,) = detector.detect(portrait)
+    (other,) = detector.detect(cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    assert np.abs((other.landmarks + 0.5) / scale - 0.5 - face.landmarks).max() < 6
+
+
+def test_detects_a_face_that_fills_the_picture_or_is_cut(detector, portrait):
+    tiny = cv2.resize(portrait[45:185, 155:295], (60, 60), interpolation=cv2.INTER_AREA)
+    assert len(detector.detect(tiny)) == 1
+    assert len(detector.detect(portrait[75:, :])) == 1
+
+
+def test_looks_near_a_box(detector, portrait):
+    wide = np.zeros((2400, 3200, 3), np.uint8)
+    wide[1500:1628, 2000:2128] = cv2.resize(portrait, (128, 128), interpolation=cv2.INTER_AREA)
+    (face,) = detector.detect(wide, near=(2040, 1510, 2080, 1550))
+    assert 2040 < face.landmarks[2, 0] < 2075 and 1515 < face.landmarks[2, 1] < 1545
+
+
+def test_finds_nothing_where_nothing_is(detector):
+    assert detector.detect(np.full((120, 90, 3), 128, np.uint8)) == []

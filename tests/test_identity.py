@@ -1,0 +1,73 @@
+import json
+
+import numpy as np
+import pytest
+
+from twoface.faces import FaceDetector, align, apply, crop
+from twoface.identity import (
+    Embedder,
+    embedding_view,
+    face_transform,
+    face_view,
+    hide,
+    same_person_threshold,
+    similarity,
+)
+from twoface.images import read_photo
+from twoface.masks import named_hole
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return Embedder()
+
+
+@pytest.fixture(scope="module")
+def faces(samples):
+    detector = FaceDetector(threads=1)
+    photos = {name: read_photo(samples / f"{name}.jpg").pixels for name in ("photo", "reference", "stranger")}
+    return {name: (pixels, align(detector.detect(pixels)[0].landmarks)) for name, pixels in photos.items()}
+
+
+def test_tells_two_people_apart(embedder, faces):
+    same, reference, stranger = embedder.embed(np.stack([face_view(*face) for face in faces.values()]))
+    assert np.linalg.norm(same) == pytest.approx(1, abs=1e-5) and same.shape == (512,)
+    assert similarity(same, reference) > 0.7 > same_person_threshold() > similarity(same, stranger)
+
+
+def test_tells_them_apart_by_what_is_visible(embedder, faces):
+    hole = named_hole("center")
+    views = [embedding_view(hide(crop(*face), hole)) for face in faces.values()]
+    same, reference, stranger = embedder.embed(np.stack(views))
+    assert similarity(same, reference) > similarity(same, stranger) + 0.2
+
+
+def test_view_of_crop_and_photo_agree(embedder, faces):
+    pixels, transform = faces["photo"]
+    a, b = embedder.embed(np.stack([face_view(pixels, transform), embedding_view(crop(pixels, transform))]))
+    assert similarity(a, b) > 0.97
+
+
+def test_the_view_is_the_middle_of_the_crop():
+    transform = np.eye(2, 3)
+    assert np.allclose(apply(face_transform(transform), [(5.5, 5.5), (121.5, 121.5)]), [(-0.5, -0.5), (159.5, 159.5)])
+    crop160 = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+    assert np.array_equal(embedding_view(crop160), embedding_view(crop160[16:144, 16:144]))
+
+
+def test_hiding_forgets_the_hole_and_keeps_the_rest():
+    a = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    b, hole = a.copy(), named_hole("eyes")
+    b[hole] = 7
+    assert np.array_equal(hide(a, hole), hide(b, hole))
+    assert np.array_equal(hide(a, hole)[~hole], a[~hole])
+
+
+def test_refuses_other_views(embedder):
+    with pytest.raises(ValueError):
+        embedder.embed(np.zeros((1, 128, 128, 3), np.uint8))
+
+
+def test_threshold_is_the_file(request):
+    path = request.config.rootpath / "twoface" / "weights" / "identity.json"
+    assert same_person_threshold() == json.loads(path.read_text())["same_person_threshold"]

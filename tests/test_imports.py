@@ -1,0 +1,42 @@
+import subprocess
+import sys
+
+WALK = (
+    "twoface, twoface.cli, twoface.batch, twoface.blend, twoface.data.prepare, twoface.engine, twoface.errors,"
+    " twoface.faces, twoface.files, twoface.identity, twoface.images, twoface.masks, twoface.metadata, twoface.model,"
+    " twoface.workers"
+)
+
+
+def run(code, *arguments):
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_the_photos_way_imports_no_torch():
+    loaded = run(f"import sys; import {WALK}; print(*sys.modules)")
+    assert "twoface.engine" in loaded
+    assert "torch" not in loaded and "skimage" not in loaded
+
+
+def test_a_fill_imports_no_torch(tmp_path):
+    code = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from fakes import write_network\n"
+        "from twoface import Inpainter\n"
+        "photo = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)\n"
+        "inpainter = Inpainter.load(write_network(sys.argv[1]), threads=1)\n"
+        "face = (20, 20, 180, 180)\n"
+        "inpainter.fill(photo, hole='eyes', face=face, reference=photo, reference_face=face)\n"
+        "print(*sys.modules)\n"
+    )
+    loaded = run(f"import sys; sys.path[:0] = {sys.path!r}\n{code}", str(tmp_path / "network.onnx"))
+    assert "onnxruntime" in loaded
+    assert "torch" not in loaded
+
+
+def test_the_command_line_starts_without_the_heavy_packages():
+    loaded = run("import sys; import twoface.cli; print(*sys.modules)")
+    assert not {"numpy", "cv2", "onnxruntime", "PIL"} & set(loaded)

@@ -1,0 +1,19 @@
+"""Fill a missing or covered part of a face photo, guided by another photo of the same person."""
+
+from importlib import import_module
+
+_PUBLIC = {
+    "Inpainter": "engine",
+    "FillResult": "engine",
+    "Photo": "images",
+    "TwoFaceError": "errors",
+    "InputError": "errors",
+}
+__all__ = tuple(_PUBLIC)
+__version__ = "0.1.0"
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'twoface' has no attribute '{name}'")
+    return getattr(import_module(f"twoface.{_PUBLIC[name]}"), name)

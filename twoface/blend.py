@@ -1,0 +1,112 @@
+"""The network's fields at the photo's own resolution.
+
+The network answers at 128 pixels, but what it moves, it moves from the reference *photo*: its smooth fields (warp,
+colour, weight) are looked up at every photo pixel and the reference is sampled once, in its own detail.
+"""
+
+import cv2
+import numpy as np
+
+from twoface.faces import apply, invert, scale_of, shrink
+from twoface.masks import distance_to, feather, grow
+
+SIZE = 128
+RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
+MAX_GRAIN = 0.03  # deviation of the grain that may be added, of the range 0..1
+
+
+def crop_mask(hole, transform, feather_px):
+    """The hole as the network shall see it -> bool (128, 128).
+
+    hole: bool (H, W) in photo pixels. Every crop pixel that the hole or its feather touches is hole, so that all
+    that is blended has been predicted; beyond the photo's border the hole is reflected, as the crop is.
+    """
+    touch = feather_px + 1 / scale_of(transform) + 0.71  # the reach of a crop pixel, and of rounding to a photo pixel
+    near = grow(hole, touch).astype(np.uint8)
+    inside = cv2.warpAffine(near, transform, (SIZE, SIZE), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+    return inside.astype(bool)
+
+
+def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seed=0):
+    """Put a fill into a photo -> uint8 (H, W, 3), bit for bit `pixels` wherever `feather(hole, feather_px)` is 0.
+
+    pixels: uint8 (H, W, 3); hole: bool (H, W); transform: photo -> crop.
+    fields: the network's outputs for this crop, (C, h, w) each. reference: (pixels, transform) of the reference
+    photo, or None for the synthesis alone. feather_px: photo pixels. seed: of the grain.
+    """
+    result = pixels.copy()
+    reach = feather_px + RING / scale_of(transform)
+    x0, y0, width, height = cv2.boundingRect(hole.view(np.uint8))
+    rows = slice(max(0, int(y0 - reach)), int(np.ceil(y0 + height + reach)))
+    columns = slice(max(0, int(x0 - reach)), int(np.ceil(x0 + width + reach)))
+    part, hole = result[rows, columns], hole[rows, columns]
+    y, x = np.mgrid[rows.start : rows.start + len(part), columns.start : columns.start + part.shape[1]]
+    places = apply(transform, np.stack([x, y], -1))
+    fill = render(fields, places, reference, 1 / scale_of(transform))
+    outside = distance_to(hole)
+    ring = (outside > feather_px) & (outside <= reach) & (np.abs(places - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
+    fill = match_texture(fill, hole, part.astype(np.float32) / 255, ring, 1 / scale_of(transform), seed)
+    alpha = feather(hole, feather_px)[..., None]
+    mixed = np.rint(part * (1 - alpha) + fill * 255 * alpha).astype(np.uint8)
+    np.copyto(part, mixed, where=alpha > 0)
+    return result
+
+
+def render(fields, places, reference, detail):
+    """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
+
+    places: (H, W, 2) crop coordinates; detail: photo pixels per crop pixel, which a finer reference is shrunk to.
+    """
+    synthesis = _sample(_picture(fields["synthesis"]), places, cv2.INTER_CUBIC)
+    if reference is None:
+        return np.clip(synthesis, 0, 1)
+    flow, gain, offset, weight = (
+        _sample(_enlarged(_picture(fields[name])), places, cv2.INTER_LINEAR)
+        for name in ("flow", "gain", "offset", "weight")
+    )
+    source, to_crop = shrink(*reference, max(detail, 1))
+    moved = apply(invert(to_crop), np.clip(places + flow, 0, SIZE - 1))
+    pixels = _sample(source.astype(np.float32) / 255, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
+    weight = weight.reshape(*places.shape[:2], 1)
+    return np.clip(weight * (gain * pixels + offset) + (1 - weight) * synthesis, 0, 1)
+
+
+def match_texture(fill, hole, photo, ring, detail, seed=0):
+    """Give the fill the fine texture of its surroundings -> float32 (H, W, 3) in [0, 1].
+
+    fill, photo: float32 (H, W, 3) in [0, 1]; hole, ring: bool (H, W), where each is measured; detail: photo pixels per
+    crop pixel. Texture is the robust deviation of a high-pass of luminance. A fill with half as much again is
+    softened, by no more than half a crop pixel; one with less gets seeded gaussian grain, at most `MAX_GRAIN`.
+    """
+    if np.count_nonzero(ring) < 64 or np.count_nonzero(hole) < 64:
+        return fill
+    wanted = _texture(photo, ring)
+    for sigma in (0.5, 0.75, 1.0, 1.5, 2.0):
+        if _texture(fill, hole) <= 1.5 * wanted or sigma > detail / 2:
+            break
+        fill = cv2.GaussianBlur(fill, (0, 0), sigma)
+    missing = wanted**2 - _texture(fill, hole) ** 2
+    if missing <= 0:
+        return fill
+    grain = np.random.default_rng(seed).standard_normal(fill.shape[:2], np.float32)
+    return np.clip(fill + (min(missing**0.5, MAX_GRAIN) * grain)[..., None], 0, 1)
+
+
+def _texture(picture, where):
+    """The deviation of the pixel noise (Immerkaer 1996, with the median for robustness) -> float, of the range 0..1."""
+    kernel = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float32) / 6
+    high = cv2.filter2D(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), -1, kernel)
+    return 1.4826 * float(np.median(np.abs(high[where])))
+
+
+def _picture(planes):
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def _enlarged(field):
+    """Bilinear to 128x128 with half-pixel centres, as the network does it."""
+    return cv2.resize(field, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+
+
+def _sample(picture, places, how, border=cv2.BORDER_REPLICATE):
+    return cv2.remap(picture, places.astype(np.float32), None, how, borderMode=border)

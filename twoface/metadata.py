@@ -1,0 +1,84 @@
+"""What a photo says about itself: EXIF and XMP, kept through a fill and told that a part was generated."""
+
+import struct
+from xml.dom import minidom
+from xml.parsers.expat import ExpatError
+
+# IPTC's term for a photo of which a part was made by a trained network.
+GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+# Properties that a fill makes untrue: the source type, the orientation (the pixels are upright now), pictures of
+# before, and a pointer to a second packet that Pillow does not read.
+_STALE = {
+    (_IPTC, "DigitalSourceType"),
+    ("http://ns.adobe.com/tiff/1.0/", "Orientation"),
+    ("http://ns.adobe.com/xap/1.0/", "Thumbnails"),
+    ("http://ns.adobe.com/xmp/note/", "HasExtendedXMP"),
+}
+_EMPTY = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'
+
+
+def mark_generated(xmp=None):
+    """An XMP packet that says GENERATED: the given one with the note merged in, or a new one -> bytes.
+
+    A packet that is not XML cannot be merged and is replaced.
+    """
+    try:
+        document = minidom.parseString(xmp.strip(b"\0 \r\n\t")) if xmp else minidom.parseString(_EMPTY)
+    except ExpatError:
+        document = minidom.parseString(_EMPTY)
+    if not document.getElementsByTagNameNS(_RDF, "RDF"):
+        document = minidom.parseString(_EMPTY)
+    rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
+    for space, name in _STALE:
+        for element in rdf.getElementsByTagNameNS(space, name):
+            element.parentNode.removeChild(element)
+        for element in rdf.getElementsByTagNameNS(_RDF, "Description"):
+            if element.hasAttributeNS(space, name):
+                element.removeAttributeNS(space, name)
+    note = document.createElementNS(_RDF, "rdf:Description")
+    for name, value in (("xmlns:rdf", _RDF), ("xmlns:Iptc4xmpExt", _IPTC), ("rdf:about", "")):
+        note.setAttribute(name, value)
+    note.setAttributeNS(_IPTC, "Iptc4xmpExt:DigitalSourceType", GENERATED)
+    rdf.appendChild(note)
+    packet = document.documentElement.toxml()
+    begin, end = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>', '<?xpacket end="w"?>'
+    return f"{begin}\n{packet}\n{end}".encode()
+
+
+def upright_exif(exif):
+    """EXIF (TIFF bytes) kept byte for byte but for an Orientation of 1 and a blank thumbnail -> bytes or None.
+
+    None when the block cannot be read, since a wrong orientation would turn the picture.
+    """
+    data = bytearray(exif)
+    order = {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
+    if order is None:
+        return None
+    try:
+        (first,) = struct.unpack_from(order + "I", data, 4)
+        for tag, entry in _entries(data, order, first):
+            if tag == 0x0112:
+                struct.pack_into(order + "H", data, entry + 8, 1)
+        (count,) = struct.unpack_from(order + "H", data, first)
+        link = first + 2 + 12 * count
+        (second,) = struct.unpack_from(order + "I", data, link)
+        if second:  # the directory of the thumbnail, which shows the photo before the fill
+            places = {tag: struct.unpack_from(order + "I", data, entry + 8)[0]
+                      for tag, entry in _entries(data, order, second)}
+            start, length = places.get(0x0201, 0), places.get(0x0202, 0)
+            length = max(0, min(length, len(data) - start))
+            data[start : start + length] = bytes(length)
+            struct.pack_into(order + "I", data, link, 0)
+    except struct.error:
+        return None
+    return bytes(data)
+
+
+def _entries(data, order, offset):
+    (count,) = struct.unpack_from(order + "H", data, offset)
+    for i in range(count):
+        entry = offset + 2 + 12 * i
+        yield struct.unpack_from(order + "H", data, entry)[0], entry

@@ -1,0 +1,103 @@
+"""The exported fill network: its file, its metadata, one call. `docs/architecture.md` describes the contract."""
+
+import os
+from importlib import resources
+
+import numpy as np
+import onnxruntime
+
+from twoface.errors import InputError, TwoFaceError
+
+REQUIRED_METADATA = {
+    "twoface.format": "1",
+    "twoface.size": "128",
+    "twoface.field_size": "32",
+    "twoface.range": "0..1",
+    "twoface.mask": "1=hole",
+}
+OUTPUT_SHAPES = {
+    "fill": (3, 128, 128),
+    "synthesis": (3, 128, 128),
+    "flow": (2, 32, 32),
+    "gain": (3, 32, 32),
+    "offset": (3, 32, 32),
+    "weight": (1, 32, 32),
+}
+
+
+def open_session(path, threads=None):
+    """An ONNX Runtime session on the CPU; threads: within one operator, default at most 2."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or min(2, os.cpu_count() or 1)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+class FillModel:
+    """The fill network on ONNX Runtime; `metadata` holds the file's `twoface.*` entries.
+
+    path: an exported ONNX file; default the one that ships with the package.
+    threads: as `open_session`.
+    Raises InputError when the file is missing, not ONNX, or not a network of this contract.
+    """
+
+    def __init__(self, path=None, threads=None):
+        path = resources.files("twoface") / "weights" / "twoface.onnx" if path is None else path
+        if not os.path.isfile(path):
+            raise InputError(f"no network at {path}: give an ONNX file that 'twoface export' wrote")
+        try:
+            self._session = open_session(path, threads)
+        except _LOAD_ERRORS as error:
+            raise InputError(f"{path} is not a readable ONNX file: give one that 'twoface export' wrote") from error
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        for key, value in REQUIRED_METADATA.items():
+            if self.metadata.get(key) != value:
+                found = self.metadata.get(key, "nothing")
+                raise InputError(f"{path} says {found} for {key}, not {value}: give a file that 'twoface export' wrote")
+        names = {i.name for i in self._session.get_inputs()}
+        missing = {"image", "mask", "reference"} - names | OUTPUT_SHAPES.keys() - {
+            o.name for o in self._session.get_outputs()
+        }
+        if missing:
+            raise InputError(f"{path} lacks {', '.join(sorted(missing))}: give a file that 'twoface export' wrote")
+
+    def run(self, image, mask, reference):
+        """Fill the holes of N crops -> dict of float32 arrays, named and shaped as `OUTPUT_SHAPES` with N before.
+
+        image, reference: float32 (N, 3, 128, 128) in [0, 1]; an all-zero reference means none.
+        mask: float32 (N, 1, 128, 128) of exactly 0 and 1, 1 = hole.
+        Raises ValueError for other inputs, TwoFaceError when the network fails or answers something not finite.
+        """
+        inputs = {"image": image, "mask": mask, "reference": reference}
+        for name, array in inputs.items():
+            shape = (len(image), 1 if name == "mask" else 3, 128, 128)
+            if array.shape != shape or array.dtype != np.float32:
+                raise ValueError(f"{name} must be float32 {shape}, not {array.dtype} {array.shape}")
+            if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too
+                raise ValueError(f"{name} must lie in [0, 1]")
+        if not np.isin(mask, (0, 1)).all():
+            raise ValueError("mask must hold only 0 and 1")
+        try:
+            outputs = dict(zip(OUTPUT_SHAPES, self._session.run(list(OUTPUT_SHAPES), inputs), strict=True))
+        except _RUN_ERRORS as error:
+            raise TwoFaceError(f"the network failed: {str(error).splitlines()[0]}") from error
+        for name, array in outputs.items():
+            if array.shape != (len(image), *OUTPUT_SHAPES[name]) or array.dtype != np.float32:
+                raise TwoFaceError(f"the network's {name} is {array.dtype} {array.shape}: export it again")
+            if not np.isfinite(array).all():
+                raise TwoFaceError(f"the network's {name} is not finite: export it again")
+        return outputs
+
+
+_RUN_ERRORS = (
+    onnxruntime.capi.onnxruntime_pybind11_state.Fail,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument,
+    onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException,
+)
+_LOAD_ERRORS = (
+    *_RUN_ERRORS,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidGraph,
+    onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented,
+)
