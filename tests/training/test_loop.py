@@ -1,0 +1,136 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from twoface.errors import InputError, TwoFaceError
+from twoface.export import export
+from twoface.model import FillModel
+from twoface.training.config import parse_experiment
+from twoface.training.loop import train
+
+EVERYTHING = {
+    "lr": 1e-3,
+    "perceptual": 0.1,
+    "identity": 0.1,
+    "adv_local": 0.01,
+    "adv_global": 0.01,
+    "smooth": 0.01,
+    "discriminate": True,
+}
+
+
+def experiment(**stage):
+    return parse_experiment(
+        {
+            "name": "tiny",
+            "model": {"widths": [8, 8, 8, 8]},
+            "train": {"samples": 8, "batch": 2, "log_every": 1, "validate_every": 4, "r1_every": 2},
+            "stages": [EVERYTHING | stage],
+        }
+    )
+
+
+def run(prepared, frozen, out, **options):
+    defaults = {"accelerator": "cpu", "precision": "32-true", "frozen": frozen}
+    return train(experiment(), prepared, out, **(defaults | options))
+
+
+def test_four_steps_equal_two_saved_loaded_and_two_more(prepared, frozen, tmp_path):
+    assert run(prepared, frozen, tmp_path / "whole") == 8
+    assert run(prepared, frozen, tmp_path / "parts", max_steps=2) == 4
+    assert run(prepared, frozen, tmp_path / "parts", resume=True) == 8
+    whole, parts = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("whole", "parts"))
+    for part in ("generator", "averaged", "judges"):
+        for name, tensor in whole[part].items():
+            assert torch.equal(tensor, parts[part][name]), (part, name)
+    assert whole["g_opt"]["state"][0]["step"] == parts["g_opt"]["state"][0]["step"] == 4
+
+
+def test_what_a_run_leaves(prepared, frozen, tmp_path):
+    run(prepared, frozen, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if "rec" in row]
+    assert [row["samples"] for row in steps] == [2, 4, 6, 8]
+    stage = experiment().stages[0]
+    for row in steps:  # the logged total is what the configured weights make of the logged terms
+        total = (
+            sum(getattr(stage, name) * row[name] for name in EVERYTHING if name in row and name != "lr") + row["rec"]
+        )
+        assert total == pytest.approx(row["total"], rel=1e-4)
+    scores = [row for row in rows if "val_right_minus_none" in row]
+    assert [row["samples"] for row in scores] == [4, 8]
+    assert scores[0]["val_right_minus_none"] == pytest.approx(
+        scores[0]["val_cosine_truth_right"] - scores[0]["val_cosine_truth_none"]
+    )
+    assert (tmp_path / "previews" / "00000008.png").stat().st_size > 1000
+    assert json.loads((tmp_path / "experiment.json").read_text())["name"] == "tiny"
+    assert list(tmp_path.glob("events.out.tfevents*"))
+
+
+def test_averaged_weights_are_a_mean_of_the_steps(prepared, frozen, tmp_path):
+    run(prepared, frozen, tmp_path)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    shipped = load_file(tmp_path / "generator.safetensors")
+    name = "fields.weight"
+    assert torch.equal(shipped[name], state["averaged"][f"module.{name}"])
+    assert not torch.equal(shipped[name], state["generator"][name]) and shipped[name].abs().sum() > 0
+
+
+def test_a_run_is_not_overwritten_or_mixed_with_another(prepared, frozen, tmp_path):
+    with pytest.raises(InputError, match="nothing to resume"):
+        run(prepared, frozen, tmp_path, resume=True)
+    run(prepared, frozen, tmp_path, max_steps=1)
+    with pytest.raises(InputError, match="--resume"):
+        run(prepared, frozen, tmp_path)
+    with pytest.raises(InputError, match="another experiment"):
+        train(
+            experiment(identity=0.5),
+            prepared,
+            tmp_path,
+            resume=True,
+            accelerator="cpu",
+            precision="32-true",
+            frozen=frozen,
+        )
+
+
+def test_damaged_checkpoint(prepared, frozen, tmp_path):
+    run(prepared, frozen, tmp_path, max_steps=1)
+    state = tmp_path / "state.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(TwoFaceError, match="damaged"):
+        run(prepared, frozen, tmp_path, resume=True)
+
+
+def test_divergence_stops_the_run_and_keeps_the_checkpoint(prepared, frozen, tmp_path):
+    run(prepared, frozen, tmp_path, max_steps=1)
+    before = (tmp_path / "state.pt").read_bytes()
+    frozen.facenet.head *= float("nan")
+    with pytest.raises(TwoFaceError, match="identity"):
+        run(prepared, frozen, tmp_path, resume=True)
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_bfloat16_learns_too(prepared, frozen, tmp_path):
+    run(prepared, frozen, tmp_path, precision="bf16-mixed", max_steps=2)
+    row = json.loads((tmp_path / "stats.jsonl").read_text().splitlines()[0])
+    assert 0 < row["rec"] < 1
+
+
+def test_batch_must_divide(prepared, frozen, tmp_path):
+    with pytest.raises(InputError, match="3 devices"):
+        run(prepared, frozen, tmp_path, devices=3)
+
+
+def test_export_of_a_run(prepared, frozen, tmp_path):
+    run(prepared, frozen, tmp_path / "run", max_steps=1)
+    report = export(tmp_path / "run", tmp_path / "tiny.onnx", data="colours")
+    model = FillModel(tmp_path / "tiny.onnx")
+    assert report["samples"] == 2 and report["largest_difference"] < 0.02
+    assert model.metadata["twoface.samples_seen"] == "2" and model.metadata["twoface.data"] == "colours"
+    with pytest.raises(InputError, match="exists"):
+        export(tmp_path / "run", tmp_path / "tiny.onnx")
+    with pytest.raises(InputError, match="training run"):
+        export(tmp_path, tmp_path / "other.onnx")

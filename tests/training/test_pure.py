@@ -1,0 +1,113 @@
+"""Losses against hand-worked numbers, the curriculum as a pure function, the experiment files."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from twoface.errors import InputError
+from twoface.models.build import GENERATORS
+from twoface.training import losses
+from twoface.training.config import load_experiment, parse_experiment, to_table
+from twoface.training.curriculum import Stage, stage_at
+from twoface.training.step import window_corners
+
+EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.toml"))
+
+
+def test_rec_counts_the_hole_alone():
+    fill, target = torch.full((1, 3, 4, 4), 0.5), torch.zeros(1, 3, 4, 4)
+    fill[:, :, 0] = 100.0  # known region: must not count
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[:, :, 2:] = 1
+    assert losses.rec(fill, target, mask) == pytest.approx(0.5)
+
+
+def test_perceptual_is_relative_to_each_layer():
+    real = [torch.full((1, 2, 2, 2), 4.0), torch.full((1, 1, 1, 1), 0.1)]
+    fake = [torch.full((1, 2, 2, 2), 5.0), torch.full((1, 1, 1, 1), 0.2)]
+    assert losses.perceptual(fake, real) == pytest.approx((0.25 + 1.0) / 2)
+
+
+def test_identity_is_one_minus_cosine():
+    a, b = torch.eye(2)[:1], torch.tensor([[0.6, 0.8]])
+    assert losses.identity(a, b) == pytest.approx(0.4)
+    assert losses.identity(a, -a) == pytest.approx(2.0)
+
+
+def test_adversarial_terms_are_the_binary_cross_entropy():
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    assert losses.adversarial(fake) == pytest.approx(float(bce(fake, torch.ones(2))))
+    expected = bce(real, torch.ones(2)) + bce(fake, torch.zeros(2))
+    assert losses.discriminator(real, fake) == pytest.approx(float(expected))
+    assert losses.adversarial(torch.zeros(3)) == pytest.approx(math.log(2))
+
+
+def test_smooth_by_hand():
+    zero = torch.zeros(1, 1, 2, 2)
+    step = torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])
+    assert losses.smooth(8 * step, zero, zero, zero) == pytest.approx(1.0)  # the flow counts in units of 8 px
+    assert losses.smooth(zero, zero, zero, step) == pytest.approx(1.0)
+    assert losses.smooth(zero, zero + 3, zero, zero) == 0
+
+
+def test_stage_depends_on_the_step_alone():
+    stages = (
+        Stage(lr=1.0),
+        Stage(start=100, ramp=50, lr=0.0, identity=1.0),
+        Stage(start=300, lr=0.5, discriminate=True),
+    )
+    assert stage_at(stages, 99) == stages[0]
+    halfway = stage_at(stages, 125)
+    assert (halfway.lr, halfway.identity) == (0.5, 0.5)
+    assert stage_at(stages, 150) == stage_at(stages, 299) == stages[1]
+    assert stage_at(stages, 300) == stages[2]
+
+
+def test_stages_inherit_what_they_do_not_say():
+    experiment = parse_experiment(
+        {"stages": [{"rec": 2.0}, {"start": 10, "ramp": 5, "identity": 0.1}, {"start": 20, "lr": 0.5}]}
+    )
+    last = experiment.stages[2]
+    assert (last.rec, last.identity, last.lr, last.ramp) == (2.0, 0.1, 0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"train": {"bath": 3}}, "unknown key 'bath'; did you mean 'batch'"),
+        ({"sed": 3}, "did you mean 'seed'"),
+        ({"train": {"batch": "many"}}, "train: batch must be int, not 'many'"),
+        ({"train": {"batch": True}}, "must be int"),
+        ({"stages": [{"start": 5}]}, "stages must start at 0"),
+        ({"stages": [{"start": 0, "identiti": 1}]}, r"stages\[0\]: unknown key 'identiti'; did you mean 'identity'"),
+    ],
+)
+def test_mistakes_in_an_experiment(table, message):
+    with pytest.raises(InputError, match=message):
+        parse_experiment(table)
+
+
+def test_unreadable_experiments(tmp_path):
+    with pytest.raises(InputError, match="experiments/transfer.toml"):
+        load_experiment(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("name = ")
+    with pytest.raises(InputError, match="is not TOML"):
+        load_experiment(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_experiment_file_loads_and_survives_its_table(path):
+    experiment = load_experiment(path)
+    assert experiment.name == path.stem and experiment.model.name in GENERATORS
+    assert parse_experiment(to_table(experiment)) == experiment
+
+
+def test_window_is_centred_on_the_hole_and_stays_inside():
+    mask = torch.zeros(3, 1, 128, 128)
+    mask[0, :, 32:96, 32:96] = 1
+    mask[1, :, 0:10, 118:128] = 1
+    mask[2, :, 0:128, 64:128] = 1
+    assert window_corners(mask, 72).tolist() == [[28, 28], [0, 56], [28, 56]]

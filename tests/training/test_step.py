@@ -1,0 +1,76 @@
+import pytest
+import torch
+from lightning.fabric import Fabric
+
+from twoface.models.discriminators import Discriminators
+from twoface.models.generator import TransferGenerator
+from twoface.training.config import TrainConfig
+from twoface.training.curriculum import Stage
+from twoface.training.step import Batch, Networks, discriminator_turn, generator_turn, train_step, window_corners
+
+CONFIG = TrainConfig(batch=2, r1_every=1)
+
+
+@pytest.fixture
+def turn(frozen):
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    torch.manual_seed(0)
+    generator, judges = TransferGenerator((8, 8, 8, 8)), Discriminators(4)
+    g = fabric.setup(generator, torch.optim.Adam(generator.parameters(), 1e-3))
+    d = fabric.setup(judges, torch.optim.Adam(judges.parameters(), 1e-3))
+    target, reference = torch.rand(2, 2, 3, 128, 128)
+    mask = torch.zeros(2, 1, 128, 128)
+    mask[:, :, 32:96, 32:96] = 1
+    batch = Batch(target, mask, reference, torch.nn.functional.normalize(torch.rand(2, 16), dim=1))
+    return fabric, Networks(g[0], d[0], g[1], d[1], frozen.vgg, frozen.facenet), batch
+
+
+def weights(module):
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def changed(module, before):
+    return any(not torch.equal(a, b) for a, b in zip(module.parameters(), before, strict=True))
+
+
+def test_generator_turn_leaves_the_discriminators_alone(turn):
+    fabric, nets, batch = turn
+    before = weights(nets.discriminators)
+    fields = nets.generator(batch.target, batch.mask, batch.reference)
+    composite = batch.mask * fields["fill"] + (1 - batch.mask) * batch.target
+    stage = Stage(adv_local=1.0, adv_global=1.0)
+    generator_turn(fabric, nets, batch, fields, composite, window_corners(batch.mask, 72), stage, CONFIG)
+    assert all(p.grad is None for p in nets.discriminators.parameters())
+    assert all(p.requires_grad for p in nets.discriminators.parameters())
+    assert not changed(nets.discriminators, before)
+
+
+def test_discriminator_turn_leaves_the_generator_alone_and_learns(turn):
+    fabric, nets, batch = turn
+    before, judged = weights(nets.generator), weights(nets.discriminators)
+    composite = batch.target * (1 - batch.mask)
+    first = discriminator_turn(fabric, nets, batch, composite, window_corners(batch.mask, 72), CONFIG, 0)
+    for step in range(1, 12):
+        last = discriminator_turn(fabric, nets, batch, composite, window_corners(batch.mask, 72), CONFIG, step)
+    assert not changed(nets.generator, before) and changed(nets.discriminators, judged)
+    assert last["discriminator_local"] < first["discriminator_local"]
+
+
+def test_warm_up_trains_the_discriminators_without_a_say(turn):
+    fabric, nets, batch = turn
+    before = weights(nets.discriminators)
+    terms = train_step(fabric, nets, batch, Stage(discriminate=True), CONFIG, 0)
+    assert changed(nets.discriminators, before)
+    assert terms["total"] == pytest.approx(float(terms["rec"])) and "adv_local" not in terms
+
+
+def test_learning_rate_is_the_stage_s(turn):
+    fabric, nets, batch = turn
+    train_step(fabric, nets, batch, Stage(lr=0.0123), CONFIG, 0)
+    assert {group["lr"] for group in nets.generator_optimizer.param_groups} == {0.0123}
+
+
+def test_steps_lower_the_loss(turn):
+    fabric, nets, batch = turn
+    totals = [float(train_step(fabric, nets, batch, Stage(lr=2e-3), CONFIG, step)["rec"]) for step in range(25)]
+    assert totals[-1] < 0.9 * totals[0]

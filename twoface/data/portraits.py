@@ -1,0 +1,212 @@
+"""The prepared faces in memory, and the pairs of the same person that training draws from them. No torch here."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from twoface.errors import InputError
+from twoface.masks import random_hole
+
+CROP = 160  # px, the side of a stored crop
+SIZE = 128  # px, the side of the network's frame, the crop's centre
+MARGIN = (CROP - SIZE) // 2
+
+
+@dataclass(frozen=True)
+class Portraits:
+    """All crops of one split.
+
+    crops: uint8 (N, 160, 160, 3) RGB; may be memory-mapped.
+    identity: int (N,), an index into `names`.
+    source: str (N,), the collection a crop comes from ("lfw", "celeb", ...).
+    paths: the N paths inside the shards; names: the identities' labels.
+    """
+
+    crops: np.ndarray
+    identity: np.ndarray
+    source: np.ndarray
+    paths: list[str]
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    @classmethod
+    def load(cls, folder: str | Path, split: str, cache: str | Path | None = None) -> Portraits:
+        """Read a split of a folder in the form that `twoface data prepare` makes.
+
+        Every crop is decoded once. With `cache`, a folder, the decoded crops are kept there (77 kB each)
+        and memory-mapped the next time.
+
+        Raises InputError when the folder, its index or the split is missing, or a shard lacks a crop.
+        """
+        folder = Path(folder)
+        index = folder / "index.csv"
+        if not index.is_file():
+            raise InputError(f"{index} not found: give a folder made by `twoface data prepare`")
+        with index.open(newline="") as file:
+            everything = list(csv.DictReader(file))
+        rows = [row for row in everything if row["split"] == split]
+        if not rows:
+            raise InputError(f"{index} has no split {split!r}; it has {sorted({row['split'] for row in everything})}")
+        names = sorted({row["identity"] for row in rows})
+        number = {name: i for i, name in enumerate(names)}
+        return cls(
+            crops=_cached(folder, rows, cache),
+            identity=np.array([number[row["identity"]] for row in rows]),
+            source=np.array([row["source"] for row in rows]),
+            paths=[row["path"] for row in rows],
+            names=names,
+        )
+
+
+def _cached(folder: Path, rows: list[dict], cache: str | Path | None) -> np.ndarray:
+    if cache is None:
+        return _decode(folder, rows)
+    shards = sorted({row["shard"] for row in rows})
+    key = repr([(row["shard"], row["path"]) for row in rows]) + repr([(folder / s).stat().st_size for s in shards])
+    path = Path(cache) / f"crops-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".tmp.npy")
+        np.save(aside, _decode(folder, rows))
+        aside.rename(path)
+    return np.load(path, mmap_mode="r")
+
+
+def _decode(folder: Path, rows: list[dict]) -> np.ndarray:
+    crops = np.empty((len(rows), CROP, CROP, 3), np.uint8)
+
+    def decode(item: tuple[int, str, bytes]) -> None:
+        i, path, data = item
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if picture is None or picture.shape != crops.shape[1:]:
+            raise InputError(f"{path} is not a {CROP}x{CROP} picture: prepare the data again")
+        crops[i] = picture[:, :, ::-1]
+
+    for shard in sorted({row["shard"] for row in rows}):
+        where = {row["path"]: i for i, row in enumerate(rows) if row["shard"] == shard}
+        if not (folder / shard).is_file():
+            raise InputError(f"{folder / shard} not found, though index.csv names it: prepare the data again")
+        with tarfile.open(folder / shard) as tar, ThreadPoolExecutor(2) as pool:
+            wanted = ((where.pop(m.name), m.name, tar.extractfile(m).read()) for m in tar if m.name in where)
+            list(pool.map(decode, wanted))
+        if where:
+            raise InputError(
+                f"{folder / shard} lacks {len(where)} crops that index.csv names, {next(iter(where))} first"
+            )
+    return crops
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a training picture may be moved and recoloured. The reference is moved and recoloured apart from it."""
+
+    rotation: float = 15.0  # degrees either way, in the share of pictures below; the others turn by a fifth of it
+    rotated_share: float = 0.3  # a square chosen by hand is not upright
+    scale: float = 0.08  # log scale either way
+    shift: float = 4.0  # px either way
+    reference_shift: float = 3.0  # px either way, besides its own landmarks' error
+    colour: float = 0.15  # strength of exposure, contrast, gamma and tint changes
+    reference_blur: float = 0.1  # share of references that lose resolution
+
+
+class PortraitPairs:
+    """An endless, random-access list of training samples.
+
+    Sample `i` depends on (seed, i) alone, so a run resumes exactly and its order does not change with the
+    number of workers or processes. A sample is a dict of
+    `target`, `reference`: uint8 (128, 128, 3) RGB, the reference black when there is none;
+    `mask`: uint8 (128, 128), 1 = hole; `target_index`, `reference_index`: places in `portraits` (-1 = none).
+
+    Half the weight of a big identity is taken away (drawn by the square root of its number of pictures).
+    `single_share` of the samples are people with one picture, who never have a reference;
+    `drop_reference` of the others lose theirs.
+    """
+
+    def __init__(
+        self,
+        portraits: Portraits,
+        seed: int,
+        length: int,
+        augmentation: Augmentation | None = None,
+        single_share: float = 0.12,
+        drop_reference: float = 0.1,
+    ):
+        counts = np.bincount(portraits.identity)
+        order = np.argsort(portraits.identity, kind="stable")
+        members = np.split(order, np.cumsum(counts)[:-1])
+        self.groups = [group for group in members if len(group) > 1]
+        self.singles = np.concatenate([group for group in members if len(group) == 1] or [np.empty(0, int)])
+        if not self.groups:
+            raise InputError("no identity has two pictures, so there is no pair to learn from: add more pictures")
+        weight = np.sqrt([len(group) for group in self.groups])
+        self.cumulative = np.cumsum(weight / weight.sum())
+        self.portraits, self.seed, self.length = portraits, seed, length
+        self.augmentation = augmentation or Augmentation()
+        self.single_share = single_share if len(self.singles) else 0.0
+        self.drop_reference = drop_reference
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict:
+        rng = np.random.default_rng((self.seed, index))
+        target, reference = self._draw(rng)
+        flip = rng.random() < 0.5  # picture and reference together: faces are not symmetric
+        how = self.augmentation
+        sample = {
+            "target": _view(rng, self.portraits.crops[target], flip, how, how.shift, how.rotated_share),
+            "mask": random_hole(rng, SIZE).astype(np.uint8),
+            "reference": np.zeros((SIZE, SIZE, 3), np.uint8),
+            "target_index": target,
+            "reference_index": reference,
+        }
+        if reference >= 0:
+            view = _view(rng, self.portraits.crops[reference], flip, how, how.reference_shift, 0.1)
+            sample["reference"] = _lose_resolution(rng, view) if rng.random() < how.reference_blur else view
+        return sample
+
+    def _draw(self, rng: np.random.Generator) -> tuple[int, int]:
+        if rng.random() < self.single_share:
+            return int(rng.choice(self.singles)), -1
+        group = self.groups[min(int(np.searchsorted(self.cumulative, rng.random())), len(self.groups) - 1)]
+        target, reference = rng.choice(group, 2, replace=False)
+        return int(target), -1 if rng.random() < self.drop_reference else int(reference)
+
+
+def _view(
+    rng: np.random.Generator, crop: np.ndarray, flip: bool, how: Augmentation, shift: float, rotated_share: float
+) -> np.ndarray:
+    """A moved, turned and recoloured 128 frame of a 160 crop, in one resampling."""
+    reach = how.rotation if rng.random() < rotated_share else how.rotation / 5
+    angle, scale = rng.uniform(-reach, reach), np.exp(rng.uniform(-how.scale, how.scale))
+    middle = (CROP - 1) / 2
+    move = cv2.getRotationMatrix2D((middle, middle), angle, scale)
+    move[:, 2] += rng.uniform(-shift, shift, 2) - MARGIN
+    if flip:
+        move[0] = [-move[0, 0], -move[0, 1], SIZE - 1 - move[0, 2]]
+    view = cv2.warpAffine(crop, move, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.LUT(view, _colour_table(rng, how.colour))
+
+
+def _colour_table(rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Exposure, contrast and gamma for all channels, and a tint for each: a (256, 1, 3) table."""
+    level = np.linspace(0, 1, 256)[:, None]
+    gamma, contrast = np.exp(rng.normal(0, strength, 2))
+    gain = np.exp(rng.normal(0, strength) + rng.normal(0, strength / 3, 3))
+    table = (np.power(level, gamma) - 0.5) * contrast + 0.5
+    return np.clip(table * gain * 255 + 0.5, 0, 255).astype(np.uint8)[:, None, :]
+
+
+def _lose_resolution(rng: np.random.Generator, view: np.ndarray) -> np.ndarray:
+    small = int(rng.integers(SIZE // 3, SIZE))
+    return cv2.resize(cv2.resize(view, (small, small), interpolation=cv2.INTER_AREA), (SIZE, SIZE))

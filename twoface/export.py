@@ -1,0 +1,154 @@
+"""A trained run -> the ONNX file that everything else uses: fp16 weights, metadata inside, parity checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from safetensors import safe_open
+from torch import nn
+
+from twoface.errors import InputError, TwoFaceError
+from twoface.files import check_output, write_aside
+from twoface.models.build import build_generator
+from twoface.models.generator import FIELD, SIZE
+from twoface.training.checkpoints import load_generator
+from twoface.training.config import parse_experiment
+
+INPUTS = ("image", "mask", "reference")
+OUTPUTS = ("fill", "synthesis", "flow", "gain", "offset", "weight")
+PARITY = 0.02  # largest difference of a pixel, 0..1, between PyTorch in float32 and the file with its fp16 weights
+
+
+def export(run: Path, output: Path, force: bool = False, data: str = "", license: str = "research use only") -> dict:
+    """Write the averaged generator of a run as ONNX.
+
+    data, license: words for the file's metadata. Returns {"path", "bytes", "samples", "largest_difference"}.
+    Raises InputError when `run` holds no run or `output` exists (without `force`), TwoFaceError when the
+    file does not agree with PyTorch.
+    """
+    check_output(output, force)
+    weights = run / "generator.safetensors"
+    if not weights.is_file():
+        raise InputError(f"{weights} not found: give the folder of a training run")
+    with safe_open(weights, "pt") as file:
+        about = file.metadata()
+    experiment = parse_experiment({**json.loads(about["experiment"])}, str(weights))
+    generator = build_generator(experiment.model.name, experiment.model.widths).eval()
+    load_generator(run, generator)
+
+    model = half_weights(to_onnx(generator))
+    metadata = {
+        "twoface.format": "1",
+        "twoface.size": str(SIZE),
+        "twoface.field_size": str(FIELD),
+        "twoface.range": "0..1",
+        "twoface.mask": "1=hole",
+        "twoface.name": experiment.name,
+        "twoface.data": data,
+        "twoface.license": license,
+        "twoface.commit": _commit(),
+        "twoface.samples_seen": about["samples"],
+        "twoface.config_sha256": hashlib.sha256(about["experiment"].encode()).hexdigest(),
+    }
+    helper.set_model_props(model, metadata)
+    content = model.SerializeToString()
+    difference = largest_difference(generator, content)
+    if difference > PARITY:
+        raise TwoFaceError(
+            f"the exported network differs from PyTorch by {difference:.4f} (at most {PARITY} is allowed)"
+        )
+    write_aside(output, content, force=force)
+    return {
+        "path": str(output),
+        "bytes": len(content),
+        "samples": int(about["samples"]),
+        "largest_difference": difference,
+    }
+
+
+def to_onnx(generator: nn.Module) -> onnx.ModelProto:
+    """float32, batch of any size, inputs and outputs named as docs/architecture.md says."""
+    example = tuple(torch.rand(2, channels, SIZE, SIZE) for channels in (3, 1, 3))
+    batch = torch.export.Dim("batch", min=1)
+
+    class Tuple(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.generator = generator
+
+        def forward(self, image, mask, reference):
+            out = self.generator(image, mask, reference)
+            return tuple(out[name] for name in OUTPUTS)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            Tuple().eval(),
+            example,
+            path,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: batch}, {0: batch}, {0: batch}),
+            opset_version=18,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        model = onnx.load(path)
+    for node in model.graph.node:  # source paths and stack traces of this machine
+        del node.metadata_props[:]
+    return model
+
+
+def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float32 weights as float16, cast back when the file is loaded: half the size, the same arithmetic."""
+    half = onnx.ModelProto()
+    half.CopyFrom(model)
+    del half.graph.initializer[:], half.graph.node[:]
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < 256:
+            half.graph.initializer.append(tensor)
+            continue
+        name = tensor.name + ".fp16"
+        half.graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), name))
+        half.graph.node.append(helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT))
+    half.graph.node.extend(model.graph.node)
+    onnx.checker.check_model(half)
+    return half
+
+
+def largest_difference(generator: nn.Module, content: bytes, seed: int = 0) -> float:
+    """Largest |PyTorch - ONNX Runtime| over all of `fill`, for batches of 1 and 3, with and without a reference."""
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    rng = torch.Generator().manual_seed(seed)
+    largest = 0.0
+    for batch in (1, 3):
+        image, reference = (_smooth_picture(batch, rng) for _ in range(2))
+        reference[-1] *= batch == 1  # the last of three has none
+        mask = torch.zeros(batch, 1, SIZE, SIZE)
+        mask[:, :, 40:90, 30:100] = 1
+        with torch.no_grad():
+            expected = generator(image, mask, reference)["fill"].numpy()
+        feed = {name: x.numpy() for name, x in zip(INPUTS, (image, mask, reference), strict=True)}
+        largest = max(largest, float(np.abs(session.run(["fill"], feed)[0] - expected).max()))
+    return largest
+
+
+def _smooth_picture(batch: int, rng: torch.Generator) -> torch.Tensor:
+    coarse = torch.rand(batch, 3, 8, 8, generator=rng)
+    return nn.functional.interpolate(coarse, (SIZE, SIZE), mode="bicubic").clamp(0, 1)
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "-C", Path(__file__).parent, "rev-parse", "HEAD"], capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"

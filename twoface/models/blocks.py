@@ -1,0 +1,49 @@
+"""Building blocks: residual block, cross-attention; without normalisation, which CPUs are slow at."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def activate(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.2)
+
+
+class ResBlock(nn.Module):
+    """x + conv(act(conv(act(x)))), (N, C, H, W) -> the same; starts as the identity (last convolution zero)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(activate(self.first(activate(x))))
+
+
+class CrossAttention(nn.Module):
+    """Every place of `x` looks up the places of `reference` that it needs (Vaswani et al. 2017, with heads).
+
+    x, reference: (N, C, H, W), of any two sizes -> (N, C, H, W), added to x. Starts as the identity.
+    """
+
+    def __init__(self, channels: int, heads: int = 4):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Conv2d(channels, channels, 1)
+        self.key = nn.Conv2d(channels, channels, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor, reference: Tensor) -> Tensor:
+        q, k, v = (self._split(t) for t in (self.query(x), self.key(reference), self.value(reference)))
+        mixed = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, dim=-1) @ v  # (N, heads, H*W, C/heads)
+        return x + self.out(mixed.transpose(-1, -2).reshape(x.shape))
+
+    def _split(self, t: Tensor) -> Tensor:
+        n, c, h, w = t.shape
+        return t.reshape(n, self.heads, c // self.heads, h * w).transpose(-1, -2)

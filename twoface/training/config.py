@@ -1,0 +1,114 @@
+"""What an experiment file may say: defaults here, each with its unit; a TOML file names only what differs."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from twoface.data.portraits import Augmentation
+from twoface.errors import InputError
+from twoface.training.curriculum import Stage
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    name: str = "transfer"  # a name of twoface.models.build.GENERATORS
+    widths: tuple[int, ...] = (48, 96, 160, 192)  # channels at 64, 32, 16 and 8 px
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    split: str = "train"
+    validation_split: str = "val"
+    single_share: float = 0.12  # share of samples from people with one picture, who have no reference
+    drop_reference: float = 0.1  # share of the others that lose theirs
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    samples: int = 200_000  # the run's length
+    batch: int = 16  # samples of all processes together
+    betas: tuple[float, float] = (0.5, 0.99)  # Adam
+    clip: float = 1.0  # the gradient's largest norm
+    ema: float = 0.999  # weight of the old in the averaged generator, each step
+    window: int = 72  # px, the side of what VGG and the local discriminator see round the hole
+    r1: float = 0.5  # gradient penalty of the local discriminator on real windows (Mescheder et al. 2018)
+    r1_every: int = 16  # steps
+    discriminator_lr: float = 2e-4
+    log_every: int = 50  # steps
+    validate_every: int = 5_000  # samples
+    save_every_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    name: str = "transfer"
+    seed: int = 0
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    stages: tuple[Stage, ...] = (Stage(),)
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read an experiment file.
+
+    Raises InputError for a file that is missing or not TOML, an unknown key (naming the nearest) or a value of
+    the wrong type.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}: give an experiment file such as experiments/transfer.toml"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {error}") from error
+    return parse_experiment(table, str(path))
+
+
+def parse_experiment(table: dict, where: str = "experiment") -> Experiment:
+    """A parsed table -> Experiment, each stage completed with what the one before it says."""
+    table = dict(table)
+    stages, merged = table.pop("stages", [{}]), {}
+    parsed = []
+    for i, stage in enumerate(stages):
+        merged = {**merged, "ramp": 0, **stage}
+        parsed.append(_build(Stage, merged, f"{where}: stages[{i}]"))
+    starts = [stage.start for stage in parsed]
+    if starts != sorted(set(starts)) or starts[:1] != [0]:
+        raise InputError(f"{where}: stages must start at 0 and come in order, not at {starts}")
+    return _build(Experiment, {**table, "stages": tuple(parsed)}, where)
+
+
+def to_table(experiment: Experiment) -> dict:
+    """Plain dicts, lists, strings and numbers: what lies beside every checkpoint."""
+    return asdict(experiment)
+
+
+def _build(kind: type, table: dict, where: str) -> Any:
+    hints = get_type_hints(kind)
+    values = {}
+    for key, value in table.items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, 1, 0.0)[0]
+            raise InputError(f"{where}: unknown key {key!r}; did you mean {near!r}?")
+        values[key] = _value(hints[key], value, f"{where}: {key}")
+    return kind(**values)
+
+
+def _value(hint: type, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return value if isinstance(value, hint) else _build(hint, value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if getattr(hint, "__origin__", None) is tuple and isinstance(value, list | tuple):
+        return tuple(value)
+    if not isinstance(value, getattr(hint, "__origin__", hint)) or (isinstance(value, bool) and hint is not bool):
+        raise InputError(f"{where} must be {getattr(hint, '__name__', hint)}, not {value!r}")
+    return value

@@ -1,0 +1,34 @@
+"""The curriculum (Bengio et al. 2009) as data: which loss weighs how much after how many samples. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, fields, replace
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Loss weights and learning rate from a number of samples on."""
+
+    start: int = 0  # samples seen when the stage begins
+    ramp: int = 0  # samples over which the numbers move from those of the stage before to these, linearly
+    lr: float = 3e-4  # the generator's learning rate (Adam)
+    discriminate: bool = False  # the discriminators learn, whether or not they weigh anything yet (warm-up)
+    rec: float = 1.0  # L1 in the hole
+    perceptual: float = 0.0  # VGG16 features of the hole's window
+    identity: float = 0.0  # 1 - cosine of FaceNet embeddings, fill against truth
+    adv_local: float = 0.0
+    adv_global: float = 0.0
+    smooth: float = 0.0  # total variation of the fields
+
+
+def stage_at(stages: tuple[Stage, ...], samples: int) -> Stage:
+    """The stage in force after `samples` samples, its ramp applied. stages: in order, the first from 0."""
+    place = bisect_right([stage.start for stage in stages], samples) - 1
+    now = stages[place]
+    if place == 0 or now.ramp == 0:
+        return now
+    t = min(1.0, (samples - now.start) / now.ramp)
+    before = stages[place - 1]
+    moving = [f.name for f in fields(Stage) if f.type == "float"]
+    return replace(now, **{n: getattr(before, n) + t * (getattr(now, n) - getattr(before, n)) for n in moving})

@@ -1,0 +1,43 @@
+"""The terms of the objective: tensors in, a scalar out. Pure."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def rec(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference in the hole. fill, target (N,3,H,W); mask (N,1,H,W), 1 = hole."""
+    return ((fill - target).abs() * mask).sum() / (3 * mask.sum()).clamp_min(1)
+
+
+def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
+    """Mean over layers of the features' L1 distance, each relative to the layer's own size (Johnson et al. 2016)."""
+    terms = [
+        F.l1_loss(f.float(), r.float()) / r.float().abs().mean().clamp_min(1e-6)
+        for f, r in zip(fake, real, strict=True)
+    ]
+    return sum(terms) / len(terms)
+
+
+def identity(fake: Tensor, truth: Tensor) -> Tensor:
+    """1 - cosine of unit embeddings (N, D), mean: 0 for the same direction, 2 for opposite ones."""
+    return (1 - (fake * truth).sum(1)).mean()
+
+
+def adversarial(fake_logits: Tensor) -> Tensor:
+    """The generator's non-saturating loss (Goodfellow et al. 2014): BCE of the logits against "real"."""
+    return F.softplus(-fake_logits).mean()
+
+
+def discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """BCE(real, 1) + BCE(fake, 0)."""
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def smooth(flow: Tensor, gain: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
+    """Total variation of the fields (N,C,h,w), the flow in units of 8 px: mean absolute difference of neighbours."""
+    total = 0.0
+    for field, unit in ((flow, 8.0), (gain, 1.0), (offset, 1.0), (weight, 1.0)):
+        total = total + (field.diff(dim=2).abs().mean() + field.diff(dim=3).abs().mean()) / unit
+    return total

@@ -1,0 +1,153 @@
+"""One turn of the discriminators and one of the generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from twoface.errors import TwoFaceError
+from twoface.models.facenet import INPUT as FACENET_INPUT
+from twoface.training import losses
+from twoface.training.config import TrainConfig
+from twoface.training.curriculum import Stage
+
+FACE_VIEW = slice(6, 122)  # the part of the 128 frame that FaceNet sees
+
+
+class Diverged(TwoFaceError):
+    """A term of the objective, or the gradient, is no longer a number; the weights are as before the step."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """target, reference: float (N,3,128,128) in [0,1]; mask (N,1,128,128); embedding: FaceNet of the truth, (N,512)."""
+
+    target: Tensor
+    mask: Tensor
+    reference: Tensor
+    embedding: Tensor
+
+
+@dataclass
+class Networks:
+    """What a step works on. `generator` and `discriminators` are wrapped by Fabric; `vgg` and `facenet` are frozen."""
+
+    generator: nn.Module
+    discriminators: nn.Module
+    generator_optimizer: torch.optim.Optimizer
+    discriminator_optimizer: torch.optim.Optimizer
+    vgg: nn.Module
+    facenet: nn.Module
+
+
+def train_step(
+    fabric: Fabric, nets: Networks, batch: Batch, stage: Stage, config: TrainConfig, step: int
+) -> dict[str, Tensor]:
+    """Each network one turn. Returns the terms, unweighted, detached."""
+    for group in nets.generator_optimizer.param_groups:
+        group["lr"] = stage.lr
+    fields = nets.generator(batch.target, batch.mask, batch.reference)
+    composite = batch.mask * fields["fill"] + (1 - batch.mask) * batch.target
+    corners = window_corners(batch.mask, config.window)
+
+    logs = {}
+    if stage.discriminate:
+        logs |= discriminator_turn(fabric, nets, batch, composite.detach(), corners, config, step)
+    return logs | generator_turn(fabric, nets, batch, fields, composite, corners, stage, config)
+
+
+def generator_turn(
+    fabric: Fabric,
+    nets: Networks,
+    batch: Batch,
+    fields: dict[str, Tensor],
+    composite: Tensor,
+    corners: Tensor,
+    stage: Stage,
+    config: TrainConfig,
+) -> dict[str, Tensor]:
+    terms = {"rec": losses.rec(fields["fill"], batch.target, batch.mask)}
+    with fabric.autocast():
+        if stage.perceptual:
+            fake, real = (_window(x, corners, config.window) for x in (composite, batch.target))
+            with torch.no_grad():
+                wanted = nets.vgg(real)
+            terms["perceptual"] = losses.perceptual(nets.vgg(fake), wanted)
+        if stage.identity:
+            terms["identity"] = losses.identity(nets.facenet(face_view(composite)), batch.embedding)
+        if stage.adv_local or stage.adv_global:
+            nets.discriminators.requires_grad_(False)
+            local, whole = judge(nets.discriminators.module, batch, composite, corners, config.window)
+            terms["adv_local"], terms["adv_global"] = losses.adversarial(local), losses.adversarial(whole)
+            nets.discriminators.requires_grad_(True)
+    if stage.smooth:
+        terms["smooth"] = losses.smooth(*(fields[name] for name in ("flow", "gain", "offset", "weight")))
+    total = sum(getattr(stage, name) * value for name, value in terms.items())
+    nets.generator_optimizer.zero_grad()
+    fabric.backward(total)
+    norm = fabric.clip_gradients(
+        nets.generator, nets.generator_optimizer, max_norm=config.clip, error_if_nonfinite=False
+    )
+    for name, value in {**terms, "gradient": norm}.items():
+        if not torch.isfinite(value):
+            raise Diverged(f"{name} became {float(value.detach())}")
+    nets.generator_optimizer.step()
+    return {name: value.detach() for name, value in (terms | {"total": total}).items()}
+
+
+def discriminator_turn(
+    fabric: Fabric, nets: Networks, batch: Batch, composite: Tensor, corners: Tensor, config: TrainConfig, step: int
+) -> dict[str, Tensor]:
+    real_local, real_whole = judge(nets.discriminators, batch, batch.target, corners, config.window)
+    fake_local, fake_whole = judge(nets.discriminators, batch, composite, corners, config.window)
+    local, whole = losses.discriminator(real_local, fake_local), losses.discriminator(real_whole, fake_whole)
+    total = local + whole
+    if config.r1 and step % config.r1_every == 0:
+        total = total + config.r1_every * config.r1 / 2 * _r1(nets, batch, corners, config.window)
+    nets.discriminator_optimizer.zero_grad()
+    fabric.backward(total)
+    nets.discriminator_optimizer.step()
+    return {"discriminator_local": local.detach(), "discriminator_global": whole.detach()}
+
+
+def judge(
+    discriminators: nn.Module, batch: Batch, picture: Tensor, corners: Tensor, window: int
+) -> tuple[Tensor, Tensor]:
+    """Logits of the window at the hole, and of the whole picture at half size."""
+    trio = (picture, batch.mask, batch.reference)
+    return discriminators(tuple(_window(x, corners, window) for x in trio), tuple(F.avg_pool2d(x, 2) for x in trio))
+
+
+def window_corners(mask: Tensor, window: int) -> Tensor:
+    """Where the window of each picture starts, int (N, 2) as (y, x): centred on the hole's box, inside the frame."""
+    hole, size = mask[:, 0] > 0, mask.shape[-1]
+    corners = []
+    for axis in (2, 1):  # rows touched, then columns
+        touched = hole.any(axis)
+        first = touched.int().argmax(1)
+        last = size - 1 - touched.flip(1).int().argmax(1)
+        corners.append(((first + last + 1 - window) // 2).clamp(0, size - window))
+    return torch.stack(corners, 1)
+
+
+def face_view(picture: Tensor) -> Tensor:
+    """(N,3,128,128) -> what FaceNet sees of it, (N,3,160,160)."""
+    return F.interpolate(picture[..., FACE_VIEW, FACE_VIEW], FACENET_INPUT, mode="bilinear", align_corners=False)
+
+
+def _window(x: Tensor, corners: Tensor, side: int) -> Tensor:
+    parts = [one[:, y : y + side, x0 : x0 + side] for one, (y, x0) in zip(x, corners.tolist(), strict=True)]
+    return torch.stack(parts).contiguous(memory_format=torch.channels_last)
+
+
+def _r1(nets: Networks, batch: Batch, corners: Tensor, window: int) -> Tensor:
+    """Mean squared gradient of the local judge's logits at real windows, in full precision."""
+    real, mask, reference = (_window(x, corners, window) for x in (batch.target, batch.mask, batch.reference))
+    real.requires_grad_(True)
+    logits = nets.discriminators.module.local_judge(real, mask, reference)
+    (gradient,) = torch.autograd.grad(logits.mean(1).sum(), real, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
