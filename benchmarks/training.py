@@ -1,6 +1,6 @@
 """Samples per second of one training step, float32 beside bfloat16, as the curriculum adds its terms.
 
-    python benchmarks/training.py [EXPERIMENT.toml] [--steps 5]
+python benchmarks/training.py [EXPERIMENT.toml] [--steps 5]
 """
 
 import argparse

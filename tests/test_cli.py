@@ -260,7 +260,7 @@ def test_disk_full_leaves_nothing(fails, shop, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert "No space left" in fails("--hole", "eyes", "--force")
+    assert "No space left" in fails("--hole", "eyes", "--force", code=1)
     assert (shop / "out/result.png").read_text() == "mine"
 
 

@@ -37,7 +37,8 @@ class FillResult:
     """What a fill gave.
 
     photo: the whole Photo, filled. crop, masked_crop, reference_crop: uint8 (128, 128, 3), the last None without
-    a reference. face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given. transform: photo ->
+    a reference. mask_crop: bool (128, 128), the hole as the network saw it, grown by the feather.
+    face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given. transform: photo ->
     crop. hole: bool (H, W), what was filled.
     identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
     same_person (None without one) and the threshold it was judged by.
@@ -48,6 +49,7 @@ class FillResult:
     photo: Photo
     crop: np.ndarray
     masked_crop: np.ndarray
+    mask_crop: np.ndarray
     reference_crop: np.ndarray | None
     face: tuple
     transform: np.ndarray
@@ -199,6 +201,7 @@ class Inpainter:
             photo=dataclasses.replace(photo, pixels=pixels),
             crop=crop(pixels, transform),
             masked_crop=masked,
+            mask_crop=unknown,
             reference_crop=None if used is None else used.crop,
             face=tuple(float(v) for v in box),
             transform=transform,

@@ -30,13 +30,13 @@ def write_aside(path, data, force=False):
     """Write `path` whole or not at all: into a temporary file beside it, flushed to disk, then renamed -> Path.
 
     data: bytes, or a function that is given the temporary path and writes the file there.
-    Raises InputError as `check_output`, or when the disk refuses (full, read-only).
+    Raises InputError as `check_output`, TwoFaceError when the disk refuses (full, read-only); what `path` held stays.
     """
     path = check_output(path, force)
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+        raise TwoFaceError(f"cannot write {path}: {error.strerror}") from error
     try:
         with os.fdopen(handle, "wb") as file:
             if not callable(data):
@@ -48,7 +48,7 @@ def write_aside(path, data, force=False):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise TwoFaceError(f"cannot write {path}: {error.strerror or error}; what was there is untouched") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path

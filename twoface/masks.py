@@ -59,7 +59,7 @@ def box_hole(box, shape):
 
 
 def parse_box(text):
-    """"X0,Y0,X1,Y1" -> (x0, y0, x1, y1) of ints. Raises InputError when it is not four whole numbers."""
+    """ "X0,Y0,X1,Y1" -> (x0, y0, x1, y1) of ints. Raises InputError when it is not four whole numbers."""
     try:
         x0, y0, x1, y1 = (int(part) for part in text.split(","))
     except ValueError as error:

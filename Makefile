@@ -1,0 +1,44 @@
+# `make help` lists what there is. PYTHON, EXPERIMENT and DATA can be set: make train DATA=faces
+PYTHON ?= python3
+EXPERIMENT ?= experiments/transfer.toml
+DATA ?= data/faces
+BIN := .venv/bin
+
+.PHONY: help demo test dev train evaluate clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+demo: .venv/.installed  ## fill the sample photo's eyes from another photo of the same person
+	@mkdir -p out
+	$(BIN)/twoface fill samples/photo.jpg --reference samples/reference.jpg --hole eyes -o out/demo.jpg --force
+
+test: .venv/.installed-dev  ## set up everything for development, then lint and test
+	$(BIN)/ruff check
+	$(BIN)/python -m pytest
+
+dev: .venv/.installed-dev  ## set up .venv with all that training and tests need
+
+train: .venv/.installed-dev  ## train EXPERIMENT on the prepared faces in DATA
+	$(BIN)/twoface train $(EXPERIMENT) --data $(DATA)
+
+evaluate: .venv/.installed-dev  ## score the network that ships on the val split of DATA
+	$(BIN)/twoface evaluate --data $(DATA) --split val --out out/evaluation
+
+clean:  ## remove .venv, out/ and caches; not runs/
+	rm -rf .venv out build *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The user's install has no torch in it. A stamp is older than pyproject.toml when the dependencies have changed.
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+		"Two-Face needs Python 3.11 or newer; $(PYTHON) is %d.%d: try make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+# torch first and alone, so that the rest cannot pull another version of it.
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .[dev]
+	@touch $@

@@ -1,0 +1,353 @@
+"""The command line: a function for each command and, below, its options. What a command needs is imported inside it."""
+
+import argparse
+import importlib.util
+import json
+import sys
+import time
+from pathlib import Path
+
+import twoface
+from twoface.errors import InputError, TwoFaceError
+
+
+def main(argv=None):
+    """Run a command -> exit code: 0 done, 2 bad input, 1 failure, 130 interrupted. An error is one line on stderr."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except InputError as error:
+        return _fail(error, 2)
+    except (TwoFaceError, OSError) as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+
+
+def fill(args):
+    from twoface.engine import Inpainter
+    from twoface.files import check_output, write_aside
+    from twoface.images import output_format
+    from twoface.masks import parse_box, parse_hole
+
+    hole = parse_hole(args.hole) if args.hole else None
+    face = parse_box(args.face) if args.face else None
+    reference_face = parse_box(args.reference_face) if args.reference_face else None
+    output_format(args.out)
+    for path in (args.out, args.report, *_crop_paths(args.crops, args.reference)):
+        if path:
+            check_output(path, args.force)
+
+    start = time.perf_counter()
+    result = Inpainter.load(args.model, args.threads).fill(
+        args.photo,
+        mask=args.mask,
+        hole=hole,
+        references=args.reference,
+        face=face,
+        reference_face=reference_face,
+        feather=args.feather,
+        center_size=args.center_size,
+    )
+    result.save(args.out, args.quality, args.force)
+    seconds = time.perf_counter() - start
+    if args.report:
+        write_aside(args.report, (json.dumps(result.report(), indent=1) + "\n").encode(), args.force)
+    if args.crops:
+        _write_crops(args.crops, result, args.force)
+
+    print(f"result     {args.out}")
+    print(f"time       {seconds:.2f} s in all, of which the network took {result.timing['network']:.2f} s")
+    print("\n".join(_identity(result)))
+    for warning in result.warnings:
+        print(f"twoface: warning: {warning}", file=sys.stderr)
+    return 0
+
+
+def batch(args):
+    from twoface.batch import RESULTS, Options, run_batch
+
+    options = Options(args.model, args.feather, args.center_size, args.quality)
+    made = run_batch(args.jobs, args.out, args.workers, options, args.force)
+    print(f"{made.done} done, {made.skipped} done before, {made.failed} failed: see {args.out / RESULTS}")
+    return 1 if made.failed else 0
+
+
+def evaluate(args):
+    _require("evaluate", "skimage")
+    from twoface.evaluation.evaluate import evaluate as score
+
+    score(
+        args.data,
+        out=args.out,
+        split=args.split,
+        model=args.model,
+        hole=args.hole,
+        center_size=args.center_size,
+        source=args.source,
+        seed=args.seed,
+        progress=sys.stderr.isatty(),
+        force=args.force,
+    )
+    return 0
+
+
+def prepare(args):
+    from twoface.data.prepare import prepare as cut
+
+    made = cut(args.source, args.destination, args.workers, args.val_fraction, args.seed, args.min_face)
+    print(f"{made.crops} crops in {args.destination}: {made.train_people} people in train, {made.val_people} in val")
+    print(f"{made.skipped} pictures skipped: see {args.destination / 'skipped.csv'}")
+    return 0
+
+
+def train(args):
+    _require("train", "torch", "lightning", "tensorboard", "safetensors", "h5py")
+    from twoface.training.config import load_experiment
+
+    experiment = load_experiment(args.experiment)
+    from twoface.training.loop import train as run  # takes seconds, and the file may be wrong
+
+    run(
+        experiment,
+        args.data,
+        args.out or Path("runs") / experiment.name,
+        resume=args.resume,
+        max_minutes=args.max_minutes,
+        max_steps=args.max_steps,
+        devices=args.devices,
+        precision=args.precision,
+        cache=args.cache,
+    )
+    return 0
+
+
+def export(args):
+    _require("train", "torch", "onnx", "onnxscript", "safetensors")
+    from twoface.export import export as write
+
+    made = write(args.training, args.out, args.force, data=args.data_note, license=args.license)
+    size, samples, difference = made["bytes"] / 1e6, made["samples"], made["largest_difference"]
+    print(f"{made['path']}: {size:.1f} MB, {samples} samples seen, within {difference:.4f} of PyTorch")
+    return 0
+
+
+def _require(extra, *modules):
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TwoFaceError(f"this command needs {', '.join(missing)}: run pip install 'twoface[{extra}]'")
+
+
+def _identity(result):
+    """Lines that say in plain words what the figures mean."""
+    if result.reference_used is None:
+        return ["identity   no reference was given, so nobody's likeness was sought"]
+    figures, used = result.identity, result.references[result.reference_used]
+    verdict, bound = ("the same person", "from") if figures["same_person"] else ("perhaps two people", "below")
+    return [
+        f"reference  {used['name']}, {result.reference_why}",
+        f"identity   {figures['similarity_result_reference']:.2f} between result and reference (1 is the most alike),",
+        f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference:"
+        f" {verdict} ({bound} {figures['threshold']:.2f})",
+    ]
+
+
+def _crop_paths(folder, references):
+    """What `_write_crops` will write, or the folder that it will make."""
+    if folder is None or not folder.is_dir():
+        return [folder]
+    return [folder / f"{name}.png" for name in ("masked", "filled", "mask", *(["reference"] if references else []))]
+
+
+def _write_crops(folder, result, force):
+    import numpy as np
+
+    from twoface.files import write_aside
+    from twoface.images import Photo, encode_photo
+
+    white = np.repeat(result.mask_crop[..., None], 3, axis=2) * np.uint8(255)
+    crops = {"masked": result.masked_crop, "filled": result.crop, "mask": white, "reference": result.reference_crop}
+    folder.mkdir(exist_ok=True)
+    for name, pixels in crops.items():
+        if pixels is not None:
+            write_aside(folder / f"{name}.png", encode_photo(Photo(pixels), "PNG", generated=name == "filled"), force)
+
+
+def _fail(error, code):
+    print("twoface:", " ".join(str(error).split()), file=sys.stderr)
+    return code
+
+
+# Options.
+
+FILL_EXAMPLES = """examples:
+  twoface fill me.jpg --reference me-last-year.jpg --hole eyes -o filled.jpg
+  twoface fill me.jpg --reference a.jpg --reference b.jpg --mask scratch.png -o filled.png
+  twoface fill me.jpg --hole 310,220,420,300 --face 200,100,520,420 -o filled.webp
+
+The mask is a picture of the photo's size, white (128 and above) where it is to be filled. --face is a square that
+you choose: then nothing has to be found in it, so a face that is covered altogether works too. Face and eyes should
+lie in it as in a portrait: the eyes at .375 and .625 of its width and .46 of its height. Outside the hole and its
+feather the photo stays as it is, bit for bit (in a .png). Without a reference the network invents a face."""
+
+BATCH_EXAMPLES = """example of JOBS.csv (paths are relative to it; what is empty has its default; boxes need quotes):
+  photo,mask,hole,face,reference,reference_face,out
+  a.jpg,,eyes,,a1.jpg;a2.jpg,,
+  b.jpg,b-mask.png,,"40,30,240,230",b1.jpg,,filled/b.png
+
+then:
+  twoface batch JOBS.csv -o results --workers 2
+
+results/results.csv has a line for each row: what happened, in how many seconds, and the identity figures. A bad row
+is reported and the rest goes on. Run it again, and it does what is missing or failed. Exit code 1 if a row failed."""
+
+EVALUATE_EXAMPLES = """example:
+  twoface evaluate --data faces --split val --hole center --out out/evaluation
+
+Everyone of the split with two pictures gives one pair, always the same by the seed. Writes evaluation.json,
+evaluation.md and grid.png."""
+
+PREPARE_EXAMPLES = """examples:
+  twoface data prepare lfw-deepfunneled faces
+  twoface data prepare vggface2 faces --workers 2 --min-face 64
+
+SRC holds a folder of pictures for each person (CASIA-WebFace, LFW), or such folders below train/ and test/
+(VGGFace2). Of several faces in a picture the one nearest to its centre is taken. DST gets tar shards of 160x160
+crops, index.csv, and skipped.csv with what failed and why. Killed? Run the same command again: it goes on."""
+
+TRAIN_EXAMPLES = """examples:
+  twoface train experiments/transfer.toml --data faces --max-minutes 60
+  twoface train experiments/transfer.toml --data faces --resume
+
+The run's folder gets its checkpoints, resolved experiment, stats.jsonl, previews and TensorBoard files. Ctrl-C saves
+and stops."""
+
+EXPORT_EXAMPLES = """example:
+  twoface export runs/transfer -o transfer.onnx
+  twoface fill me.jpg --hole eyes --model transfer.onnx -o filled.jpg"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """No abbreviations, the examples' line breaks kept, and an error of one line."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message):
+        self.exit(2, f"twoface: {message} (see {self.prog} --help)\n")
+
+
+def _number(kind, least, most=None):
+    """An argparse type: an int or float from `least` to `most`."""
+
+    def parse(text):
+        value = kind(text)
+        if not least <= value < float("inf") or (most is not None and value > most):
+            bounds = f"{least} or more" if most is None else f"{least} to {most}"
+            raise argparse.ArgumentTypeError(f"must be {bounds}, not {text}")
+        return value
+
+    parse.__name__ = "whole number" if kind is int else "number"  # argparse's word for it
+    return parse
+
+
+def _parser():
+    parser = _Parser(prog="twoface", description=twoface.__doc__, epilog="Start with: twoface fill --help")
+    parser.add_argument("--version", action="version", version=f"twoface {twoface.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _fill_options(_command(commands, "fill", fill, "fill a part of the face in a photo", FILL_EXAMPLES))
+    _batch_options(_command(commands, "batch", batch, "fill the photos of a CSV file", BATCH_EXAMPLES))
+    _evaluate_options(_command(commands, "evaluate", evaluate, "score a network on held-out people", EVALUATE_EXAMPLES))
+    data = commands.add_parser("data", help="make training data").add_subparsers(metavar="COMMAND", required=True)
+    _prepare_options(_command(data, "prepare", prepare, "cut faces out of folders of photos", PREPARE_EXAMPLES))
+    _train_options(_command(commands, "train", train, "train a network (needs twoface[train])", TRAIN_EXAMPLES))
+    _export_options(_command(commands, "export", export, "write a trained network as ONNX", EXPORT_EXAMPLES))
+    return parser
+
+
+def _command(commands, name, run, summary, examples):
+    parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=examples)
+    parser.set_defaults(run=run)
+    return parser.add_argument, parser
+
+
+def _fill_options(command):
+    add, parser = command
+    add("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC or AVIF, of any size")
+    add("-o", "--out", metavar="OUT", type=Path, required=True, help="the result: .jpg, .png or .webp")
+    several = "another photo of the same person; of several, each after its own --reference, the most alike is used"
+    add("--reference", metavar="REF", type=Path, action="append", default=[], help=several)
+    hole = parser.add_mutually_exclusive_group(required=True)
+    hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where to fill")
+    names = "center, eyes, nose, mouth, lower, left or right of the face, or a box X0,Y0,X1,Y1 in photo pixels"
+    hole.add_argument("--hole", metavar="HOLE", help=names)
+    box = "X0,Y0,X1,Y1"
+    add("--face", metavar=box, help="the face as a square in photo pixels (default: found by itself)")
+    add("--reference-face", metavar=box, help="the same in the reference")
+    add("--report", metavar="FILE.json", type=Path, help="write what was done, with all figures")
+    add("--crops", metavar="DIR", type=Path, help="write the network's 128x128 view: masked, reference, filled, mask")
+    add("--threads", metavar="N", type=_number(int, 1), help="of the processor (default: 2 at most)")
+    _shared_options(add)
+
+
+def _batch_options(command):
+    add, _ = command
+    add("jobs", metavar="JOBS.csv", type=Path, help="a line for each photo")
+    add("-o", "--out", metavar="DIR", type=Path, required=True, help="where the results go; made if need be")
+    add("--workers", metavar="N", type=_number(int, 1), default=1, help="processes (default 1), about 0.5 GB each")
+    _shared_options(add)
+
+
+def _shared_options(add):
+    add("--feather", metavar="PX", type=_number(float, 0), help="width of the soft seam, photo pixels")
+    add("--center-size", metavar="PX", type=_number(int, 1, 128), default=64,
+        help="side of the hole 'center', of the 128 pixels that the network sees (default 64)")  # fmt: skip
+    add("--quality", metavar="Q", type=_number(int, 1, 100), default=95, help="of .jpg and .webp (default 95)")
+    add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
+    add("--force", action="store_true", help="overwrite what exists")
+
+
+def _evaluate_options(command):
+    add, _ = command
+    add("--data", metavar="DIR", type=Path, required=True, help="a folder made by `twoface data prepare`")
+    add("--split", default="val", help="of the data (default val)")
+    add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
+    add("--hole", default="center", help="center, eyes, nose, mouth, lower, left or right (default center)")
+    add("--center-size", metavar="PX", type=_number(int, 1, 128), default=64, help="side of the hole 'center' (64)")
+    add("--source", default="lfw", help="the collection whose people are taken, or 'all' (default lfw)")
+    add("--seed", type=int, default=0, help="draws the pairs (default 0)")
+    add("--out", metavar="DIR", type=Path, default=Path("out/evaluation"), help="default out/evaluation")
+    add("--force", action="store_true", help="overwrite what exists")
+
+
+def _prepare_options(command):
+    add, _ = command
+    add("source", metavar="SRC", type=Path, help="a folder with a folder of pictures for each person")
+    add("destination", metavar="DST", type=Path, help="a new folder")
+    add("--workers", metavar="N", type=_number(int, 1), default=2, help="processes (default 2)")
+    add("--val-fraction", metavar="F", type=_number(float, 0, 1), default=0.05, help="of the people (default 0.05)")
+    add("--seed", type=int, default=0, help="draws the people of val (default 0)")
+    add("--min-face", metavar="PX", type=_number(int, 1), default=40, help="skip smaller faces (default 40)")
+
+
+def _train_options(command):
+    add, _ = command
+    add("experiment", metavar="EXPERIMENT.toml", type=Path, help="what differs from the defaults")
+    add("--data", metavar="DIR", type=Path, required=True, help="a folder made by `twoface data prepare`")
+    add("--out", metavar="DIR", type=Path, help="the run's folder (default runs/ and the experiment's name)")
+    add("--cache", metavar="DIR", type=Path, help="keep decoded crops here for the next run, 77 kB each")
+    add("--resume", action="store_true", help="go on with the run in the folder")
+    add("--max-minutes", metavar="M", type=_number(float, 0.01), help="stop, saved, after so long")
+    add("--max-steps", metavar="N", type=_number(int, 1), help="stop, saved, after so many steps")
+    add("--devices", metavar="N", type=_number(int, 1), default=1, help="GPUs, or processes on CPUs (default 1)")
+    precisions = ("32-true", "bf16-mixed", "16-mixed")
+    add("--precision", choices=precisions, default="bf16-mixed", help="of Lightning Fabric (default bf16-mixed)")
+
+
+def _export_options(command):
+    add, _ = command
+    add("training", metavar="RUN", type=Path, help="the folder of a training run")
+    add("-o", "--out", metavar="FILE.onnx", type=Path, required=True, help="the file to write")
+    add("--data-note", metavar="TEXT", default="", help="what it was trained on, for the file's metadata")
+    add("--license", metavar="TEXT", default="research use only", help="for the metadata (default research use only)")
+    add("--force", action="store_true", help="overwrite what exists")
