@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from fakes import textured
 
-from twoface.blend import SIZE, blend, crop_mask, match_texture, render
+from twoface.blend import SIZE, blend, crop_mask, match_texture, render, seam_correction
 from twoface.faces import apply, crop, square_transform
 from twoface.masks import box_hole, feather
 
@@ -131,3 +131,15 @@ def test_a_much_sharper_fill_is_softened():
     softened = match_texture(fill, hole, photo, ~hole, 4)
     assert softened[hole].std() < 0.6 * fill[hole].std()
     assert np.array_equal(match_texture(fill, hole, photo, ~hole, 0.9), fill)  # at the crop's own scale nothing may go
+
+
+def test_the_seam_takes_the_colour_of_the_surroundings_and_fades_inwards():
+    hole, predicted = np.zeros((2, SIZE, SIZE), bool)
+    hole[40:88, 40:88] = predicted[38:90, 38:90] = True
+    known, fill = np.full((SIZE, SIZE, 3), 153, np.uint8), np.full((3, SIZE, SIZE), 0.5, np.float32)
+    seam = seam_correction(known, fill, hole, predicted)
+    assert seam[64, 40] == pytest.approx(0.1, abs=0.02)
+    assert 0.1 > seam[64, 44, 0] > seam[64, 48, 0] > seam[64, 64, 0] >= 0
+    assert np.abs(seam_correction(known, fill, hole, hole)).max() == 0  # no feather: nothing is known of the error
+    fill[:, 60, 60] = 1  # inside the hole the photo tells nothing
+    assert np.array_equal(seam_correction(known, fill, hole, predicted), seam)

@@ -32,10 +32,12 @@ def changed(result, photo):
 
 def test_fills_the_hole_and_nothing_else(fill, photo):
     reference = textured(320, 340, 9)
-    result = fill(photo, hole=HOLE, reference=reference)
     hole = box_hole(HOLE, photo.shape)
+    feathered = fill(photo, hole=HOLE, reference=reference)
+    assert not changed(feathered, photo)[feather(hole, 4) == 0].any()  # 2 crop pixels are 4 of the photo
+    result = fill(photo, hole=HOLE, reference=reference, feather=0)
     assert isinstance(result, FillResult) and np.array_equal(result.hole, hole)
-    assert not changed(result, photo)[feather(hole, 4) == 0].any()  # 2 crop pixels are 4 of the photo
+    assert not changed(result, photo)[~hole].any()
     assert np.abs(result.photo.pixels[hole].astype(int) - reference[hole]).max() <= 2
     assert np.allclose(result.transform, FRAME)
     assert np.array_equal(result.crop, crop(result.photo.pixels, FRAME))

@@ -12,6 +12,8 @@ from twoface.masks import distance_to, feather, grow
 
 SIZE = 128
 RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
+SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error is averaged, and how deep it is mended
+MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 MAX_GRAIN = 0.03  # deviation of the grain that may be added, of the range 0..1
 
 
@@ -27,12 +29,13 @@ def crop_mask(hole, transform, feather_px):
     return inside.astype(bool)
 
 
-def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seed=0):
+def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=None, seed=0):
     """Put a fill into a photo -> uint8 (H, W, 3), bit for bit `pixels` wherever `feather(hole, feather_px)` is 0.
 
     pixels: uint8 (H, W, 3); hole: bool (H, W); transform: photo -> crop.
     fields: the network's outputs for this crop, (C, h, w) each. reference: (pixels, transform) of the reference
-    photo, or None for the synthesis alone. feather_px: photo pixels. seed: of the grain.
+    photo, or None for the synthesis alone. feather_px: photo pixels. seam: what `seam_correction` says.
+    seed: of the grain.
     """
     result = pixels.copy()
     reach = feather_px + RING / scale_of(transform)
@@ -43,6 +46,8 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seed=
     y, x = np.mgrid[rows.start : rows.start + len(part), columns.start : columns.start + part.shape[1]]
     places = apply(transform, np.stack([x, y], -1))
     fill = render(fields, places, reference, 1 / scale_of(transform))
+    if seam is not None:
+        fill = np.clip(fill + _sample(seam, places, cv2.INTER_LINEAR), 0, 1)
     outside = distance_to(hole)
     ring = (outside > feather_px) & (outside <= reach) & (np.abs(places - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
     fill = match_texture(fill, hole, part.astype(np.float32) / 255, ring, 1 / scale_of(transform), seed)
@@ -50,6 +55,21 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seed=
     mixed = np.rint(part * (1 - alpha) + fill * 255 * alpha).astype(np.uint8)
     np.copyto(part, mixed, where=alpha > 0)
     return result
+
+
+def seam_correction(known, fill, hole, predicted):
+    """What to add to a fill so that it meets its surroundings without a step -> float32 (128, 128, 3).
+
+    known: uint8 (128, 128, 3), the photo's crop; fill: float32 (3, 128, 128) in [0, 1], the network's answer.
+    hole, predicted: bool (128, 128), the user's hole, and that with its feather, which the network did not see. In
+    the band between them the photo tells how wrong the fill is; the error, averaged along the band, fades with the
+    depth into the hole.
+    """
+    band = (predicted & ~hole).astype(np.float32)
+    error = np.clip(known.astype(np.float32) / 255 - _picture(fill), -MAX_SEAM, MAX_SEAM) * band[..., None]
+    near = cv2.GaussianBlur(band, (0, 0), SEAM_BLUR)
+    mean = cv2.GaussianBlur(error, (0, 0), SEAM_BLUR) / np.maximum(near, 1e-4)[..., None]
+    return mean * np.exp(-distance_to(~hole) / SEAM_REACH)[..., None].astype(np.float32)
 
 
 def render(fields, places, reference, detail):

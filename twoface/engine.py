@@ -8,7 +8,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from twoface.blend import SIZE, blend, crop_mask
+from twoface.blend import SIZE, blend, crop_mask, seam_correction
 from twoface.errors import InputError
 from twoface.faces import (
     FaceDetector,
@@ -167,8 +167,8 @@ class Inpainter:
         x0, y0, x1, y1 = window(transform, photo.pixels.shape)
         part, part_hole, part_transform = photo.pixels[y0:y1, x0:x1], mask[y0:y1, x0:x1], shifted(transform, x0, y0)
         unknown = crop_mask(part_hole, part_transform, feather_px)
-        masked = crop(part, part_transform)
-        masked[unknown] = 0
+        aligned = crop(part, part_transform)
+        masked = np.where(unknown[..., None], np.uint8(0), aligned)
         clock.lap("crop")
 
         visible = self._visible(masked, unknown) if given else None
@@ -183,11 +183,11 @@ class Inpainter:
             np.zeros((1, 3, SIZE, SIZE), np.float32) if used is None else _planes(used.crop),
         )
         clock.lap("network")
+        fields = {name: field[0] for name, field in fields.items()}
+        seam = seam_correction(aligned, fields["fill"], crop_mask(part_hole, part_transform, 0), unknown)
         source = None if used is None else (used.photo.pixels, used.transform)
         pixels = photo.pixels.copy()
-        pixels[y0:y1, x0:x1] = blend(
-            part, part_hole, part_transform, {name: field[0] for name, field in fields.items()}, source, feather_px
-        )
+        pixels[y0:y1, x0:x1] = blend(part, part_hole, part_transform, fields, source, feather_px, seam)
         clock.lap("blend")
 
         identity = self._identity(pixels, transform, used)
