@@ -16,7 +16,7 @@ class Stage:
     discriminate: bool = False  # the discriminators learn, whether or not they weigh anything yet (warm-up)
     rec: float = 1.0  # L1 in the hole
     perceptual: float = 0.0  # VGG16 features of the hole's window
-    identity: float = 0.0  # 1 - cosine of FaceNet embeddings, fill against truth
+    identity: float = 0.0  # 1 - cosine of FaceNet embeddings, fill against truth, where there is a reference
     adv_local: float = 0.0
     adv_global: float = 0.0
     smooth: float = 0.0  # total variation of the fields

@@ -77,8 +77,12 @@ def generator_turn(
             with torch.no_grad():
                 wanted = nets.vgg(real)
             terms["perceptual"] = losses.perceptual(nets.vgg(fake), wanted)
-        if stage.identity:
-            terms["identity"] = losses.identity(nets.facenet(face_view(composite)), batch.embedding)
+        shown = (
+            batch.reference.amax((1, 2, 3)) > 0
+        )  # without a reference there is no likeness to learn, only FaceNet to fool
+        if stage.identity and shown.any():
+            embedding = nets.facenet(face_view(composite[shown]))
+            terms["identity"] = losses.identity(embedding, batch.embedding[shown])
         if stage.adv_local or stage.adv_global:
             nets.discriminators.requires_grad_(False)
             local, whole = judge(nets.discriminators.module, batch, composite, corners, config.window)
