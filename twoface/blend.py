@@ -14,6 +14,8 @@ SIZE = 128
 RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
 SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error is averaged, and how deep it is mended
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
+FINER = 0.6  # crop pixels: what a blur of this deviation removes is too fine for the network to have seen
+TEXTURE = 2.0  # of such texture the reference gives this many times its weight, at most all: nobody else can
 MAX_GRAIN = 0.03  # deviation of the grain that may be added, of the range 0..1
 
 
@@ -88,7 +90,11 @@ def render(fields, places, reference, detail):
     moved = apply(invert(to_crop), np.clip(places + flow, 0, SIZE - 1))
     pixels = _sample(source.astype(np.float32) / 255, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
     weight = weight.reshape(*places.shape[:2], 1)
-    return np.clip(weight * (gain * pixels + offset) + (1 - weight) * synthesis, 0, 1)
+    fill = weight * (gain * pixels + offset) + (1 - weight) * synthesis
+    if detail > 1:
+        texture = gain * (pixels - cv2.GaussianBlur(pixels, (0, 0), FINER * detail))
+        fill += (np.minimum(1, TEXTURE * weight) - weight) * texture
+    return np.clip(fill, 0, 1)
 
 
 def match_texture(fill, hole, photo, ring, detail, seed=0):

@@ -16,6 +16,7 @@ EVERYTHING = {
     "identity": 0.1,
     "adv_local": 0.01,
     "adv_global": 0.01,
+    "transfer": 0.01,
     "smooth": 0.01,
     "discriminate": True,
 }

@@ -37,12 +37,20 @@ def test_identity_is_one_minus_cosine():
 
 
 def test_adversarial_terms_are_the_binary_cross_entropy():
-    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
-    bce = torch.nn.functional.binary_cross_entropy_with_logits
-    assert losses.adversarial(fake) == pytest.approx(float(bce(fake, torch.ones(2))))
-    expected = bce(real, torch.ones(2)) + bce(fake, torch.zeros(2))
-    assert losses.discriminator(real, fake) == pytest.approx(float(expected))
-    assert losses.adversarial(torch.zeros(3)) == pytest.approx(math.log(2))
+    real, fake = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, 3.0]])
+    even, bce = torch.full((1, 2), 0.5), torch.nn.functional.binary_cross_entropy_with_logits
+    assert losses.adversarial(fake, even) == pytest.approx(float(bce(fake, torch.ones(1, 2))))
+    expected = bce(real, torch.ones(1, 2)) + bce(fake, torch.zeros(1, 2))
+    assert losses.discriminator(real, fake, even) == pytest.approx(float(expected))
+    first = torch.tensor([[1.0, 0.0]])
+    assert losses.adversarial(torch.tensor([[0.0, -50.0]]), first) == pytest.approx(math.log(2))
+
+
+def test_transfer_counts_the_hole_alone():
+    weight, mask = torch.full((1, 1, 2, 2), 0.25), torch.zeros(1, 1, 8, 8)
+    weight[0, 0, 0, 0] = 1.0
+    mask[:, :, :4, :] = 1  # both cells of the upper row
+    assert losses.transfer(weight, mask) == pytest.approx((0 + 0.75) / 2)
 
 
 def test_smooth_by_hand():

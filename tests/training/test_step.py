@@ -74,3 +74,14 @@ def test_steps_lower_the_loss(turn):
     fabric, nets, batch = turn
     totals = [float(train_step(fabric, nets, batch, Stage(lr=2e-3), CONFIG, step)["rec"]) for step in range(25)]
     assert totals[-1] < 0.9 * totals[0]
+
+
+def test_identity_and_transfer_need_a_reference(turn):
+    fabric, nets, batch = turn
+    stage = Stage(identity=1.0, transfer=1.0)
+    assert {"identity", "transfer"} <= train_step(fabric, nets, batch, stage, CONFIG, 0).keys()
+    batch.reference[0] = 0
+    one = train_step(fabric, nets, batch, stage, CONFIG, 0)
+    assert {"identity", "transfer"} <= one.keys()
+    batch.reference[1] = 0
+    assert not {"identity", "transfer"} & train_step(fabric, nets, batch, stage, CONFIG, 0).keys()

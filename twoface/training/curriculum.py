@@ -19,6 +19,7 @@ class Stage:
     identity: float = 0.0  # 1 - cosine of FaceNet embeddings, fill against truth, where there is a reference
     adv_local: float = 0.0
     adv_global: float = 0.0
+    transfer: float = 0.0  # what the mixing weight leaves to the synthesis in the hole, where there is a reference
     smooth: float = 0.0  # total variation of the fields
 
 

@@ -25,14 +25,27 @@ def identity(fake: Tensor, truth: Tensor) -> Tensor:
     return (1 - (fake * truth).sum(1)).mean()
 
 
-def adversarial(fake_logits: Tensor) -> Tensor:
-    """The generator's non-saturating loss (Goodfellow et al. 2014): BCE of the logits against "real"."""
-    return F.softplus(-fake_logits).mean()
+def adversarial(fake_logits: Tensor, weights: Tensor) -> Tensor:
+    """The generator's non-saturating loss (Goodfellow et al. 2014): BCE of the logits against "real".
+
+    logits, weights (N, K), each row of weights adding up to 1.
+    """
+    return (F.softplus(-fake_logits) * weights).sum(1).mean()
 
 
-def discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """BCE(real, 1) + BCE(fake, 0)."""
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+def discriminator(real_logits: Tensor, fake_logits: Tensor, weights: Tensor) -> Tensor:
+    """BCE(real, 1) + BCE(fake, 0); weights as for `adversarial`."""
+    return ((F.softplus(-real_logits) + F.softplus(fake_logits)) * weights).sum(1).mean()
+
+
+def transfer(weight: Tensor, mask: Tensor) -> Tensor:
+    """What the mixing weight leaves to the synthesis, 1 - weight, on average in the hole.
+
+    L1 prefers a blurred mean to the reference's detail that is half a pixel off; this is the counterweight.
+    weight (N,1,h,w), mask (N,1,H,W), of samples that have a reference.
+    """
+    hole = F.adaptive_avg_pool2d(mask, weight.shape[-2:])
+    return ((1 - weight) * hole).sum() / hole.sum().clamp_min(1e-6)
 
 
 def smooth(flow: Tensor, gain: Tensor, offset: Tensor, weight: Tensor) -> Tensor:

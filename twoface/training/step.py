@@ -71,23 +71,24 @@ def generator_turn(
     config: TrainConfig,
 ) -> dict[str, Tensor]:
     terms = {"rec": losses.rec(fields["fill"], batch.target, batch.mask)}
+    # Without a reference there is no likeness to learn, only a FaceNet to fool.
+    shown = batch.reference.amax((1, 2, 3)) > 0
     with fabric.autocast():
         if stage.perceptual:
             fake, real = (_window(x, corners, config.window) for x in (composite, batch.target))
             with torch.no_grad():
                 wanted = nets.vgg(real)
             terms["perceptual"] = losses.perceptual(nets.vgg(fake), wanted)
-        shown = (
-            batch.reference.amax((1, 2, 3)) > 0
-        )  # without a reference there is no likeness to learn, only FaceNet to fool
         if stage.identity and shown.any():
             embedding = nets.facenet(face_view(composite[shown]))
             terms["identity"] = losses.identity(embedding, batch.embedding[shown])
         if stage.adv_local or stage.adv_global:
             nets.discriminators.requires_grad_(False)
             local, whole = judge(nets.discriminators.module, batch, composite, corners, config.window)
-            terms["adv_local"], terms["adv_global"] = losses.adversarial(local), losses.adversarial(whole)
+            terms["adv_local"], terms["adv_global"] = losses.adversarial(*local), losses.adversarial(*whole)
             nets.discriminators.requires_grad_(True)
+    if stage.transfer and shown.any():
+        terms["transfer"] = losses.transfer(fields["weight"][shown], batch.mask[shown])
     if stage.smooth:
         terms["smooth"] = losses.smooth(*(fields[name] for name in ("flow", "gain", "offset", "weight")))
     total = sum(getattr(stage, name) * value for name, value in terms.items())
@@ -106,9 +107,9 @@ def generator_turn(
 def discriminator_turn(
     fabric: Fabric, nets: Networks, batch: Batch, composite: Tensor, corners: Tensor, config: TrainConfig, step: int
 ) -> dict[str, Tensor]:
-    real_local, real_whole = judge(nets.discriminators, batch, batch.target, corners, config.window)
-    fake_local, fake_whole = judge(nets.discriminators, batch, composite, corners, config.window)
-    local, whole = losses.discriminator(real_local, fake_local), losses.discriminator(real_whole, fake_whole)
+    real = judge(nets.discriminators, batch, batch.target, corners, config.window)
+    fake = judge(nets.discriminators, batch, composite, corners, config.window)
+    local, whole = (losses.discriminator(r, *f) for (r, _), f in zip(real, fake, strict=True))
     total = local + whole
     if config.r1 and step % config.r1_every == 0:
         total = total + config.r1_every * config.r1 / 2 * _r1(nets, batch, corners, config.window)
@@ -120,8 +121,8 @@ def discriminator_turn(
 
 def judge(
     discriminators: nn.Module, batch: Batch, picture: Tensor, corners: Tensor, window: int
-) -> tuple[Tensor, Tensor]:
-    """Logits of the window at the hole, and of the whole picture at half size."""
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Logits and weights of the window at the hole, and of the whole picture at half size."""
     trio = (picture, batch.mask, batch.reference)
     return discriminators(tuple(_window(x, corners, window) for x in trio), tuple(F.avg_pool2d(x, 2) for x in trio))
 
@@ -152,6 +153,6 @@ def _r1(nets: Networks, batch: Batch, corners: Tensor, window: int) -> Tensor:
     """Mean squared gradient of the local judge's logits at real windows, in full precision."""
     real, mask, reference = (_window(x, corners, window) for x in (batch.target, batch.mask, batch.reference))
     real.requires_grad_(True)
-    logits = nets.discriminators.module.local_judge(real, mask, reference)
-    (gradient,) = torch.autograd.grad(logits.mean(1).sum(), real, create_graph=True)
+    logits, weights = nets.discriminators.module.local_judge(real, mask, reference)
+    (gradient,) = torch.autograd.grad((logits * weights).sum(), real, create_graph=True)
     return gradient.square().sum((1, 2, 3)).mean()

@@ -1,0 +1,129 @@
+import hashlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from twoface.errors import InputError
+from twoface.evaluation import evaluate as module
+from twoface.evaluation.evaluate import FIGURES, METHODS, evaluate
+
+
+@pytest.fixture(autouse=True)
+def no_facenet(monkeypatch, fake_embedder):
+    monkeypatch.setattr(module, "Embedder", lambda: fake_embedder)
+
+
+@pytest.fixture
+def run(data, model_file, tmp_path):
+    def run(**options):
+        options = {"out": tmp_path / "out", "model": model_file, "bootstrap": 50, "progress": False} | options
+        return evaluate(data, **options)
+
+    return run
+
+
+def test_a_network_that_returns_its_reference_scores_as_the_pasted_reference(run):
+    report = run()
+    assert report["setup"]["people"] == 3
+    assert report["figures"]["right"] == pytest.approx(report["figures"]["paste"])
+    for pair in report["pairs"]:
+        assert pair["right"] == pytest.approx(pair["paste"])
+
+
+def test_each_reference_reaches_its_own_column(run):
+    figures = run()["figures"]
+    assert figures["right"]["to_reference"] > figures["wrong"]["to_reference"]
+    assert figures["wrong"]["to_stranger"] > figures["right"]["to_stranger"]
+    assert figures["right"]["to_truth"] > figures["wrong"]["to_truth"]
+    assert figures["none"]["psnr"] < figures["mean_colour"]["psnr"]  # the network without a reference answers black
+
+
+def test_the_truth_is_itself(run):
+    truth = run()["figures"]["truth"]
+    assert truth["psnr"] is None
+    assert truth["ssim"] == 1
+    assert truth["to_truth"] == pytest.approx(1)
+    assert truth["to_truth"] > truth["to_reference"] > truth["to_stranger"]
+
+
+def test_means_and_intervals_come_from_the_pairs(run):
+    report = run()
+    for method in METHODS:
+        for figure in FIGURES:
+            values = [pair[method][figure] for pair in report["pairs"]]
+            if None not in values:
+                assert report["figures"][method][figure] == pytest.approx(np.mean(values))
+    differences = [p["right"]["to_truth"] - p["wrong"]["to_truth"] for p in report["pairs"]]
+    mean, low, high = report["intervals"]["right - wrong"]
+    assert mean == pytest.approx(np.mean(differences))
+    assert min(differences) <= low <= mean <= high <= max(differences)
+
+
+def test_what_it_writes(run, tmp_path, model_file, capsys):
+    report = run()
+    assert json.loads((tmp_path / "out/evaluation.json").read_text()) == json.loads(json.dumps(report))
+    assert report["model"]["sha256"] == hashlib.sha256(model_file.read_bytes()).hexdigest()
+    assert report["model"]["metadata"]["twoface.name"] == "returns its reference"
+    table = (tmp_path / "out/evaluation.md").read_text()
+    assert table in capsys.readouterr().out
+    assert f"| {METHODS['telea']} | {report['figures']['telea']['psnr']:.2f} |" in table
+    assert f"| {METHODS['truth']} |  | 1.000 |" in table
+    grid = cv2.imread(str(tmp_path / "out/grid.png"))
+    assert grid.shape[0] > 3 * 256 and grid.shape[1] > 8 * 256
+
+
+def test_the_same_run_gives_the_same_figures(run):
+    assert run() == run(force=True)
+
+
+def test_source_all_takes_everyone_and_no_baselines_means_none(run):
+    report = run(source="all", baselines=False)
+    assert report["setup"]["people"] == 4
+    assert set(report["figures"]) == {"right", "none", "wrong", "truth"}
+    assert set(report["intervals"]) == {"right - none", "none - wrong", "right - wrong"}
+
+
+def test_the_hole_is_the_one_asked_for(run):
+    small, lower = run(center_size=32), run(hole="lower", force=True)
+    assert small["setup"]["hole_share"] == 1 / 16
+    assert lower["setup"]["center_size"] is None
+    assert small["figures"]["telea"]["ssim"] > lower["figures"]["telea"]["ssim"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "test"}, "no split 'test'"),
+        ({"model": "missing.onnx"}, "no network at missing.onnx"),
+        ({"hole": "ear"}, "unknown hole 'ear'"),
+        ({"center_size": 200}, "centre square"),
+        ({"source": "casia"}, "unknown source"),
+        ({"bootstrap": 0}, "1 resampling or more"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(run, tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        run(**options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_data(tmp_path, model_file):
+    with pytest.raises(InputError, match="not found"):
+        evaluate(tmp_path / "nowhere", out=tmp_path / "out", model=model_file)
+
+
+def test_nothing_is_overwritten_unasked(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/grid.png").write_bytes(b"mine")
+    with pytest.raises(InputError, match="exists"):
+        run()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["grid.png"]
+    assert (tmp_path / "out/grid.png").read_bytes() == b"mine"
+
+
+def test_out_is_a_file(run, tmp_path):
+    (tmp_path / "out").write_bytes(b"")
+    with pytest.raises(InputError, match="cannot create the folder"):
+        run()
