@@ -12,6 +12,7 @@ from PIL import Image
 
 import twoface
 from twoface.cli import main
+from twoface.identity import Calibration
 
 FACE = "20,20,180,180"
 
@@ -81,7 +82,7 @@ def test_fill_reports_and_writes_the_crops(shop, capsys):
     report = json.loads((shop / "out/report.json").read_text())
     assert report["face"] == [20, 20, 180, 180]
     assert f"{report['identity']['similarity_result_reference']:.2f} between result and reference" in printed
-    assert "photo.png, the only one given" in printed and "the same person" in printed
+    assert "photo.png, the only one given" in printed and "no sign of two people" in printed
     crops = {path.stem: np.array(Image.open(path)) for path in (shop / "out/crops").iterdir()}
     assert {name: crop.shape for name, crop in crops.items()} == dict.fromkeys(
         ("masked", "filled", "mask", "reference"), (128, 128, 3)
@@ -112,11 +113,11 @@ def test_quality_changes_the_file(shop):
 
 
 def test_two_people_are_warned_of(shop, capsys, monkeypatch):
-    monkeypatch.setattr("twoface.engine.same_person_threshold", lambda: 1.1)
+    monkeypatch.setattr("twoface.engine.calibration_for", lambda _: Calibration("eyes", 1.1, 0.44))
     assert fill("--hole", "eyes", "--reference", "other.png", "--reference-face", "10,10,190,190") == 0
     printed = capsys.readouterr()
     assert printed.err.startswith("twoface: warning: ") and "two people" in printed.err and "1.10" in printed.err
-    assert "perhaps two people (below 1.10)" in printed.out
+    assert "perhaps two people" in printed.out and "44% of strangers" in printed.out
 
 
 # Bad input: one line that says what to do, exit code 2, nothing written.

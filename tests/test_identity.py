@@ -1,20 +1,19 @@
-import json
-
 import numpy as np
 import pytest
 
 from twoface.faces import FaceDetector, align, apply, crop
 from twoface.identity import (
     Embedder,
+    calibrated_holes,
+    calibration_for,
     embedding_view,
     face_transform,
     face_view,
     hide,
-    same_person_threshold,
     similarity,
 )
 from twoface.images import read_photo
-from twoface.masks import named_hole
+from twoface.masks import grow, named_hole
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +31,12 @@ def faces(samples):
 def test_tells_two_people_apart(embedder, faces):
     same, reference, stranger = embedder.embed(np.stack([face_view(*face) for face in faces.values()]))
     assert np.linalg.norm(same) == pytest.approx(1, abs=1e-5) and same.shape == (512,)
-    assert similarity(same, reference) > 0.7 > same_person_threshold() > similarity(same, stranger)
+    assert (
+        similarity(same, reference)
+        > 0.7
+        > calibration_for(calibrated_holes()["whole"]).threshold
+        > similarity(same, stranger)
+    )
 
 
 def test_tells_them_apart_by_what_is_visible(embedder, faces):
@@ -68,6 +72,11 @@ def test_refuses_other_views(embedder):
         embedder.embed(np.zeros((1, 128, 128, 3), np.uint8))
 
 
-def test_threshold_is_the_file(request):
-    path = request.config.rootpath / "twoface" / "weights" / "identity.json"
-    assert same_person_threshold() == json.loads(path.read_text())["same_person_threshold"]
+def test_calibration_is_that_of_the_nearest_hole():
+    for name, hole in calibrated_holes().items():
+        assert calibration_for(hole).hole == name
+        assert calibration_for(grow(hole, 2)).hole == name
+        assert 0 < calibration_for(hole).threshold < 1 and 0 < calibration_for(hole).strangers_warned < 1
+    scratch = np.zeros((128, 128), bool)
+    scratch[20:110, 60:63] = True
+    assert calibration_for(scratch).hole == "whole"

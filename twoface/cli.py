@@ -143,12 +143,13 @@ def _identity(result):
     if result.reference_used is None:
         return ["identity   no reference was given, so nobody's likeness was sought"]
     figures, used = result.identity, result.references[result.reference_used]
-    verdict, bound = ("the same person", "from") if figures["same_person"] else ("perhaps two people", "below")
+    verdict = "no sign of two people" if figures["same_person"] else "perhaps two people"
     return [
         f"reference  {used['name']}, {result.reference_why}",
         f"identity   {figures['similarity_result_reference']:.2f} between result and reference (1 is the most alike),",
-        f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference:"
-        f" {verdict} ({bound} {figures['threshold']:.2f})",
+        f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference: {verdict}",
+        f"           (below {figures['threshold']:.2f} would be one; with such a hole"
+        f" {figures['strangers_warned']:.0%} of strangers are noticed)",
     ]
 
 

@@ -23,12 +23,19 @@ from twoface.faces import (
     window,
 )
 from twoface.files import check_output, write_aside
-from twoface.identity import Embedder, embedding_view, face_view, hide, same_person_threshold, similarity
+from twoface.identity import Embedder, calibration_for, embedding_view, face_view, hide, similarity
 from twoface.images import Photo, encode_photo, output_format, read_mask, read_photo
 from twoface.masks import box_hole, named_hole
 from twoface.model import FillModel
 
 FEATHER = 2  # crop pixels, when the user does not say
+IDENTITY = (
+    "similarity_result_reference",
+    "similarity_visible_reference",
+    "same_person",
+    "threshold",
+    "strangers_warned",
+)
 OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
 
 
@@ -41,7 +48,8 @@ class FillResult:
     face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given. transform: photo ->
     crop. hole: bool (H, W), what was filled.
     identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
-    same_person (None without one) and the threshold it was judged by.
+    same_person (None without one), the threshold it was judged by, and strangers_warned, the share of wrong
+    references that this threshold finds under such a hole.
     references: one {"name", "similarity_visible", "face"} for each given; reference_used: the index of the one
     used and reference_why. warnings: sentences for the user. timing: seconds by stage.
     """
@@ -190,7 +198,7 @@ class Inpainter:
         pixels[y0:y1, x0:x1] = blend(part, part_hole, part_transform, fields, source, feather_px, seam)
         clock.lap("blend")
 
-        identity = self._identity(pixels, transform, used)
+        identity = self._identity(pixels, transform, used, unknown)
         if identity["same_person"] is False:
             warnings.append(
                 f"{photo.name} and {used.photo.name} look like two people (similarity of what is visible"
@@ -243,14 +251,20 @@ class Inpainter:
         picture = crop(photo.pixels, transform)
         return _Reference(photo, box, transform, picture, similarity(visible, self._visible(picture, unknown)))
 
-    def _identity(self, pixels, transform, used):
-        names = ("similarity_result_reference", "similarity_visible_reference", "same_person", "threshold")
+    def _identity(self, pixels, transform, used, unknown):
         if used is None:
-            return dict.fromkeys(names)
+            return dict.fromkeys(IDENTITY)
         views = np.stack([face_view(pixels, transform), face_view(used.photo.pixels, used.transform)])
-        threshold = same_person_threshold()
-        figures = similarity(*self._embedder.embed(views)), used.similarity, used.similarity >= threshold, threshold
-        return dict(zip(names, figures, strict=True))
+        known = calibration_for(unknown)
+        same = used.similarity >= known.threshold
+        figures = (
+            similarity(*self._embedder.embed(views)),
+            used.similarity,
+            same,
+            known.threshold,
+            known.strangers_warned,
+        )
+        return dict(zip(IDENTITY, figures, strict=True))
 
 
 class _Clock:

@@ -1,4 +1,5 @@
 import json
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ import pytest
 from twoface.data.portraits import Portraits
 from twoface.errors import InputError
 from twoface.evaluation import calibrate as module
-from twoface.evaluation.calibrate import calibrate, main, named_holes, thresholds
+from twoface.evaluation.calibrate import calibrate, chosen, main, thresholds
+from twoface.identity import calibrated_holes
 
 
 def test_kinds_that_do_not_overlap():
@@ -40,15 +42,19 @@ def test_levels_say_what_one_threshold_does():
     assert levels["0.5"] == [0.5, 1]  # at the threshold itself nobody is warned
 
 
-def test_holes_come_in_three_centre_sizes_and_every_name():
-    holes = named_holes()
-    assert {"center 32", "center 64", "center 96", "eyes", "lower", "left"} <= set(holes)
-    assert holes["center 32"].sum() == 32 * 32
+def test_what_is_chosen_is_what_the_identity_reads(data, fake_embedder):
+    report = calibrate(Portraits.load(data, "val"), 3, embedder=fake_embedder, progress=False)
+    made, shipped = chosen(report), json.loads((resources.files("twoface") / "weights" / "identity.json").read_text())
+    assert made.keys() == shipped.keys() and made["same_person_warned"] == shipped["same_person_warned"]
+    assert made["holes"].keys() == shipped["holes"].keys() == calibrated_holes().keys()
+    assert made["holes"]["eyes"]["threshold"] == pytest.approx(report["views"]["eyes"]["warn"], abs=0.001)
 
 
 def test_counts_pairs_of_people_with_two_pictures(data, fake_embedder):
     portraits = Portraits.load(data, "val")
-    report = calibrate(portraits, 3, {"eyes": named_holes()["eyes"]}, fake_embedder, progress=False)
+    report = calibrate(
+        portraits, 3, {name: calibrated_holes()[name] for name in ("whole", "eyes")}, fake_embedder, progress=False
+    )
     assert (report["people"], report["crops"]) == (4, 3 + 2 + 3 + 2)  # d has one picture, c has four
     assert list(report["views"]) == ["whole", "eyes"]
     for view in report["views"].values():
@@ -59,12 +65,12 @@ def test_counts_pairs_of_people_with_two_pictures(data, fake_embedder):
 
 def test_the_hole_hides_what_is_in_it(data, fake_embedder):
     portraits = Portraits.load(data, "val")
-    hole = named_holes()["center 96"]
-    before = calibrate(portraits, 2, {"center": hole}, fake_embedder, progress=False)["views"]
+    holes = {name: calibrated_holes()[name] for name in ("whole", "center 96")}
+    before = calibrate(portraits, 2, holes, fake_embedder, progress=False)["views"]
     portraits.crops[:, 60:100, 60:100] = 255 - portraits.crops[:, 60:100, 60:100]
     portraits.crops[::2, 60:100, 60:100] = 0
-    after = calibrate(portraits, 2, {"center": hole}, fake_embedder, progress=False)["views"]
-    assert after["center"] == before["center"]
+    after = calibrate(portraits, 2, holes, fake_embedder, progress=False)["views"]
+    assert after["center 96"] == before["center 96"]
     assert after["whole"] != before["whole"]
 
 
@@ -73,10 +79,12 @@ def test_too_few_crops_a_person(data):
         calibrate(Portraits.load(data, "val"), 1)
 
 
-def test_command_line(data, fake_embedder, monkeypatch, capsys):
+def test_command_line(data, fake_embedder, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(module, "Embedder", lambda: fake_embedder)
     assert main(["--data", str(data), "--per-person", "2"]) == 0
     assert json.loads(capsys.readouterr().out)["crops"] == 8
+    assert main(["--data", str(data), "--per-person", "2", "--write", str(tmp_path / "identity.json")]) == 0
+    assert "eyes" in json.loads((tmp_path / "identity.json").read_text())["holes"]
 
 
 def test_command_line_with_bad_input(tmp_path, capsys):

@@ -74,6 +74,19 @@ def test_what_it_writes(run, tmp_path, model_file, capsys):
     assert grid.shape[0] > 3 * 256 and grid.shape[1] > 8 * 256
 
 
+def test_the_hash_is_that_of_the_network_scored(run, tmp_path, model_file, monkeypatch):
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(model_file.read_bytes())
+    score = module._score
+
+    def replaced_meanwhile(*arguments):
+        copy.write_bytes(b"the next export")
+        return score(*arguments)
+
+    monkeypatch.setattr(module, "_score", replaced_meanwhile)
+    assert run(model=copy)["model"]["sha256"] == hashlib.sha256(model_file.read_bytes()).hexdigest()
+
+
 def test_the_same_run_gives_the_same_figures(run):
     assert run() == run(force=True)
 

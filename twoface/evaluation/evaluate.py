@@ -1,0 +1,251 @@
+"""Fixed pairs and holes -> a table, a JSON file and a grid picture, with the simple methods beside ours.
+
+Everyone of a split who has two pictures gives one pair. The hole of the target is filled with the person's own
+reference, with none, and with a stranger's; identity is the cosine of FaceNet embeddings. `docs/evaluation.md` says
+what each figure means.
+"""
+
+import hashlib
+import json
+import platform
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import skimage
+from tqdm import tqdm
+
+from twoface.data.portraits import MARGIN, SIZE, Portraits
+from twoface.errors import InputError
+from twoface.evaluation.baselines import BASELINES
+from twoface.evaluation.grid import draw_grid
+from twoface.evaluation.metrics import bootstrap_interval, hole_psnr, whole_ssim
+from twoface.evaluation.pairs import fixed_pairs
+from twoface.files import check_output, write_aside
+from twoface.identity import Embedder, embedding_view
+from twoface.masks import HOLES, named_hole
+from twoface.model import FillModel
+
+BATCH = 8  # pairs
+GRID_PAIRS = 12
+GRID_METHODS = ("right", "none", "wrong", "matched_paste", "truth")
+METHODS = {  # in the table's order
+    "right": "ours, right reference",
+    "none": "ours, no reference",
+    "wrong": "ours, a stranger's reference",
+    "telea": "OpenCV Telea, radius 5",
+    "navier_stokes": "OpenCV Navier-Stokes, radius 5",
+    "paste": "reference pasted into the hole",
+    "matched_paste": "pasted and colour-matched",
+    "mean_colour": "mean colour",
+    "truth": "the true picture",
+}
+FIGURES = {
+    "psnr": ("hole PSNR dB", ".2f"),
+    "ssim": ("whole SSIM", ".3f"),
+    "to_truth": ("cosine to truth", ".3f"),
+    "to_reference": ("cosine to reference", ".3f"),
+    "to_stranger": ("cosine to stranger", ".3f"),
+}
+COMPARISONS = (("right", "none"), ("none", "wrong"), ("right", "wrong"), ("right", "paste"), ("right", "matched_paste"))
+
+
+def evaluate(
+    data,
+    *,
+    out,
+    split="val",
+    model=None,
+    hole="center",
+    center_size=64,
+    source="lfw",
+    seed=0,
+    bootstrap=10_000,
+    baselines=True,
+    progress=True,
+    force=False,
+):
+    """Score a network on the fixed pairs of a split; writes evaluation.json, evaluation.md and grid.png -> dict.
+
+    data: a folder made by `twoface data prepare`. out: the folder to write to, created when missing.
+    model: an ONNX file, default the one that ships. hole: one of `masks.HOLES`; center_size: in crop pixels.
+    source: the collection whose people are taken, or "all". seed: draws the pairs and the bootstrap.
+    bootstrap: resamplings for each interval, 1 or more. baselines: score the simple methods as well.
+    force: overwrite what an earlier run left in `out`.
+
+    The result is what evaluation.json holds: the setup, the mean of each figure for each method (PSNR is the mean over
+    pairs of each picture's own PSNR), paired intervals, and every pair's figures.
+    Raises InputError when data, split, source, model or hole cannot be used, or `out` cannot be written.
+    """
+    if hole not in HOLES:
+        raise InputError(f"unknown hole '{hole}': use one of {', '.join(HOLES)}")
+    if bootstrap < 1:
+        raise InputError(f"the bootstrap needs 1 resampling or more, not {bootstrap}")
+    mask = named_hole(hole, SIZE, center_size)
+    model = resources.files("twoface") / "weights" / "twoface.onnx" if model is None else Path(model)
+    network = FillModel(model)
+    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()  # now: a training run may replace the file while we score
+    portraits = Portraits.load(data, split)
+    pairs = fixed_pairs(portraits, source, seed)
+    methods = [m for m in METHODS if baselines or m not in BASELINES]
+    files = _output_files(out, force)
+
+    scores, shown = _score(portraits, pairs, mask, network, methods, progress)
+    report = {
+        "setup": {
+            "split": split,
+            "source": source,
+            "people": len(pairs),
+            "hole": hole,
+            "center_size": center_size if hole == "center" else None,
+            "hole_share": float(mask.mean()),
+            "seed": seed,
+            "bootstrap": bootstrap,
+        },
+        "model": {
+            "file": model.name,
+            "sha256": sha256,
+            "metadata": network.metadata,
+        },
+        "versions": _versions(),
+        "figures": {m: {f: _finite(np.mean(scores[m][f])) for f in FIGURES} for m in methods},
+        "intervals": _intervals(scores, methods, bootstrap, seed),
+        "pairs": [_pair(portraits, pairs, scores, i) for i in range(len(pairs))],
+    }
+    table = as_markdown(report)
+    write_aside(files["evaluation.json"], (json.dumps(report, indent=1) + "\n").encode(), force)
+    write_aside(files["evaluation.md"], table.encode(), force)
+    write_aside(files["grid.png"], _png(draw_grid(shown)), force)
+    print(table)
+    return report
+
+
+def as_markdown(report):
+    """The report's table and intervals as Markdown."""
+    setup = report["setup"]
+    size = f" {setup['center_size']}x{setup['center_size']}" if setup["center_size"] else ""
+    model = report["model"]
+    lines = [
+        f"{setup['people']} people of {setup['split']} ({setup['source']}), seed {setup['seed']},"
+        f" hole {setup['hole']}{size} of {SIZE}x{SIZE}, network {model['metadata'].get('twoface.name', model['file'])}"
+        f" (SHA-256 {model['sha256'][:12]})",
+        "",
+        "| | " + " | ".join(title for title, _ in FIGURES.values()) + " |",
+        "|---" * (len(FIGURES) + 1) + "|",
+    ]
+    for method, row in report["figures"].items():
+        cells = ["" if row[f] is None else format(row[f], spec) for f, (_, spec) in FIGURES.items()]
+        lines.append(f"| {METHODS[method]} | " + " | ".join(cells) + " |")
+    lines += ["", "| difference in cosine to truth | mean | paired 95 % bootstrap interval |", "|---|---|---|"]
+    for name, (mean, low, high) in report["intervals"].items():
+        lines.append(f"| {name} | {mean:+.3f} | {low:+.3f} to {high:+.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _score(portraits, pairs, mask, network, methods, progress):
+    """Every figure of every pair, {method: {figure: float64 (P,)}}, and the grid's rows, [{column: picture}]."""
+    embedder = Embedder()
+    scores = {m: {f: np.empty(len(pairs)) for f in FIGURES} for m in methods}
+    known = _embed(embedder, portraits.crops[pairs.reference])
+    row = {place: i for i, place in enumerate(pairs.reference.tolist())}  # a stranger is someone's reference
+    people = {  # embeddings (P, 512), each computed once
+        "to_truth": _embed(embedder, portraits.crops[pairs.target]),
+        "to_reference": known,
+        "to_stranger": known[[row[place] for place in pairs.stranger.tolist()]],
+    }
+    shown = []
+    for start in tqdm(range(0, len(pairs), BATCH), "evaluating", unit="batch", disable=not progress):
+        batch = slice(start, min(start + BATCH, len(pairs)))
+        crops = portraits.crops[pairs.target[batch]]
+        truths = _frame(crops)
+        masked = np.where(mask[..., None], np.uint8(0), truths)
+        references = _frame(portraits.crops[pairs.reference[batch]])
+        strangers = _frame(portraits.crops[pairs.stranger[batch]])
+        pictures = {
+            "right": _fill(network, masked, mask, references),
+            "none": _fill(network, masked, mask, np.zeros_like(references)),
+            "wrong": _fill(network, masked, mask, strangers),
+            "truth": truths,
+        }
+        for method in BASELINES.keys() & methods:
+            fills = [BASELINES[method](m, mask, r) for m, r in zip(masked, references, strict=True)]
+            pictures[method] = np.stack(fills)
+        for method in methods:
+            embeddings = people["to_truth"][batch] if method == "truth" else _embed(embedder, crops, pictures[method])
+            score = scores[method]
+            for figure, others in people.items():
+                score[figure][batch] = np.sum(embeddings * others[batch], axis=1)
+            score["psnr"][batch] = [hole_psnr(t, p, mask) for t, p in zip(truths, pictures[method], strict=True)]
+            score["ssim"][batch] = [whole_ssim(t, p) for t, p in zip(truths, pictures[method], strict=True)]
+        if start >= GRID_PAIRS:
+            continue
+        columns = {"masked": masked, "reference": references, "stranger": strangers}
+        columns |= {METHODS[m]: pictures[m] for m in GRID_METHODS if m in methods}
+        shown += [{name: column[i] for name, column in columns.items()} for i in range(len(crops))]
+    return scores, shown[:GRID_PAIRS]
+
+
+def _frame(crops):
+    return crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
+
+
+def _fill(network, masked, mask, references):
+    """The masked pictures with our fill in their holes -> uint8 (N, 128, 128, 3)."""
+    holes = np.broadcast_to(mask[None, None], (len(masked), 1, SIZE, SIZE)).astype(np.float32)
+    fill = network.run(_planes(masked), holes, _planes(references))["fill"]
+    return np.where(mask[..., None], np.rint(fill.transpose(0, 2, 3, 1) * 255).astype(np.uint8), masked)
+
+
+def _planes(pictures):
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32) / 255
+
+
+def _embed(embedder, crops, frames=None):
+    """Embeddings (N, 512) of the crops, with `frames` (N, 128, 128, 3) put into their middles if given."""
+    if frames is not None:
+        crops = crops.copy()
+        _frame(crops)[:] = frames
+    batches = (crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
+    return np.concatenate([embedder.embed(np.stack([embedding_view(c) for c in batch])) for batch in batches])
+
+
+def _intervals(scores, methods, samples, seed):
+    """{"a - b": (mean, low, high)} of the paired differences in cosine to truth."""
+    rows = {}
+    for a, b in COMPARISONS:
+        if b in methods:
+            difference = scores[a]["to_truth"] - scores[b]["to_truth"]
+            rows[f"{a} - {b}"] = (float(difference.mean()), *bootstrap_interval(difference, samples, seed))
+    return rows
+
+
+def _pair(portraits, pairs, scores, i):
+    """Which pictures pair `i` is, and its figures under each method."""
+    places = {"target": pairs.target[i], "reference": pairs.reference[i], "stranger": pairs.stranger[i]}
+    names = {role: portraits.paths[place] for role, place in places.items()}
+    return names | {method: {f: _finite(v[i]) for f, v in score.items()} for method, score in scores.items()}
+
+
+def _finite(value):
+    """A JSON number, or None: the PSNR of two equal pictures is infinite."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _output_files(out, force):
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create the folder {out}: {error.strerror}") from error
+    return {name: check_output(out / name, force) for name in ("evaluation.json", "evaluation.md", "grid.png")}
+
+
+def _png(picture):
+    return cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
+
+
+def _versions():
+    packages = {m.__name__: m.__version__ for m in (np, cv2, skimage, onnxruntime)}
+    return {"python": platform.python_version()} | packages

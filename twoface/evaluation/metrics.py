@@ -1,0 +1,33 @@
+"""Scores of one filled picture, and how sure a mean of them is. Pictures are uint8 (H, W, 3) RGB."""
+
+import numpy as np
+from skimage.metrics import structural_similarity
+
+
+def hole_psnr(truth, picture, hole):
+    """Peak signal-to-noise ratio over the hole's pixels and all three channels, in dB; inf where they are equal.
+
+    hole: bool (H, W), True = hole. The peak is 255.
+    """
+    error = np.mean((truth[hole].astype(np.float64) - picture[hole]) ** 2)
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+
+
+def whole_ssim(truth, picture):
+    """Structural similarity of the whole picture, -1..1: scikit-image's default 7x7 window, mean of the channels.
+
+    Known pixels count too, so an empty hole does not give 0. H and W must be 7 or more.
+    """
+    return float(structural_similarity(truth, picture, channel_axis=2, data_range=255))
+
+
+def bootstrap_interval(values, samples=10_000, seed=0, level=0.95):
+    """The percentile bootstrap interval of the mean of `values` (N,) -> (low, high).
+
+    Give it differences pair by pair and the interval is a paired one.
+    """
+    rng = np.random.default_rng(seed)
+    values = np.asarray(values, np.float64)
+    means = [rng.choice(values, len(values)).mean() for _ in range(samples)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
