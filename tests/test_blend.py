@@ -42,7 +42,7 @@ def test_at_scale_one_the_fill_is_the_contracts(flow):
     fields["weight"] = rng.random((1, 32, 32), np.float32)
     fields["gain"], fields["offset"] = rng.random((2, 3, 32, 32), np.float32)
     reference = textured(SIZE, SIZE)
-    fill = render(fields, grid(SIZE, SIZE), (reference, IDENTITY), 1)
+    fill = render(fields, grid(SIZE, SIZE), (reference, IDENTITY), 1, texture=False)
     assert np.abs(fill - contract(fields, reference)).max() < 1e-4
 
 
@@ -143,3 +143,18 @@ def test_the_seam_takes_the_colour_of_the_surroundings_and_fades_inwards():
     assert np.abs(seam_correction(known, fill, hole, hole)).max() == 0  # no feather: nothing is known of the error
     fill[:, 60, 60] = 1  # inside the hole the photo tells nothing
     assert np.array_equal(seam_correction(known, fill, hole, predicted), seam)
+
+
+def test_texture_comes_back_at_its_natural_contrast():
+    rng = np.random.default_rng(0)
+    reference = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    damped = constant_fields(weight=0.5, gain=0.4, offset=0.3, synthesis=0.5)
+    soft, sharp = (render(damped, grid(SIZE, SIZE), (reference, IDENTITY), 1, texture) for texture in (False, True))
+    fine, soft_fine, sharp_fine = (
+        (p - cv2.GaussianBlur(p, (0, 0), 1.5)).std() for p in (reference.astype(np.float32) / 255, soft, sharp)
+    )
+    assert soft_fine == pytest.approx(0.2 * fine, rel=0.05)  # weight times gain
+    assert sharp_fine > 0.8 * fine
+    assert np.abs(cv2.GaussianBlur(sharp - soft, (0, 0), 6)).max() < 0.03  # colours stay the network's
+    unused = constant_fields(weight=0.0, synthesis=0.5)
+    assert np.abs(render(unused, grid(SIZE, SIZE), (reference, IDENTITY), 1) - 0.5).max() < 1e-6

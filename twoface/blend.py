@@ -14,8 +14,8 @@ SIZE = 128
 RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
 SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error is averaged, and how deep it is mended
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
-FINER = 0.6  # crop pixels: what a blur of this deviation removes is too fine for the network to have seen
-TEXTURE = 2.0  # of such texture the reference gives this many times its weight, at most all: nobody else can
+FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
+FAVOUR = 2.0  # of texture, the reference gives this many times its weight, at most all
 MAX_GRAIN = 0.03  # deviation of the grain that may be added, of the range 0..1
 
 
@@ -74,10 +74,13 @@ def seam_correction(known, fill, hole, predicted):
     return mean * np.exp(-distance_to(~hole) / SEAM_REACH)[..., None].astype(np.float32)
 
 
-def render(fields, places, reference, detail):
+def render(fields, places, reference, detail, texture=True):
     """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
 
     places: (H, W, 2) crop coordinates; detail: photo pixels per crop pixel, which a finer reference is shrunk to.
+    texture: bring the reference's own fine texture to its natural contrast. The network, taught by L1, damps what might
+    lie half a pixel off, and it cannot see what is finer than its pixels: both make a fill look out of focus. False
+    gives the network's own answer.
     """
     synthesis = _sample(_picture(fields["synthesis"]), places, cv2.INTER_CUBIC)
     if reference is None:
@@ -91,9 +94,9 @@ def render(fields, places, reference, detail):
     pixels = _sample(source.astype(np.float32) / 255, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
     weight = weight.reshape(*places.shape[:2], 1)
     fill = weight * (gain * pixels + offset) + (1 - weight) * synthesis
-    if detail > 1:
-        texture = gain * (pixels - cv2.GaussianBlur(pixels, (0, 0), FINER * detail))
-        fill += (np.minimum(1, TEXTURE * weight) - weight) * texture
+    if texture:
+        missing = np.maximum(0, np.minimum(1, FAVOUR * weight) - weight * gain)
+        fill += missing * (pixels - cv2.GaussianBlur(pixels, (0, 0), FINE * detail))
     return np.clip(fill, 0, 1)
 
 
