@@ -94,7 +94,7 @@ def test_the_same_run_gives_the_same_figures(run):
 def test_source_all_takes_everyone_and_no_baselines_means_none(run):
     report = run(source="all", baselines=False)
     assert report["setup"]["people"] == 4
-    assert set(report["figures"]) == {"right", "none", "wrong", "truth"}
+    assert set(report["figures"]) == {"product", "right", "none", "wrong", "truth"}
     assert set(report["intervals"]) == {"right - none", "none - wrong", "right - wrong"}
 
 

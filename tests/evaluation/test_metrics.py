@@ -1,7 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 
-from twoface.evaluation.metrics import bootstrap_interval, hole_psnr, whole_ssim
+from twoface.evaluation.metrics import bootstrap_interval, hole_detail, hole_psnr, whole_ssim
 
 
 @pytest.fixture
@@ -55,3 +56,12 @@ def test_bootstrap_is_fixed_by_its_seed_and_narrower_at_a_lower_level():
     assert bootstrap_interval(values, 200, seed=4) != bootstrap_interval(values, 200, seed=5)
     wide, narrow = bootstrap_interval(values, 500), bootstrap_interval(values, 500, level=0.5)
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_detail_is_one_for_the_truth_and_falls_with_blur():
+    truth, hole = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), np.zeros((64, 64), bool)
+    hole[16:48, 16:48] = True
+    assert hole_detail(truth, truth, hole) == 1
+    blurred = np.where(hole[..., None], cv2.GaussianBlur(truth, (0, 0), 2), truth)
+    assert hole_detail(truth, blurred, hole) < 0.3
+    assert hole_detail(truth, np.where(hole[..., None], truth, 0), hole) == pytest.approx(1, abs=0.1)

@@ -17,11 +17,12 @@ import onnxruntime
 import skimage
 from tqdm import tqdm
 
+from twoface.blend import blend
 from twoface.data.portraits import MARGIN, SIZE, Portraits
 from twoface.errors import InputError
 from twoface.evaluation.baselines import BASELINES
 from twoface.evaluation.grid import draw_grid
-from twoface.evaluation.metrics import bootstrap_interval, hole_psnr, whole_ssim
+from twoface.evaluation.metrics import bootstrap_interval, hole_detail, hole_psnr, whole_ssim
 from twoface.evaluation.pairs import fixed_pairs
 from twoface.files import check_output, write_aside
 from twoface.identity import Embedder, embedding_view
@@ -30,8 +31,9 @@ from twoface.model import FillModel
 
 BATCH = 8  # pairs
 GRID_PAIRS = 12
-GRID_METHODS = ("right", "none", "wrong", "matched_paste", "truth")
+GRID_METHODS = ("product", "right", "none", "wrong", "matched_paste", "truth")
 METHODS = {  # in the table's order
+    "product": "ours, as `twoface fill` pastes it",
     "right": "ours, right reference",
     "none": "ours, no reference",
     "wrong": "ours, a stranger's reference",
@@ -45,6 +47,7 @@ METHODS = {  # in the table's order
 FIGURES = {
     "psnr": ("hole PSNR dB", ".2f"),
     "ssim": ("whole SSIM", ".3f"),
+    "detail": ("fine detail", ".2f"),
     "to_truth": ("cosine to truth", ".3f"),
     "to_reference": ("cosine to reference", ".3f"),
     "to_stranger": ("cosine to stranger", ".3f"),
@@ -163,10 +166,12 @@ def _score(portraits, pairs, mask, network, methods, progress):
         masked = np.where(mask[..., None], np.uint8(0), truths)
         references = _frame(portraits.crops[pairs.reference[batch]])
         strangers = _frame(portraits.crops[pairs.stranger[batch]])
+        right = _run(network, masked, mask, references)
         pictures = {
-            "right": _fill(network, masked, mask, references),
-            "none": _fill(network, masked, mask, np.zeros_like(references)),
-            "wrong": _fill(network, masked, mask, strangers),
+            "product": _paste(right, masked, mask, references),
+            "right": _compose(right, masked, mask),
+            "none": _compose(_run(network, masked, mask, np.zeros_like(references)), masked, mask),
+            "wrong": _compose(_run(network, masked, mask, strangers), masked, mask),
             "truth": truths,
         }
         for method in BASELINES.keys() & methods:
@@ -178,6 +183,7 @@ def _score(portraits, pairs, mask, network, methods, progress):
             for figure, others in people.items():
                 score[figure][batch] = np.sum(embeddings * others[batch], axis=1)
             score["psnr"][batch] = [hole_psnr(t, p, mask) for t, p in zip(truths, pictures[method], strict=True)]
+            score["detail"][batch] = [hole_detail(t, p, mask) for t, p in zip(truths, pictures[method], strict=True)]
             score["ssim"][batch] = [whole_ssim(t, p) for t, p in zip(truths, pictures[method], strict=True)]
         if start >= GRID_PAIRS:
             continue
@@ -191,11 +197,26 @@ def _frame(crops):
     return crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
 
 
-def _fill(network, masked, mask, references):
-    """The masked pictures with our fill in their holes -> uint8 (N, 128, 128, 3)."""
+def _run(network, masked, mask, references):
+    """The network's fields for pictures (N, 128, 128, 3) with a common hole."""
     holes = np.broadcast_to(mask[None, None], (len(masked), 1, SIZE, SIZE)).astype(np.float32)
-    fill = network.run(_planes(masked), holes, _planes(references))["fill"]
-    return np.where(mask[..., None], np.rint(fill.transpose(0, 2, 3, 1) * 255).astype(np.uint8), masked)
+    return network.run(_planes(masked), holes, _planes(references))
+
+
+def _compose(fields, masked, mask):
+    """The masked pictures with the network's own fill in their holes -> uint8 (N, 128, 128, 3)."""
+    return np.where(mask[..., None], np.rint(fields["fill"].transpose(0, 2, 3, 1) * 255).astype(np.uint8), masked)
+
+
+def _paste(fields, masked, mask, references):
+    """The same with texture and grain, as `twoface fill` pastes it, but no feather: hard edges like the others."""
+    frame = np.eye(2, 3)
+    return np.stack(
+        [
+            blend(picture, mask, frame, {name: field[i] for name, field in fields.items()}, (reference, frame))
+            for i, (picture, reference) in enumerate(zip(masked, references, strict=True))
+        ]
+    )
 
 
 def _planes(pictures):
