@@ -148,7 +148,7 @@ def _identity(result):
         f"reference  {used['name']}, {result.reference_why}",
         f"identity   {figures['similarity_result_reference']:.2f} between result and reference (1 is the most alike),",
         f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference: {verdict}",
-        f"           (below {figures['threshold']:.2f} would be one; with such a hole"
+        f"           (a sign would be below {figures['threshold']:.2f}; with such a hole"
         f" {figures['strangers_warned']:.0%} of strangers are noticed)",
     ]
 
