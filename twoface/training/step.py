@@ -84,7 +84,8 @@ def generator_turn(
             terms["identity"] = losses.identity(embedding, batch.embedding[shown])
         if stage.adv_local or stage.adv_global:
             nets.discriminators.requires_grad_(False)
-            local, whole = judge(nets.discriminators.module, batch, composite, corners, config.window)
+            raw = nets.discriminators.module
+            local, whole = judge(raw, composite, batch.mask, batch.reference, corners, config.window)
             terms["adv_local"], terms["adv_global"] = losses.adversarial(*local), losses.adversarial(*whole)
             nets.discriminators.requires_grad_(True)
     if stage.transfer and shown.any():
@@ -107,23 +108,27 @@ def generator_turn(
 def discriminator_turn(
     fabric: Fabric, nets: Networks, batch: Batch, composite: Tensor, corners: Tensor, config: TrainConfig, step: int
 ) -> dict[str, Tensor]:
-    real = judge(nets.discriminators, batch, batch.target, corners, config.window)
-    fake = judge(nets.discriminators, batch, composite, corners, config.window)
-    local, whole = (losses.discriminator(r, *f) for (r, _), f in zip(real, fake, strict=True))
-    total = local + whole
+    # Real and fake in one pass: a wrapped network wants one forward for each backward.
+    pictures = torch.cat([batch.target, composite])
+    mask, reference = batch.mask.repeat(2, 1, 1, 1), batch.reference.repeat(2, 1, 1, 1)
+    terms = []
+    for logits, weights in judge(nets.discriminators, pictures, mask, reference, corners.repeat(2, 1), config.window):
+        real, fake = logits.chunk(2)
+        terms.append(losses.discriminator(real, fake, weights.chunk(2)[0]))
+    total = sum(terms)
     if config.r1 and step % config.r1_every == 0:
         total = total + config.r1_every * config.r1 / 2 * _r1(nets, batch, corners, config.window)
     nets.discriminator_optimizer.zero_grad()
     fabric.backward(total)
     nets.discriminator_optimizer.step()
-    return {"discriminator_local": local.detach(), "discriminator_global": whole.detach()}
+    return {"discriminator_local": terms[0].detach(), "discriminator_global": terms[1].detach()}
 
 
 def judge(
-    discriminators: nn.Module, batch: Batch, picture: Tensor, corners: Tensor, window: int
+    discriminators: nn.Module, picture: Tensor, mask: Tensor, reference: Tensor, corners: Tensor, window: int
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Logits and weights of the window at the hole, and of the whole picture at half size."""
-    trio = (picture, batch.mask, batch.reference)
+    trio = (picture, mask, reference)
     return discriminators(tuple(_window(x, corners, window) for x in trio), tuple(F.avg_pool2d(x, 2) for x in trio))
 
 
