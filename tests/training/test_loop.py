@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import pytest
 import torch
@@ -7,6 +9,7 @@ from safetensors.torch import load_file
 from twoface.errors import InputError, TwoFaceError
 from twoface.export import export
 from twoface.model import FillModel
+from twoface.training import loop
 from twoface.training.config import parse_experiment
 from twoface.training.loop import train
 
@@ -135,3 +138,17 @@ def test_export_of_a_run(prepared, frozen, tmp_path):
         export(tmp_path / "run", tmp_path / "tiny.onnx")
     with pytest.raises(InputError, match="training run"):
         export(tmp_path, tmp_path / "other.onnx")
+
+
+def test_an_interrupt_saves_and_ends_the_run(prepared, frozen, tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    real = loop.train_step
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "train_step", interrupted)
+    assert run(prepared, frozen, tmp_path) == 2
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["samples"] == 2
+    assert signal.getsignal(signal.SIGINT) is before

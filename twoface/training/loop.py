@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,50 +133,50 @@ def train(
         (out / "experiment.json").write_text(json.dumps(to_table(experiment), indent=1))
         board = SummaryWriter(str(out))
     began = saved = logged = time.monotonic()
-    stop = _stop_on_signals()
     sums: dict[str, list] = {}
     steps, waited = 0, 0.0
     asked = time.monotonic()
-    for drawn in loader:
-        waited += time.monotonic() - asked
+    with _signals() as stop:
+        for drawn in loader:
+            waited += time.monotonic() - asked
 
-        # One turn of each network.
-        stage = stage_at(experiment.stages, samples)
-        batch = _to_batch(fabric, drawn, embeddings)
-        try:
-            terms = train_step(fabric, nets, batch, stage, config, samples // config.batch)
-        except Diverged as error:
-            raise TwoFaceError(
-                f"{error} at sample {samples}: lower a weight or the rate; the save in {out} is good"
-            ) from error
-        averaged.update_parameters(generator.module)
-        samples, steps = samples + config.batch, steps + 1
-        for name, value in terms.items():
-            sums.setdefault(name, []).append(value)
+            # One turn of each network.
+            stage = stage_at(experiment.stages, samples)
+            batch = _to_batch(fabric, drawn, embeddings)
+            try:
+                terms = train_step(fabric, nets, batch, stage, config, samples // config.batch)
+            except Diverged as error:
+                raise TwoFaceError(
+                    f"{error} at sample {samples}: lower a weight or the rate; the save in {out} is good"
+                ) from error
+            averaged.update_parameters(generator.module)
+            samples, steps = samples + config.batch, steps + 1
+            for name, value in terms.items():
+                sums.setdefault(name, []).append(value)
 
-        # What it did, now and then.
-        if steps % config.log_every == 0:
-            means = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
-            if fabric.is_global_zero:
-                now = time.monotonic()
-                speed = {
-                    "samples_per_second": config.log_every * config.batch / (now - logged),
-                    "waiting": waited / (now - logged),
-                }
-                report({"samples": samples, "lr": stage.lr} | means | speed)
-            sums, waited, logged = {}, 0.0, time.monotonic()
-        if (
-            samples // config.validate_every != (samples - config.batch) // config.validate_every
-            and fabric.is_global_zero
-        ):
-            report({"samples": samples} | {f"val_{k}": v for k, v in validation.scores(averaged.module).items()})
-            write_picture(out / "previews" / f"{samples:08d}.png", validation.preview(averaged.module))
-        if time.monotonic() - saved > 60 * config.save_every_minutes:
-            save()
-            saved = time.monotonic()
-        if stop or steps == max_steps or (max_minutes and time.monotonic() - began > 60 * max_minutes):
-            break
-        asked = time.monotonic()
+            # What it did, now and then.
+            if steps % config.log_every == 0:
+                means = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
+                if fabric.is_global_zero:
+                    now = time.monotonic()
+                    speed = {
+                        "samples_per_second": config.log_every * config.batch / (now - logged),
+                        "waiting": waited / (now - logged),
+                    }
+                    report({"samples": samples, "lr": stage.lr} | means | speed)
+                sums, waited, logged = {}, 0.0, time.monotonic()
+            if (
+                samples // config.validate_every != (samples - config.batch) // config.validate_every
+                and fabric.is_global_zero
+            ):
+                report({"samples": samples} | {f"val_{k}": v for k, v in validation.scores(averaged.module).items()})
+                write_picture(out / "previews" / f"{samples:08d}.png", validation.preview(averaged.module))
+            if time.monotonic() - saved > 60 * config.save_every_minutes:
+                save()
+                saved = time.monotonic()
+            if stop or steps == max_steps or (max_minutes and time.monotonic() - began > 60 * max_minutes):
+                break
+            asked = time.monotonic()
 
     save()
     if fabric.is_global_zero:
@@ -201,9 +202,13 @@ def _ema(decay: float) -> Callable:
     return update
 
 
-def _stop_on_signals() -> list:
-    """A list that is empty until SIGINT or SIGTERM arrives."""
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that is empty until SIGINT or SIGTERM arrives, which inside end nothing by themselves."""
     arrived = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: arrived.append(received))
-    return arrived
+    before = {n: signal.signal(n, lambda number, _: arrived.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
