@@ -148,13 +148,14 @@ def test_the_seam_takes_the_colour_of_the_surroundings_and_fades_inwards():
 def test_texture_comes_back_at_its_natural_contrast():
     rng = np.random.default_rng(0)
     reference = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
-    damped = constant_fields(weight=0.5, gain=0.4, offset=0.3, synthesis=0.5)
+    damped = constant_fields(weight=0.8, gain=0.5, offset=0.3, synthesis=0.5)
     soft, sharp = (render(damped, grid(SIZE, SIZE), (reference, IDENTITY), 1, texture) for texture in (False, True))
     fine, soft_fine, sharp_fine = (
         (p - cv2.GaussianBlur(p, (0, 0), 1.5)).std() for p in (reference.astype(np.float32) / 255, soft, sharp)
     )
-    assert soft_fine == pytest.approx(0.2 * fine, rel=0.05)  # weight times gain
+    assert soft_fine == pytest.approx(0.4 * fine, rel=0.05)  # weight times gain
     assert sharp_fine > 0.8 * fine
     assert np.abs(cv2.GaussianBlur(sharp - soft, (0, 0), 6)).max() < 0.03  # colours stay the network's
-    unused = constant_fields(weight=0.0, synthesis=0.5)
-    assert np.abs(render(unused, grid(SIZE, SIZE), (reference, IDENTITY), 1) - 0.5).max() < 1e-6
+    doubtful = constant_fields(weight=0.5, gain=0.38, synthesis=0.5)  # the network took little of it
+    soft, same = (render(doubtful, grid(SIZE, SIZE), (reference, IDENTITY), 1, texture) for texture in (False, True))
+    assert np.array_equal(soft, same)

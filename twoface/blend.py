@@ -15,7 +15,7 @@ RING = 8  # crop pixels: the width of the known surroundings that sharpness and 
 SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error is averaged, and how deep it is mended
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
-FAVOUR = 2.0  # of texture, the reference gives this many times its weight, at most all
+TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
 MAX_GRAIN = 0.03  # deviation of the grain that may be added, of the range 0..1
 
 
@@ -78,9 +78,9 @@ def render(fields, places, reference, detail, texture=True):
     """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
 
     places: (H, W, 2) crop coordinates; detail: photo pixels per crop pixel, which a finer reference is shrunk to.
-    texture: bring the reference's own fine texture to its natural contrast. The network, taught by L1, damps what might
-    lie half a pixel off, and it cannot see what is finer than its pixels: both make a fill look out of focus. False
-    gives the network's own answer.
+    texture: bring the reference's own fine texture to its natural contrast where the network takes enough of the
+    reference. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what is finer than its
+    pixels: both make a fill look out of focus. False gives the network's own answer.
     """
     synthesis = _sample(_picture(fields["synthesis"]), places, cv2.INTER_CUBIC)
     if reference is None:
@@ -95,7 +95,9 @@ def render(fields, places, reference, detail, texture=True):
     weight = weight.reshape(*places.shape[:2], 1)
     fill = weight * (gain * pixels + offset) + (1 - weight) * synthesis
     if texture:
-        missing = np.maximum(0, np.minimum(1, FAVOUR * weight) - weight * gain)
+        given = weight * gain.mean(-1, keepdims=True)
+        trust = np.clip((given - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
+        missing = np.maximum(0, trust - given)
         fill += missing * (pixels - cv2.GaussianBlur(pixels, (0, 0), FINE * detail))
     return np.clip(fill, 0, 1)
 
