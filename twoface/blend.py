@@ -79,8 +79,8 @@ def render(fields, places, reference, detail, texture=True):
 
     places: (H, W, 2) crop coordinates; detail: photo pixels per crop pixel, which a finer reference is shrunk to.
     texture: bring the reference's own fine texture to its natural contrast where the network takes enough of the
-    reference. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what is finer than its
-    pixels: both make a fill look out of focus. False gives the network's own answer.
+    reference. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what is finer than
+    its pixels: both make a fill look out of focus. False gives the network's own answer.
     """
     synthesis = _sample(_picture(fields["synthesis"]), places, cv2.INTER_CUBIC)
     if reference is None:
