@@ -1,8 +1,8 @@
-"""What the photo's own resolution gains: the fields on the reference photo, the seam correction; side by side.
+"""What the photo's own resolution gains: the reference photo's own pixels and texture, the seam correction.
 
     python benchmarks/fullres.py PHOTOS [--model FILE] [--hole eyes] [--people 40]
 
-PHOTOS holds a folder for each person with two photos or more. The first photo of each is filled from the second, four
+PHOTOS holds a folder for each person with two photos or more. The first photo of each is filled from the second, six
 ways. PSNR (dB) is of the hole at the photo's resolution, against the untouched photo; detail is the deviation of the
 high-pass (what a blur of half a crop pixel removes) in the hole, relative to the truth's; step is by how much the mean
 jump across the hole's edge exceeds the truth's, in levels of 255. No grain or softening is applied here.
@@ -51,7 +51,8 @@ def measure(network, detector, photo, reference, name):
     seam = cv2.remap(seam, places.astype(np.float32), None, cv2.INTER_LINEAR)
     ways = {
         "128 px answer enlarged": upscaled(fields, places),
-        "fields at full resolution": render(fields, places, source, detail),
+        "fields at full resolution": render(fields, places, source, detail, texture=False),
+        "the same with texture": render(fields, places, source, detail),
     }
     ways |= {f"{way}, seam corrected": np.clip(fill + seam, 0, 1) for way, fill in ways.items()}
     return {way: _scores(fill, photo.astype(np.float32) / 255, hole, detail) for way, fill in ways.items()}
