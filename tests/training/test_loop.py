@@ -152,3 +152,14 @@ def test_an_interrupt_saves_and_ends_the_run(prepared, frozen, tmp_path, monkeyp
     assert run(prepared, frozen, tmp_path) == 2
     assert torch.load(tmp_path / "state.pt", weights_only=True)["samples"] == 2
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_cache_spares_decoding_and_embedding(prepared, frozen, tmp_path):
+    cache = tmp_path / "cache"
+    assert run(prepared, frozen, tmp_path / "one", cache=cache, max_steps=1) == 2
+    kept = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert len(kept) == 3  # the crops of both splits, the embeddings of train
+    run(prepared, frozen, tmp_path / "two", cache=cache, max_steps=1)
+    assert kept == {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True)["generator"] for name in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from twoface.data.portraits import MARGIN, SIZE, Portraits
 from twoface.evaluation.pairs import fixed_pairs
+from twoface.files import write_aside
 from twoface.masks import named_hole
 from twoface.training.step import face_view
 
@@ -89,7 +91,8 @@ def _frames(portraits: Portraits, places: np.ndarray) -> Tensor:
 
 def embed_all(portraits: Portraits, facenet: nn.Module, fabric: Fabric, cache: Path | None) -> Tensor:
     """FaceNet embeddings of all crops, as they are, (N, 512) in float32; kept in `cache` when given."""
-    path = cache / f"embeddings-{len(portraits)}-{abs(hash_paths(portraits)):x}.npy" if cache else None
+    key = zlib.crc32("\n".join(portraits.paths).encode())
+    path = cache / f"embeddings-{len(portraits)}-{key:08x}.npy" if cache else None
     if path and path.exists():
         return torch.from_numpy(np.load(path))
     parts = []
@@ -100,15 +103,8 @@ def embed_all(portraits: Portraits, facenet: nn.Module, fabric: Fabric, cache: P
             parts.append(facenet(fabric.to_device(view)).float().cpu())
     embeddings = torch.cat(parts)
     if path:
-        np.save(path, embeddings.numpy())
+        write_aside(path, lambda aside: np.save(aside, embeddings.numpy()), force=True)
     return embeddings
-
-
-def hash_paths(portraits: Portraits) -> int:
-    """The same number for the same crops in the same order."""
-    import zlib
-
-    return zlib.crc32("\n".join(portraits.paths).encode())
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
