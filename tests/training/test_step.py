@@ -6,7 +6,15 @@ from twoface.models.discriminators import Discriminators
 from twoface.models.generator import TransferGenerator
 from twoface.training.config import TrainConfig
 from twoface.training.curriculum import Stage
-from twoface.training.step import Batch, Networks, discriminator_turn, generator_turn, train_step, window_corners
+from twoface.training.step import (
+    Batch,
+    Diverged,
+    Networks,
+    discriminator_turn,
+    generator_turn,
+    train_step,
+    window_corners,
+)
 
 CONFIG = TrainConfig(batch=2, r1_every=1)
 
@@ -85,3 +93,13 @@ def test_identity_and_transfer_need_a_reference(turn):
     assert {"identity", "transfer"} <= one.keys()
     batch.reference[1] = 0
     assert not {"identity", "transfer"} & train_step(fabric, nets, batch, stage, CONFIG, 0).keys()
+
+
+def test_a_diverging_discriminator_is_told_in_the_warm_up_and_not_stepped(turn):
+    fabric, nets, batch = turn
+    with torch.no_grad():
+        next(nets.discriminators.parameters()).fill_(float("nan"))
+    last = list(nets.discriminators.parameters())[-1].detach().clone()
+    with pytest.raises(Diverged, match="discriminator became nan"):
+        train_step(fabric, nets, batch, Stage(discriminate=True), CONFIG, 0)
+    assert torch.equal(list(nets.discriminators.parameters())[-1], last)

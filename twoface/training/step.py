@@ -19,7 +19,7 @@ FACE_VIEW = slice(6, 122)  # the part of the 128 frame that FaceNet sees
 
 
 class Diverged(TwoFaceError):
-    """A term of the objective, or the gradient, is no longer a number; the weights are as before the step."""
+    """A term of an objective, or the gradient, is no longer a number; the network it belongs to was not stepped."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,8 @@ def discriminator_turn(
     total = sum(terms)
     if config.r1 and step % config.r1_every == 0:
         total = total + config.r1_every * config.r1 / 2 * _r1(nets, batch, corners, config.window)
+    if not torch.isfinite(total):  # in the warm-up no term of the generator's would tell
+        raise Diverged(f"discriminator became {float(total.detach())}")
     nets.discriminator_optimizer.zero_grad()
     fabric.backward(total)
     nets.discriminator_optimizer.step()
