@@ -1,9 +1,27 @@
-"""The two kinds of failure. A message is one line and says what to do."""
+"""The kinds of failure. A message is one line and says what to do."""
 
 
 class TwoFaceError(Exception):
-    """Something of ours failed: a model file, the network, an installed package."""
+    """Something of ours failed: a model file, the network, an installed package.
+
+    code: a stable word for programs, such as "no_face"; "" where no program needs to tell it from others.
+    """
+
+    def __init__(self, message="", *, code=""):
+        super().__init__(message)
+        self.code = code
 
 
 class InputError(TwoFaceError, ValueError):
     """What the caller gave cannot be used: a file, a mask, a box, an option."""
+
+
+class Unavailable(TwoFaceError):
+    """Not now: busy, too late, or a backend that is away. What was asked may work later.
+
+    retry_after: seconds after which to try again, or None where nobody knows.
+    """
+
+    def __init__(self, message="", *, code="", retry_after=None):
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
