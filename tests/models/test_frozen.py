@@ -10,7 +10,7 @@ import torch
 from twoface.faces import FaceDetector, align, crop
 from twoface.identity import Embedder, embedding_view
 from twoface.models.facenet import FaceNet
-from twoface.models.pretrained import cache_folder, facenet_graph, vgg16_weights
+from twoface.models.pretrained import cached, weights
 from twoface.models.vgg import VGG16Features
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -18,7 +18,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 @pytest.fixture(scope="module")
 def facenet():
-    return FaceNet(facenet_graph())
+    return FaceNet(weights("facenet-casia"))
 
 
 def test_port_agrees_with_the_original_graph(facenet):
@@ -48,11 +48,9 @@ def test_identity_gradient_reaches_the_picture(facenet):
 
 
 @pytest.mark.weights
-@pytest.mark.skipif(
-    not (cache_folder() / "vgg16-hed.h5").exists(), reason="VGG16's weights are not in the cache folder"
-)
+@pytest.mark.skipif(not cached("vgg16-edges").exists(), reason="VGG16's weights are not in the cache folder")
 def test_vgg_features():
-    vgg = VGG16Features(vgg16_weights())
+    vgg = VGG16Features(weights("vgg16-edges"))
     parent = torch.nn.ModuleList([vgg]).train()
     assert not any(module.training for module in parent[0].modules())
     assert not any(p.requires_grad for p in vgg.parameters())

@@ -5,52 +5,51 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 INPUT = 160  # px
+BLOCK35, BLOCK17, BLOCK8, LAST = 0.17, 0.10, 0.20, 1.0  # what a residual block adds, scaled by
 
 
 class FaceNet(nn.Module):
     """A face -> its unit embedding (Schroff et al. 2015; David Sandberg's network, batch norms folded in).
 
-    forward(face (N, 3, 160, 160) RGB in [0, 1]) -> (N, 512), unit length. Prewhitening (zero mean, unit deviation
-    of each picture) is inside. Always in eval mode; has no trainable parameter. Layers are looked up by the names
-    of the original graph.
+    forward(face (N, 3, 160, 160) RGB in [0, 1]) -> (N, 512), unit length. Its normalisation is inside: prewhitening
+    (zero mean, unit deviation of each picture) or the fixed scale that VGGFace2's weights were trained with. Always in
+    eval mode; has no trainable parameter. Layers are looked up by the names of the original graph.
     """
 
     def __init__(self, path: Path):
-        """path: the frozen TensorFlow graph that `twoface.models.pretrained.facenet_graph` finds."""
+        """path: what `twoface.models.pretrained.weights("facenet-casia")` gives."""
         super().__init__()
-        constants = _constants(path)
-        root = "InceptionResnetV1/"
+        tensors = load_file(path)
 
         def conv(name: str, stride: int = 1, valid: bool = False) -> _Conv:
-            weight = torch.from_numpy(constants[f"{root}{name}/weights"]).permute(3, 2, 0, 1)  # HWIO -> OIHW
-            bias = constants.get(f"{root}{name}/Conv2D_bn_offset", constants.get(f"{root}{name}/biases"))
-            return _Conv(weight.contiguous(), torch.from_numpy(bias), stride, valid)
+            return _Conv(tensors[f"{name}.weight"], tensors[f"{name}.bias"], stride, valid)
 
         def chain(*names: str, last_stride: int = 1) -> nn.Sequential:
             *inner, last = names
             return nn.Sequential(*map(conv, inner), conv(last, last_stride, valid=last_stride > 1))
 
-        def residual(name: str, *branches: tuple[str, ...], relu: bool = True) -> _Residual:
+        def residual(name: str, scale: float, *branches: tuple[str, ...], relu: bool = True) -> _Residual:
             inside = [chain(*(f"{name}/{layer}" for layer in branch)) for branch in branches]
-            return _Residual(inside, conv(f"{name}/Conv2d_1x1"), float(constants[f"{root}{name}/mul/x"]), relu)
+            return _Residual(inside, conv(f"{name}/Conv2d_1x1"), scale, relu)
 
         def block35(name: str) -> _Residual:
             b1, b2 = "Branch_1/Conv2d_0", "Branch_2/Conv2d_0"
-            return residual(
-                name, ("Branch_0/Conv2d_1x1",), (b1 + "a_1x1", b1 + "b_3x3"), (b2 + "a_1x1", b2 + "b_3x3", b2 + "c_3x3")
-            )
+            second, third = (b1 + "a_1x1", b1 + "b_3x3"), (b2 + "a_1x1", b2 + "b_3x3", b2 + "c_3x3")
+            return residual(name, BLOCK35, ("Branch_0/Conv2d_1x1",), second, third)
 
         def block17(name: str) -> _Residual:
             b1 = "Branch_1/Conv2d_0"
-            return residual(name, ("Branch_0/Conv2d_1x1",), (b1 + "a_1x1", b1 + "b_1x7", b1 + "c_7x1"))
+            return residual(name, BLOCK17, ("Branch_0/Conv2d_1x1",), (b1 + "a_1x1", b1 + "b_1x7", b1 + "c_7x1"))
 
-        def block8(name: str, relu: bool = True) -> _Residual:
+        def block8(name: str, scale: float = BLOCK8, relu: bool = True) -> _Residual:
             b1 = "Branch_1/Conv2d_0"
-            return residual(name, ("Branch_0/Conv2d_1x1",), (b1 + "a_1x1", b1 + "b_1x3", b1 + "c_3x1"), relu=relu)
+            branches = ("Branch_0/Conv2d_1x1",), (b1 + "a_1x1", b1 + "b_1x3", b1 + "c_3x1")
+            return residual(name, scale, *branches, relu=relu)
 
         self.trunk = nn.Sequential(
             conv("Conv2d_1a_3x3", 2, valid=True),
@@ -74,23 +73,22 @@ class FaceNet(nn.Module):
                 nn.MaxPool2d(3, 2),
             ),
             *(block8(f"Repeat_2/block8_{i}") for i in range(1, 6)),
-            block8("Block8", relu=False),
+            block8("Block8", LAST, relu=False),
         )
-        norm = f"{root}Bottleneck/BatchNorm/"
-        scale = constants[norm + "Const"] / (constants[norm + "moving_variance"] + 1e-3) ** 0.5
-        self.register_buffer("head", torch.from_numpy(constants[f"{root}Bottleneck/weights"] * scale))
-        self.register_buffer(
-            "head_bias", torch.from_numpy(constants[norm + "beta"] - constants[norm + "moving_mean"] * scale)
-        )
+        self.register_buffer("head", tensors["head"])
+        self.register_buffer("head_bias", tensors["head_bias"])
+        self.prewhiten = bool(tensors["prewhiten"])
         self.eval()
 
     def train(self, mode: bool = True) -> FaceNet:
         return super().train(False)
 
     def forward(self, face: Tensor) -> Tensor:
-        x = face * 255
-        deviation = x.std((1, 2, 3), keepdim=True, correction=0).clamp_min(x[0].numel() ** -0.5)
-        x = self.trunk((x - x.mean((1, 2, 3), keepdim=True)) / deviation)
+        x, mean, deviation = face * 255, 127.5, 128.0
+        if self.prewhiten:
+            mean = x.mean((1, 2, 3), keepdim=True)
+            deviation = x.std((1, 2, 3), keepdim=True, correction=0).clamp_min(x[0].numel() ** -0.5)
+        x = self.trunk((x - mean) / deviation)
         return F.normalize(x.mean((2, 3)).float() @ self.head + self.head_bias, dim=1)
 
 
@@ -126,11 +124,3 @@ class _Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.scale * self.up(self.branches(x))
         return F.relu(x) if self.relu else x
-
-
-def _constants(path: Path) -> dict:
-    from tensorboard.compat.proto.graph_pb2 import GraphDef
-    from tensorboard.util.tensor_util import make_ndarray
-
-    graph = GraphDef.FromString(path.read_bytes())
-    return {node.name: make_ndarray(node.attr["value"].tensor).copy() for node in graph.node if node.op == "Const"}

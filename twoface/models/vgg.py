@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-MEAN = (122.67892, 116.66877, 104.00699)  # RGB on the 0..255 scale, as the weights were trained with (Caffe)
-LAYERS = (("block1", 2), ("block2", 2), ("block3", 3))  # up to conv3_3
+LAYERS = (2, 2, 1)  # convolutions of each block that are used
 
 
 class VGG16Features(nn.Module):
@@ -20,30 +19,26 @@ class VGG16Features(nn.Module):
     """
 
     def __init__(self, path: Path):
-        """path: the Keras file that `twoface.models.pretrained.vgg16_weights` fetches."""
+        """path: what `twoface.models.pretrained.weights("vgg16-edges")` gives."""
         super().__init__()
+        tensors = load_file(path)
         self.blocks = nn.ModuleList()
-        with h5py.File(path) as file:
-            for (block, count), used in zip(LAYERS, (2, 2, 1), strict=True):
-                layers = []
-                for i in range(min(count, used)):
-                    group = file[f"{block}/layers/conv2d{f'_{i}' if i else ''}/vars"]
-                    kernel = torch.from_numpy(group["0"][:]).permute(3, 2, 0, 1)  # HWIO -> OIHW
-                    if block == "block1" and i == 0:
-                        kernel = kernel.flip(1)  # trained on BGR
-                    layer = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
-                    layer.weight.data = kernel.contiguous()
-                    layer.bias.data = torch.from_numpy(group["1"][:])
-                    layers += [layer, nn.ReLU()]
-                self.blocks.append(nn.Sequential(*layers))
-        self.register_buffer("mean", torch.tensor(MEAN)[None, :, None, None], persistent=False)
+        for block, count in enumerate(LAYERS, 1):
+            layers = []
+            for i in range(1, count + 1):
+                weight, bias = (tensors[f"conv{block}_{i}.{kind}"] for kind in ("weight", "bias"))
+                layer = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
+                layer.weight.data, layer.bias.data = weight, bias
+                layers += [layer, nn.ReLU()]
+            self.blocks.append(nn.Sequential(*layers))
+        self.register_buffer("mean", tensors["mean"][None, :, None, None], persistent=False)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> VGG16Features:
         return super().train(False)
 
     def forward(self, picture: Tensor) -> list[Tensor]:
-        x, features = picture * 255 - self.mean, []
+        x, features = picture - self.mean, []
         for i, block in enumerate(self.blocks):
             x = block(F.max_pool2d(x, 2) if i else x)
             features.append(x)

@@ -21,7 +21,7 @@ from twoface.errors import InputError, TwoFaceError
 from twoface.models.build import build_generator
 from twoface.models.discriminators import Discriminators
 from twoface.models.facenet import FaceNet
-from twoface.models.pretrained import facenet_graph, vgg16_weights
+from twoface.models.pretrained import weights
 from twoface.models.vgg import VGG16Features
 from twoface.training import checkpoints
 from twoface.training.config import Experiment, to_table
@@ -39,7 +39,7 @@ class Frozen:
 
     @classmethod
     def load(cls) -> Frozen:
-        return cls(VGG16Features(vgg16_weights()), FaceNet(facenet_graph()))
+        return cls(VGG16Features(weights("vgg16-edges")), FaceNet(weights("facenet-casia")))
 
 
 def train(
