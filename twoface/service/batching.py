@@ -1,0 +1,155 @@
+"""Dynamic batching: crops that wait together go through the network together, and each caller gets its own rows."""
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from twoface.errors import TwoFaceError, Unavailable
+
+
+@dataclass(eq=False)
+class _Call:
+    crops: object
+    arrived: float
+    deadline: float | None
+    answer: asyncio.Future
+
+
+class Batcher:
+    """Calls of one model, gathered and run one batch after the other in `executor`, first come, first served.
+
+    run: (image, mask, reference) -> dict of arrays, N rows each. size: rows in a batch; a larger call goes alone.
+    wait: seconds that a call may wait for company. queue: rows that may wait. failed: called after a run has failed.
+    """
+
+    def __init__(self, run, executor, *, size, wait, queue, metrics, failed=lambda: None):
+        self._run, self._executor = run, executor
+        self._size, self._wait, self._queue = size, wait, queue
+        self._metrics, self._failed = metrics, failed
+        self._calls, self._wake, self._closing = deque(), asyncio.Event(), False
+        self._row_seconds = 0.05  # of one crop, as the last batch took
+        self.running_since = None
+        self._worker = asyncio.ensure_future(self._work())
+
+    @property
+    def waiting(self):
+        """Rows in the queue."""
+        return sum(len(call.crops) for call in self._calls)
+
+    async def submit(self, crops, deadline=None):
+        """Crops -> dict of their outputs.
+
+        deadline: in the loop's time; a call that is late, or cancelled, before its batch begins is not computed.
+        Raises Unavailable ("busy", "timeout"), and what the network raises.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self.waiting and self.waiting + len(crops) > self._queue:
+            self._metrics.dropped.labels("busy").inc()
+            pause = max(1, round(self.waiting * self._row_seconds))
+            raise Unavailable("the queue is full: try again later", code="busy", retry_after=pause)
+        if deadline is not None and deadline <= now:
+            raise self._late()
+        call = _Call(crops, now, deadline, loop.create_future())
+        self._calls.append(call)
+        self._changed()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await call.answer
+        except TimeoutError:
+            raise self._late() from None
+        except asyncio.CancelledError:
+            self._metrics.dropped.labels("cancelled").inc()
+            raise
+        finally:
+            with contextlib.suppress(ValueError):  # it has left the queue
+                self._calls.remove(call)
+                self._changed()
+
+    async def close(self):
+        """Take nothing more and finish what waits."""
+        self._closing = True
+        self._wake.set()
+        await self._worker
+
+    def _late(self):
+        self._metrics.dropped.labels("timeout").inc()
+        return Unavailable("the deadline has passed: allow more time, or try again later", code="timeout")
+
+    def _changed(self):
+        self._metrics.queue_rows.set(self.waiting)
+        self._wake.set()
+
+    async def _work(self):
+        while self._calls or not self._closing:
+            self._wake.clear()
+            if not self._calls:
+                await self._wake.wait()
+                continue
+            await self._company()
+            batch = self._take()
+            if batch:
+                await self._answer(batch)
+
+    async def _company(self):
+        """Wait until a batch is full or its first call has waited long enough."""
+        loop = asyncio.get_running_loop()
+        while self._calls and self.waiting < self._size and not self._closing:
+            patience = self._calls[0].arrived + self._wait - loop.time()
+            if patience <= 0:
+                return
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), patience)
+
+    def _take(self):
+        batch, rows, now = [], 0, asyncio.get_running_loop().time()
+        while self._calls and (not batch or rows + len(self._calls[0].crops) <= self._size):
+            call = self._calls.popleft()
+            if call.answer.done() or (call.deadline is not None and call.deadline <= now):
+                continue
+            batch.append(call)
+            rows += len(call.crops)
+            self._metrics.stage_seconds.labels("queue").observe(now - call.arrived)
+        self._changed()
+        return batch
+
+    async def _answer(self, batch):
+        loop = asyncio.get_running_loop()
+        self.running_since = start = loop.time()
+        run = loop.run_in_executor(self._executor, self._compute, [call.crops for call in batch])
+        await asyncio.wait([run])
+        self.running_since = None
+        error = run.exception()
+        if error is None:
+            self._row_seconds = (loop.time() - start) / sum(len(call.crops) for call in batch)
+            for call, outputs in zip(batch, run.result(), strict=True):
+                if not call.answer.done():
+                    call.answer.set_result(outputs)
+        elif len(batch) > 1 and isinstance(error, TwoFaceError):
+            for call in batch:  # one caller's crops must not fail the others
+                await self._answer([call])
+        else:
+            self._metrics.engine_errors.inc()
+            self._failed()
+            for call in batch:
+                if not call.answer.done():
+                    call.answer.set_exception(error)
+
+    def _compute(self, parts):
+        """In the executor's thread: one run, and its rows dealt out."""
+        rows = [len(part) for part in parts]
+        self._metrics.batch_rows.observe(sum(rows))
+        names = ("image", "mask", "reference")
+        joined = [_join([getattr(part, name) for part in parts]) for name in names]
+        with self._metrics.stage_seconds.labels("compute").time():
+            outputs = self._run(*joined)
+        ends = np.cumsum(rows)
+        return [{k: v[end - n : end] for k, v in outputs.items()} for n, end in zip(rows, ends, strict=True)]
+
+
+def _join(arrays):
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

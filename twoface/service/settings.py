@@ -1,0 +1,65 @@
+"""What `twoface serve` can be told, with its defaults."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from twoface.errors import InputError
+
+VALUES_A_ROW = 7 * 128 * 128  # image, mask and reference
+LETTERS_A_VALUE = 26  # of JSON: the longest double and its comma
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of `twoface serve`; each is documented there and in docs/serving.md.
+
+    model: an ONNX file, or a folder with one in a folder for each version (1/model.onnx); None: the one that ships.
+    batch_wait: seconds that a crop waits for company. queue: crops that may wait for the network. rows: crops in
+    one request. Times are in seconds, sizes in bytes.
+    """
+
+    model: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    grpc_port: int | None = 8001
+    api_keys: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    cors: tuple = ()
+    device: str = "cpu"
+    threads: int | None = None
+    batch_size: int = 4
+    batch_wait: float = 0.0
+    queue: int = 64
+    rows: int = 16
+    concurrency: int = 256
+    timeout: float = 60.0
+    receive_timeout: float = 20.0
+    drain: float = 30.0
+    watch: float = 2.0
+    photo_workers: int = 1
+
+    def __post_init__(self):
+        if not self.api_keys and not is_loopback(self.host):
+            raise InputError(f"{self.host} can be reached by others: give --api-key FILE, or serve on 127.0.0.1")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise InputError("TLS needs both --tls-cert and --tls-key")
+
+    @property
+    def body_bytes(self):
+        """The largest body of a tensor door: the JSON of `rows` crops in full precision."""
+        return self.rows * VALUES_A_ROW * LETTERS_A_VALUE + 65536
+
+    @property
+    def message_bytes(self):
+        """The largest gRPC message: `rows` crops in float32."""
+        return self.rows * VALUES_A_ROW * 4 + 65536
+
+
+def is_loopback(host):
+    """Whether only this machine reaches that address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

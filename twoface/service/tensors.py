@@ -1,0 +1,81 @@
+"""What every door asks of its tensors, and the picture that it answers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twoface.errors import InputError
+
+SIZE = 128
+CENTER = slice(48, 80)  # the hole of whoever sends no mask: 32x32, black
+
+
+@dataclass(frozen=True)
+class Crops:
+    """N crops for the network: float32 image, mask, reference as `FillModel.run` takes them; as_bytes: image was uint8."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    reference: np.ndarray
+    as_bytes: bool = False
+
+    def __len__(self):
+        return len(self.image)
+
+
+def check(image, mask=None, reference=None, *, rows):
+    """Arrays of a caller -> Crops.
+
+    image, reference: (N, 3, 128, 128), float32 in [0, 1] or uint8; N at most `rows`. No reference: all black.
+    mask: (N, 1, 128, 128) of 0 and 1, uint8 255 also meaning 1; without it the hole is the black centre 32x32.
+    Raises InputError.
+    """
+    if image.ndim != 4 or image.shape[1:] != (3, SIZE, SIZE):
+        raise InputError(f"image must be (N, 3, {SIZE}, {SIZE}), not {image.shape}")
+    if not 1 <= len(image) <= rows:
+        raise InputError(f"1 to {rows} pictures go into one request, not {len(image)}: send more requests")
+    pixels = _colours(image, "image")
+    hole = _center(pixels) if mask is None else _mask(mask, len(image))
+    if reference is None:
+        reference = np.zeros(image.shape, np.float32)
+    elif reference.shape != image.shape:
+        raise InputError(f"reference must have the shape of image, {image.shape}, not {reference.shape}")
+    return Crops(pixels, hole, _colours(reference, "reference"), image.dtype == np.uint8)
+
+
+def generated(crops, fill):
+    """The answer: the caller's pictures, untouched outside the hole, `fill` inside -> (N, 3, 128, 128), uint8 if they were."""
+    picture = np.where(crops.mask == 1, fill, crops.image)
+    return np.rint(picture * 255).astype(np.uint8) if crops.as_bytes else picture
+
+
+def _colours(array, name):
+    if array.dtype == np.uint8:
+        return array.astype(np.float32) / 255
+    if array.dtype != np.float32:
+        raise InputError(f"{name} must be float32 or uint8, not {array.dtype}")
+    if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too
+        raise InputError(f"{name} holds values outside [0, 1] or NaN: divide by 255, or send uint8")
+    return np.ascontiguousarray(array)
+
+
+def _mask(mask, count):
+    if mask.shape != (count, 1, SIZE, SIZE):
+        raise InputError(f"mask must be {(count, 1, SIZE, SIZE)}, not {mask.shape}")
+    hole = mask == 1
+    if mask.dtype == np.uint8:
+        hole |= mask == 255
+    if not (hole | (mask == 0)).all():
+        raise InputError("mask must hold only 0 (known) and 1 (hole)")
+    return hole.astype(np.float32)
+
+
+def _center(image):
+    lit = image[:, :, CENTER, CENTER].any(axis=(1, 2, 3))
+    if lit.any():
+        raise InputError(
+            f"picture {int(lit.argmax())} has no hole: make rows and columns 48 to 79 black (0), or send mask"
+        )
+    mask = np.zeros((len(image), 1, SIZE, SIZE), np.float32)
+    mask[:, :, CENTER, CENTER] = 1
+    return mask
