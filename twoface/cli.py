@@ -132,6 +132,37 @@ def export(args):
     return 0
 
 
+def weights(args):
+    _require("train", "torch", "safetensors", "h5py", "tensorboard")
+    from twoface.models.pretrained import WEIGHTS, cached, fetch, known
+    from twoface.models.pretrained import weights as get
+
+    if args.file and len(args.names) != 1:
+        raise InputError("--from FILE goes with one NAME: say which weights the file holds")
+    for name in args.names:
+        path = fetch(known(name), args.file) if args.file else get(name)
+        print(f"{name}: {path}")
+        if args.verify:
+            _verify(name, path, args.verify)
+    if not args.names:
+        for name, source in WEIGHTS.items():
+            print(f"{name:19} {'in the cache' if cached(name).exists() else 'not fetched ':12}  {source.what}")
+    return 0
+
+
+def _verify(name, path, data):
+    from twoface.evaluation.verify import verify
+
+    if not name.startswith("facenet"):
+        raise InputError(f"--verify compares faces: {name} is not a FaceNet")
+    f = verify(path, data, original=name == "facenet-casia", progress=sys.stderr.isatty())
+    print(f"  {f['accuracy']:.1%} of {f['pairs']} pairs of val judged right (+- {f['deviation']:.1%}, ten folds):")
+    print(f"  the same person from a cosine of {f['threshold']:.3f} on")
+    print(f"  mean cosine {f['same']:.3f} for one person, {f['different']:.3f} for two")
+    if "largest_difference" in f:
+        print(f"  within {f['largest_difference']:.1e} in cosine of the original graph run by OpenCV")
+
+
 def _require(extra, *modules):
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
@@ -228,6 +259,15 @@ EXPORT_EXAMPLES = """example:
   twoface fill me.jpg --hole eyes --model transfer.onnx -o filled.jpg"""
 
 
+WEIGHTS_EXAMPLES = """examples:
+  twoface weights
+  twoface weights vgg16-edges facenet-casia --verify faces
+  twoface weights vgg16-imagenet --from vgg16-397923af.pth
+
+Training fetches by itself what an experiment names. Without a NAME the command lists what there is. An interrupted
+download goes on where it stopped. Everything is kept in $TWOFACE_CACHE, or in ~/.cache/twoface."""
+
+
 class _Parser(argparse.ArgumentParser):
     """No abbreviations, the examples' line breaks kept, and an error of one line."""
 
@@ -263,6 +303,7 @@ def _parser():
     _prepare_options(_command(data, "prepare", prepare, "cut faces out of folders of photos", PREPARE_EXAMPLES))
     _train_options(_command(commands, "train", train, "train a network (needs twoface[train])", TRAIN_EXAMPLES))
     _export_options(_command(commands, "export", export, "write a trained network as ONNX", EXPORT_EXAMPLES))
+    _weights_options(_command(commands, "weights", weights, "fetch the pre-trained networks", WEIGHTS_EXAMPLES))
     return parser
 
 
@@ -352,3 +393,10 @@ def _export_options(command):
     add("--data-note", metavar="TEXT", default="", help="what it was trained on, for the file's metadata")
     add("--license", metavar="TEXT", default="research use only", help="for the metadata (default research use only)")
     add("--force", action="store_true", help="overwrite what exists")
+
+
+def _weights_options(command):
+    add, _ = command
+    add("names", metavar="NAME", nargs="*", help="such as vgg16-edges or facenet-casia; none: list them")
+    add("--from", dest="file", metavar="FILE", type=Path, help="the original file, instead of fetching it")
+    add("--verify", metavar="DIR", type=Path, help="tell people apart in the val split of this prepared data")

