@@ -132,6 +132,15 @@ def export(args):
     return 0
 
 
+def report(args):
+    _require("train", "jinja2")
+    from twoface.report.page import report as write
+
+    path = write(args.folders, args.out or args.folders[0] / "report.html", args.force)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, nothing else is needed to look at it")
+    return 0
+
+
 def weights(args):
     _require("train", "torch", "safetensors", "h5py", "tensorboard")
     from twoface.models.pretrained import WEIGHTS, cached, fetch, known
@@ -259,6 +268,13 @@ EXPORT_EXAMPLES = """example:
   twoface fill me.jpg --hole eyes --model transfer.onnx -o filled.jpg"""
 
 
+REPORT_EXAMPLES = """examples:
+  twoface report runs/mnist
+  twoface report runs/faces_initial runs/faces_vgg runs/faces_final -o faces.html
+
+One page with the figures, curves, previews over training, configuration and machine; several runs side by side. For
+the folder of a `twoface tune` also the trials' history and the importance of each parameter."""
+
 WEIGHTS_EXAMPLES = """examples:
   twoface weights
   twoface weights vgg16-edges facenet-casia --verify faces
@@ -303,6 +319,7 @@ def _parser():
     _prepare_options(_command(data, "prepare", prepare, "cut faces out of folders of photos", PREPARE_EXAMPLES))
     _train_options(_command(commands, "train", train, "train a network (needs twoface[train])", TRAIN_EXAMPLES))
     _export_options(_command(commands, "export", export, "write a trained network as ONNX", EXPORT_EXAMPLES))
+    _report_options(_command(commands, "report", report, "show runs as one HTML page", REPORT_EXAMPLES))
     _weights_options(_command(commands, "weights", weights, "fetch the pre-trained networks", WEIGHTS_EXAMPLES))
     return parser
 
@@ -392,6 +409,13 @@ def _export_options(command):
     add("-o", "--out", metavar="FILE.onnx", type=Path, required=True, help="the file to write")
     add("--data-note", metavar="TEXT", default="", help="what it was trained on, for the file's metadata")
     add("--license", metavar="TEXT", default="research use only", help="for the metadata (default research use only)")
+    add("--force", action="store_true", help="overwrite what exists")
+
+
+def _report_options(command):
+    add, _ = command
+    add("folders", metavar="RUN", nargs="+", type=Path, help="the folder of a training run or of a search")
+    add("-o", "--out", metavar="FILE.html", type=Path, help="default report.html in the first folder")
     add("--force", action="store_true", help="overwrite what exists")
 
 
