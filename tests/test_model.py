@@ -1,8 +1,9 @@
 import numpy as np
+import onnxruntime
 import pytest
 from fakes import write_network
 
-from twoface.errors import InputError
+from twoface.errors import InputError, TwoFaceError
 from twoface.model import OUTPUT_SHAPES, REQUIRED_METADATA, FillModel
 
 
@@ -51,3 +52,10 @@ def test_refuses_bad_arrays(network, index, change):
     arrays[index] = change(arrays[index])
     with pytest.raises(ValueError):
         network().run(*arrays)
+
+
+def test_a_device_that_is_not_there_is_an_error_not_a_fallback(tmp_path):
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(TwoFaceError, match="onnxruntime-gpu"):
+        FillModel(write_network(tmp_path / "n.onnx"), device="cuda")

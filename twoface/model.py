@@ -24,30 +24,41 @@ OUTPUT_SHAPES = {
     "weight": (1, 32, 32),
 }
 
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-def open_session(path, threads=None):
-    """An ONNX Runtime session on the CPU; threads: within one operator, default at most 2."""
+
+def open_session(path, threads=None, device="cpu"):
+    """An ONNX Runtime session; threads: within one operator, default at most 2. device: "cpu" or "cuda".
+
+    Raises TwoFaceError when this ONNX Runtime cannot use that device; it does not fall back to another.
+    """
+    provider = _PROVIDERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise TwoFaceError(f"this ONNX Runtime has no {provider}: run pip install onnxruntime-gpu, or use --device cpu")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or min(2, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    if session.get_providers()[0] != provider:  # it warns and goes on with the processor
+        raise TwoFaceError(f"ONNX Runtime could not start {provider}: see its message above, or use --device cpu")
+    return session
 
 
 class FillModel:
     """The fill network on ONNX Runtime; `metadata` holds the file's `twoface.*` entries.
 
     path: an exported ONNX file; default the one that ships with the package.
-    threads: as `open_session`.
+    threads, device: as `open_session`.
     Raises InputError when the file is missing, not ONNX, or not a network of this contract.
     """
 
-    def __init__(self, path=None, threads=None):
+    def __init__(self, path=None, threads=None, device="cpu"):
         path = resources.files("twoface") / "weights" / "twoface.onnx" if path is None else path
         if not os.path.isfile(path):
             raise InputError(f"no network at {path}: give an ONNX file that 'twoface export' wrote")
         try:
-            self._session = open_session(path, threads)
+            self._session = open_session(path, threads, device)
         except _LOAD_ERRORS as error:
             raise InputError(f"{path} is not a readable ONNX file: give one that 'twoface export' wrote") from error
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)

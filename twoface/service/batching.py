@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -119,13 +120,13 @@ class Batcher:
 
     async def _answer(self, batch):
         loop = asyncio.get_running_loop()
-        self.running_since = start = loop.time()
+        self.running_since = start = time.monotonic()
         run = loop.run_in_executor(self._executor, self._compute, [call.crops for call in batch])
         await asyncio.wait([run])
         self.running_since = None
         error = run.exception()
         if error is None:
-            self._row_seconds = (loop.time() - start) / sum(len(call.crops) for call in batch)
+            self._row_seconds = (time.monotonic() - start) / sum(len(call.crops) for call in batch)
             for call, outputs in zip(batch, run.result(), strict=True):
                 if not call.answer.done():
                     call.answer.set_result(outputs)

@@ -12,7 +12,7 @@ CENTER = slice(48, 80)  # the hole of whoever sends no mask: 32x32, black
 
 @dataclass(frozen=True)
 class Crops:
-    """N crops for the network: float32 image, mask, reference as `FillModel.run` takes them; as_bytes: image was uint8."""
+    """N crops for the network: float32 arrays as `FillModel.run` takes them. as_bytes: the image came as uint8."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -44,7 +44,7 @@ def check(image, mask=None, reference=None, *, rows):
 
 
 def generated(crops, fill):
-    """The answer: the caller's pictures, untouched outside the hole, `fill` inside -> (N, 3, 128, 128), uint8 if they were."""
+    """The caller's pictures, untouched outside the hole, `fill` inside -> (N, 3, 128, 128), uint8 if they came so."""
     picture = np.where(crops.mask == 1, fill, crops.image)
     return np.rint(picture * 255).astype(np.uint8) if crops.as_bytes else picture
 

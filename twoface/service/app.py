@@ -1,0 +1,78 @@
+"""The HTTP application: doors, limits, keys, metrics around one engine."""
+
+import contextlib
+from typing import Literal
+
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+import twoface
+from twoface.service import oip_rest, tfserving
+from twoface.service.auth import Keys, RequireKey
+from twoface.service.core import Engine
+from twoface.service.examples import example
+from twoface.service.limits import Limits
+from twoface.service.metrics import Metrics
+from twoface.service.observe import Observe
+from twoface.service.rest import answer_errors
+
+OPEN_PATHS = ("/v2/health/", "/docs", "/redoc", "/openapi.json", "/static-offline-docs/")
+ABOUT = """Fills a missing or covered part of a face photo, guided by another photo of the same person.
+
+Tensors go in as TensorFlow Serving takes them (`/v1/models/...`) or by the Open Inference Protocol (`/v2/...`);
+`docs/serving.md` tells all of it. Where the server was started with `--api-key`, send a key as
+`Authorization: Bearer KEY`."""
+
+
+def build_app(settings):
+    """-> FastAPI. Its engine starts and ends with its lifespan; `app.state` holds `engine`, `metrics` and `keys`."""
+    metrics = Metrics()
+    engine = Engine(settings, metrics)
+
+    @contextlib.asynccontextmanager
+    async def life(app):
+        async with engine:
+            yield
+
+    app = FastAPIOffline(title="Two-Face", version=twoface.__version__, description=ABOUT, lifespan=life)
+    app.state.engine, app.state.metrics = engine, metrics
+    app.state.keys = Keys(settings.api_keys) if settings.api_keys else None
+    app.include_router(tfserving.router(engine, settings))
+    app.include_router(oip_rest.router(engine, settings))
+    _add_pages(app, metrics)
+    answer_errors(app)
+    _add_middleware(app, settings, metrics)
+    return app
+
+
+def _add_pages(app, metrics):
+    @app.get("/metrics", tags=["operation"], summary="Figures for Prometheus", response_class=Response)
+    async def figures():
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/examples/{name}.json", tags=["operation"], summary="A body to try: tfserving or oip")
+    async def body(name: Literal["tfserving", "oip"]):
+        return Response(example(name), media_type="application/json")
+
+
+def _add_middleware(app, settings, metrics):
+    """The last added is the first to see a request."""
+
+    def received(seconds):
+        metrics.stage_seconds.labels("receive").observe(seconds)
+
+    app.add_middleware(
+        Limits,
+        body_bytes=lambda path: settings.body_bytes,
+        seconds=settings.receive_timeout,
+        concurrency=settings.concurrency,
+        held_bytes=4 * settings.body_bytes,
+        received=received,
+    )
+    if app.state.keys:
+        app.add_middleware(RequireKey, keys=app.state.keys, open_paths=OPEN_PATHS)
+    if settings.cors:
+        allowed = {"allow_methods": ["GET", "POST"], "allow_headers": ["*"], "expose_headers": ["*"]}
+        app.add_middleware(CORSMiddleware, allow_origins=list(settings.cors), **allowed)
+    app.add_middleware(Observe, metrics=metrics)

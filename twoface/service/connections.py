@@ -1,0 +1,49 @@
+"""uvicorn's HTTP connection, with the limit that it lacks: the time in which a request has to come in."""
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+def timed_connection(head_seconds, body_seconds):
+    """A protocol class for uvicorn that drops a connection whose headers, or whose body, come too slowly.
+
+    `twoface.service.limits` answers a slow body before that; this is for what no application sees: headers that
+    never end, and the rest of a body that has been refused, for which `head_seconds` are left.
+    """
+
+    class TimedConnection(H11Protocol):
+        _timer = _phase = None
+
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data):
+            super().data_received(data)
+            self._watch()
+
+        def on_response_complete(self):
+            super().on_response_complete()
+            self._watch()
+
+        def connection_lost(self, exc):
+            self._stop()
+            super().connection_lost(exc)
+
+        def _watch(self):
+            """Start the clock anew whenever the client comes from headers to body, or to the next request."""
+            state, answered = self.conn.their_state, self.cycle is not None and self.cycle.response_complete
+            resting = self.timeout_keep_alive_task is not None  # uvicorn watches it between two requests
+            if self._phase == (state, answered, resting):
+                return
+            self._phase = state, answered, resting
+            self._stop()
+            if state in (h11.IDLE, h11.SEND_BODY) and not resting:
+                seconds = body_seconds if state is h11.SEND_BODY and not answered else head_seconds
+                self._timer = self.loop.call_later(seconds, self.transport.abort)
+
+        def _stop(self):
+            if self._timer is not None:
+                self._timer.cancel()
+
+    return TimedConnection

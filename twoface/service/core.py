@@ -1,0 +1,189 @@
+"""The engine behind every door: the versions of the model, which one answers, and whether it works. Knows no HTTP."""
+
+import asyncio
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from twoface.errors import InputError
+from twoface.model import FillModel
+from twoface.service.batching import Batcher
+from twoface.service.tensors import SIZE, generated
+from twoface.service.versions import Found, find_versions
+
+MODEL = "two_face_model"
+STUCK = 30.0  # seconds: a batch that takes longer is no sign of health
+RETRY = 5.0  # seconds between two probes of a network that fails
+
+log = logging.getLogger(__name__)
+
+
+class UnknownModel(InputError):
+    """No model of that name, or no such version of it."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """One version that answers: its file, its network, and the batcher in front of that."""
+
+    version: int
+    found: Found
+    network: FillModel
+    batcher: Batcher
+
+
+class Engine:
+    """Answers crops by the served versions of the model; the highest answers who asks for none.
+
+    settings: `Settings`. metrics: `Metrics`. Use it as `async with`: it watches the model's files meanwhile.
+    switched: functions that are called with the path of the file that answers by default, when that changes.
+    """
+
+    def __init__(self, settings, metrics):
+        self._settings, self._metrics = settings, metrics
+        self._served, self._refused, self._retiring = {}, {}, set()
+        self._executor = ThreadPoolExecutor(1, "network")
+        self._healthy, self._leaving = True, False
+        self._watching = self._probing = self._newest = None
+        self.switched = []
+        metrics.ready.set_function(lambda: float(self.ready))
+
+    async def __aenter__(self):
+        await self._refresh()
+        if not self._served:
+            raise InputError("there is no network to serve: see the message above, and give another --model")
+        self._watching = asyncio.ensure_future(self._watch())
+        return self
+
+    async def __aexit__(self, *_):
+        self._leaving = True
+        for task in (self._watching, self._probing):
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*self._retiring, *(served.batcher.close() for served in self._served.values()))
+        self._executor.shutdown()
+
+    @property
+    def ready(self):
+        """Whether a request would be answered now: a version is loaded, works, is not stuck, and we are not leaving."""
+        return bool(self._served) and self._healthy and not self._leaving and not self._stuck()
+
+    @property
+    def versions(self):
+        """The versions that are served, ascending."""
+        return sorted(self._served)
+
+    def served(self, version=None, name=MODEL):
+        """-> Served; by default the highest version. Raises UnknownModel."""
+        if name != MODEL:
+            raise UnknownModel(f"no model {name[:80]!r}: the one here is {MODEL}")
+        version = max(self._served) if version is None else version
+        if version not in self._served:
+            raise UnknownModel(f"no version {version} of {MODEL}: there is {', '.join(map(str, self.versions))}")
+        return self._served[version]
+
+    async def predict(self, crops, version=None, seconds=None):
+        """Crops -> (dict of outputs, version): those of `FillModel.run` and `generated`, the filled picture.
+
+        seconds: how long the answer is of use; default, and at most, the settings' timeout.
+        Raises UnknownModel, Unavailable, and TwoFaceError when the network fails.
+        """
+        served = self.served(version)
+        limit = self._settings.timeout
+        deadline = asyncio.get_running_loop().time() + min(limit if seconds is None else seconds, limit)
+        outputs = await served.batcher.submit(crops, deadline)
+        return {"generated": generated(crops, outputs["fill"]), **outputs}, served.version
+
+    def stage(self, name):
+        """A context whose time counts as that stage of a request."""
+        return self._metrics.stage_seconds.labels(name).time()
+
+    def leave(self):
+        """From now on not ready, so that nobody is sent here; what comes is still answered."""
+        self._leaving = True
+
+    def _stuck(self):
+        since = (served.batcher.running_since for served in self._served.values())
+        return any(start is not None and time.monotonic() - start > STUCK for start in since)
+
+    async def _watch(self):
+        while True:
+            await asyncio.sleep(self._settings.watch)
+            try:
+                await self._refresh()
+            except OSError as error:
+                log.error("cannot look for models: %s", error)
+
+    async def _refresh(self):
+        """Load what is new beside what is served, then switch; let go of what is gone, unless nothing would be left."""
+        wanted = await asyncio.to_thread(find_versions, self._settings.model)
+        for version, found in sorted(wanted.items()):
+            served = self._served.get(version)
+            if found != self._refused.get(version) and (served is None or served.found != found):
+                await self._take(version, found)
+        if wanted.keys() & self._served.keys():
+            for version in self._served.keys() - wanted.keys():
+                log.info("version %s is gone", version)
+                self._retire(self._served.pop(version))
+        self._announce()
+
+    async def _take(self, version, found):
+        (network,) = await asyncio.gather(asyncio.to_thread(self._load, found.path), return_exceptions=True)
+        if isinstance(network, Exception):  # whatever it is: the versions that work go on
+            self._refused[version] = found
+            self._metrics.model_refused.inc()
+            log.error("version %s refused: %s", version, network)
+            return
+        limits = {"size": self._settings.batch_size, "wait": self._settings.batch_wait, "queue": self._settings.queue}
+        batcher = Batcher(network.run, self._executor, metrics=self._metrics, failed=self._suspect, **limits)
+        old = self._served.get(version)
+        self._served[version] = Served(version, found, network, batcher)
+        log.info("version %s serves %s", version, found.path.name)
+        if old:
+            self._retire(old)
+
+    def _load(self, path):
+        """In a thread: the network, warmed up with one crop and with a full batch."""
+        cores = len(os.sched_getaffinity(0))
+        network = FillModel(path, self._settings.threads or cores, self._settings.device)
+        for rows in (1, self._settings.batch_size):
+            network.run(*_blank(rows))
+        return network
+
+    def _retire(self, served):
+        closing = asyncio.ensure_future(served.batcher.close())
+        self._retiring.add(closing)
+        closing.add_done_callback(self._retiring.discard)
+
+    def _announce(self):
+        newest = self.served() if self._served else None
+        if newest is not None and newest.found != self._newest:
+            self._newest = newest.found
+            self._metrics.model_version.set(newest.version)
+            for tell in self.switched:
+                tell(newest.found.path)
+
+    def _suspect(self):
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.ensure_future(self._probe())
+
+    async def _probe(self):
+        """After a run that failed: not ready while the network does not answer a blank crop either."""
+        loop = asyncio.get_running_loop()
+        while True:
+            run = loop.run_in_executor(self._executor, self.served().network.run, *_blank(1))
+            await asyncio.wait([run])
+            self._healthy = run.exception() is None
+            if self._healthy:
+                return
+            log.error("the network fails: %s", run.exception())
+            await asyncio.sleep(RETRY)
+
+
+def _blank(rows):
+    picture = np.zeros((rows, 3, SIZE, SIZE), np.float32)
+    return picture, np.ones((rows, 1, SIZE, SIZE), np.float32), picture

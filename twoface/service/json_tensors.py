@@ -1,0 +1,97 @@
+"""Numbers out of a JSON body at the parser's speed (pysimdjson), with the nesting checked, and JSON back (orjson)."""
+
+import math
+
+import numpy as np
+import orjson
+import simdjson
+
+from twoface.errors import InputError
+
+KINDS = {"d": np.float64, "u": np.uint64}
+RANK = 4
+
+
+class JsonBody:
+    """A JSON object that was sent: `root`, and its arrays of numbers.
+
+    Raises InputError for what is not a JSON object. Nothing of it may outlive the handling of its request.
+    """
+
+    def __init__(self, body):
+        try:
+            self.root = simdjson.Parser().parse(body)
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"the body is not JSON: {str(error).splitlines()[0]}") from None
+        if not isinstance(self.root, simdjson.Object):
+            raise InputError("the body must be a JSON object")
+        self._lists = body.count(b"[")
+        self._read = []
+
+    def array(self, value, name, most, kind="d"):
+        """Nested lists of at most `most` numbers -> float64 ("d") or uint64 ("u") array of that nesting.
+
+        Raises InputError.
+        """
+        shape = _shape(value, name)
+        if math.prod(shape) > most:  # said before all of it is looked at
+            raise InputError(f"{name} holds {math.prod(shape)} numbers: at most {most} go into one request")
+        if not _even(value, shape):
+            raise InputError(f"{name} is ragged: its lists must have one length at each level")
+        try:
+            numbers = np.frombuffer(value.as_buffer(of_type=kind), KINDS[kind])
+        except TypeError:
+            raise InputError(f"{name} holds something that is no number of its type") from None
+        if len(numbers) != math.prod(shape):
+            raise InputError(f"{name} is ragged: its lists must have one length at each level")
+        self._read.append((value, shape, name))
+        return numbers.reshape(shape)
+
+    def check_nesting(self, others):
+        """Raise InputError when a number's place holds a list, which flattening had hidden.
+
+        others: how many lists the body has beside those read by `array`. Only if there are more in it, a bracket in
+        some name being one too, every number is looked at.
+        """
+        lists = sum(int(np.cumprod([1, *shape[:-1]], dtype=np.int64).sum()) for _, shape, _ in self._read)
+        if lists + others == self._lists:
+            return
+        for value, shape, name in self._read:
+            if not _scalars(value, len(shape)):
+                raise InputError(f"{name} is ragged: its lists must have one length at each level")
+
+
+def unknown_key(given, known):
+    """The start of a key of the JSON object `given` that is not among the known, or None; not all are looked at."""
+    strangers = (key for key in given if key not in known)
+    return next((key[:40] for key in strangers), None)
+
+
+def dump_json(answer):
+    """-> bytes; NumPy arrays become nested lists."""
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _shape(value, name):
+    shape = []
+    while isinstance(value, simdjson.Array):
+        shape.append(len(value))
+        if len(shape) > RANK or not len(value):
+            raise InputError(f"{name} must be {RANK} lists deep and none of them empty")
+        value = value[0]
+    if not shape:
+        raise InputError(f"{name} must be a list of numbers")
+    return tuple(shape)
+
+
+def _even(value, shape):
+    """Whether all lists are as long as the first of their level."""
+    if len(shape) == 1:
+        return True
+    return all(isinstance(item, simdjson.Array) and len(item) == shape[1] and _even(item, shape[1:]) for item in value)
+
+
+def _scalars(value, depth):
+    if depth == 1:
+        return not any(isinstance(item, simdjson.Array) for item in value)
+    return all(_scalars(item, depth - 1) for item in value)

@@ -1,0 +1,108 @@
+"""What a request may take of the server before anyone looks at it: bytes, time to send them, company."""
+
+import asyncio
+import time
+
+from starlette.responses import JSONResponse
+
+SLOWEST = 50_000  # bytes a second, beside the time that everyone has
+MEGABYTE = 1_000_000
+
+
+class Limits:
+    """Receives whole bodies, so that what stands behind it meets no slow, endless or huge one.
+
+    body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `SLOWEST` bytes.
+    concurrency: requests with bodies that are in work at a time. held_bytes: of all their bodies together.
+    received: called with the seconds that a body took. Answers 413, 408 and 429 as {"error": ..., "code": ...}.
+    """
+
+    def __init__(self, app, *, body_bytes, seconds, concurrency, held_bytes, received=lambda seconds: None):
+        self._app, self._body_bytes, self._seconds = app, body_bytes, seconds
+        self._concurrency, self._held_bytes, self._received = concurrency, held_bytes, received
+        self._active = self._held = 0
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return await self._app(scope, receive, send)
+        if self._active >= self._concurrency:
+            return await _busy(scope, receive, send)
+        self._active += 1
+        body = _Body(self)
+        try:
+            refusal = await self._read(body, scope, receive)
+            if refusal is not None:
+                return await refusal(scope, receive, send)
+            await self._app(scope, body.replay(receive), send)
+        finally:
+            self._active -= 1
+            body.release()
+
+    async def _read(self, body, scope, receive):
+        """Take the whole body -> None, or the response that refuses it."""
+        most = self._body_bytes(scope["path"])
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if int(announced) > most:
+            return _too_large(most)
+        start = time.monotonic()
+        while body.more:
+            try:
+                async with asyncio.timeout(start + self._seconds + body.size / SLOWEST - time.monotonic()):
+                    message = await receive()
+            except TimeoutError:
+                return _refuse(408, "the body came too slowly: send it again", "timeout", {"connection": "close"})
+            if message["type"] == "http.disconnect":
+                return _gone
+            body.add(message)
+            if body.size > most:
+                return _too_large(most)
+            if self._held > self._held_bytes:
+                return _busy
+        self._received(time.monotonic() - start)
+        return None
+
+    def hold(self, size):
+        """Count bytes that a body holds, or, below 0, no longer does."""
+        self._held += size
+
+
+class _Body:
+    def __init__(self, limits):
+        self._limits, self._parts = limits, []
+        self.size, self.more = 0, True
+
+    def add(self, message):
+        part = message.get("body", b"")
+        self._parts.append(part)
+        self.size += len(part)
+        self._limits.hold(len(part))
+        self.more = message.get("more_body", False)
+
+    def release(self):
+        self._limits.hold(-self.size)
+
+    def replay(self, receive):
+        """An ASGI receive that gives the body at once and then waits for what comes of the client: its leaving."""
+
+        async def again():
+            if self._parts is None:
+                return await receive()
+            whole, self._parts = b"".join(self._parts), None
+            return {"type": "http.request", "body": whole, "more_body": False}
+
+        return again
+
+
+def _refuse(status, message, code, headers=None):
+    return JSONResponse({"error": message, "code": code}, status, headers)
+
+
+def _too_large(most):
+    return _refuse(413, f"the body is larger than {most / MEGABYTE:.1f} MB, the most that is taken here", "too_large")
+
+
+_busy = _refuse(429, "too much at once: try again later", "busy", {"retry-after": "1"})
+
+
+async def _gone(scope, receive, send):
+    """Nobody is there to be answered."""

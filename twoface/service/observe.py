@@ -1,0 +1,51 @@
+"""Every HTTP request gets an id, a line in the log and its place in the metrics. ASGI middleware."""
+
+import logging
+import time
+
+from twoface.service.logs import begin_request
+
+DOORS = {"/v1/models/": "tfserving", "/v2": "oip_rest", "/v1/fill": "photos", "/v1/faces": "photos"}
+
+log = logging.getLogger("twoface.requests")
+
+
+class Observe:
+    """Takes `X-Request-ID`, or makes one, and sends it back; counts and logs when the answer is out."""
+
+    def __init__(self, app, *, metrics):
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        name = begin_request(given.decode("latin-1")).encode()
+        status = 499  # nobody was there to be answered
+
+        async def tell(message):
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message.get("headers", []), (b"x-request-id", name)]}
+            await send(message)
+
+        start = time.perf_counter()
+        try:
+            await self._app(scope, receive, tell)
+        finally:
+            fields = {"method": scope["method"], "path": scope["path"][:200]}
+            record(self._metrics, door_of(scope["path"]), status, time.perf_counter() - start, fields)
+
+
+def record(metrics, door, code, seconds, fields):
+    """Count a request that is over and write its line; fields: what else the line says."""
+    metrics.requests.labels(door, str(code)).inc()
+    metrics.request_seconds.labels(door).observe(seconds)
+    line = {"door": door, **fields, "status": code, "ms": round(seconds * 1000, 2)}
+    log.info("request", extra={"fields": line})
+
+
+def door_of(path):
+    """The name of the door that a path belongs to."""
+    return next((door for start, door in DOORS.items() if path.startswith(start)), "other")

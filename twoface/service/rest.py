@@ -1,0 +1,110 @@
+"""What the REST doors share: deadlines, clients that leave, and the status of an error."""
+
+import asyncio
+import re
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.service.core import UnknownModel
+
+TIMEOUT_HEADER = "x-request-timeout-ms"
+ERROR = {
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
+        }
+    }
+}
+ERRORS = {
+    code: {"description": text, **ERROR}
+    for code, text in {
+        400: "What was sent cannot be used; the text says what to do",
+        401: "An API key is needed",
+        404: "No such model or version",
+        408: "The body came too slowly",
+        413: "The body is too large",
+        415: "Content-Encoding is not taken",
+        429: "Busy: try again after the seconds of Retry-After",
+        500: "The network failed",
+        503: "Not ready",
+        504: "The deadline has passed",
+    }.items()
+}
+
+
+class ClientGone(Exception):
+    """Whoever asked has left; there is nobody to answer."""
+
+
+async def read_body(request):
+    """The whole body -> bytes. Raises InputError for one in an encoding such as gzip."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise InputError("send the body without Content-Encoding", code="encoding")
+    return await request.body()
+
+
+def timeout_of(request):
+    """The caller's `X-Request-Timeout-Ms` in seconds, or None. Raises InputError."""
+    text = request.headers.get(TIMEOUT_HEADER)
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise InputError("X-Request-Timeout-Ms must be milliseconds, a whole number")
+    return int(text) / 1000
+
+
+async def while_there(request, coroutine):
+    """The coroutine's result; it is cancelled when the client leaves, or we are. Call it after reading the body."""
+    work, gone = asyncio.ensure_future(coroutine), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientGone
+        return work.result()
+    finally:
+        work.cancel()
+        gone.cancel()
+
+
+def http_status(error):
+    """The HTTP status of a TwoFaceError."""
+    if isinstance(error, UnknownModel):
+        return 404
+    if isinstance(error, InputError):
+        return {"encoding": 415, "too_large": 413}.get(error.code, 400)
+    if isinstance(error, Unavailable):
+        return {"busy": 429, "timeout": 504}.get(error.code, 503)
+    return 500
+
+
+def answer_errors(app):
+    """Make every error of `app` {"error": one line}, as both protocols have it, with our `code` if it has one."""
+
+    @app.exception_handler(TwoFaceError)
+    async def ours(request: Request, error: TwoFaceError):
+        pause = getattr(error, "retry_after", None)
+        headers = {"retry-after": str(pause)} if pause is not None else None
+        code = {"code": error.code} if error.code else {}
+        return JSONResponse({"error": " ".join(str(error).split()), **code}, http_status(error), headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError):
+        found = error.errors()[0]
+        place = ".".join(str(part) for part in found["loc"][1:])
+        return JSONResponse({"error": f"{place}: {found['msg']}"}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException):
+        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(ClientGone)
+    async def gone(request: Request, error: ClientGone):
+        return Response(status_code=499)
+
+    @app.exception_handler(Exception)
+    async def bug(request: Request, error: Exception):
+        return JSONResponse({"error": "this is a fault of the server: its log has the details"}, 500)

@@ -1,0 +1,90 @@
+"""One process, one event loop: the HTTP doors under uvicorn and the gRPC door, started and drained together."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+
+import uvicorn
+
+from twoface.errors import TwoFaceError
+from twoface.service.app import build_app
+from twoface.service.connections import timed_connection
+from twoface.service.limits import SLOWEST
+from twoface.service.logs import configure_logs
+from twoface.service.oip_grpc import GrpcDoor
+
+log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """A `twoface serve`; `await serve()` runs it until SIGTERM, SIGINT or `should_exit`.
+
+    Both ports are bound at once, 0 means any free one: `port`, `grpc_port` say which. Raises TwoFaceError when one
+    is taken.
+    """
+
+    def __init__(self, settings):
+        self._settings = settings
+        self._app = build_app(settings)
+        self._socket = _bind(settings.host, settings.port)
+        self.port = self._socket.getsockname()[1]
+        self.grpc_port = None
+        self._grpc = None
+        body_seconds = settings.receive_timeout + settings.body_bytes / SLOWEST
+        super().__init__(
+            uvicorn.Config(
+                self._app,
+                http=timed_connection(settings.receive_timeout, body_seconds),
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=4 * settings.concurrency,
+                timeout_graceful_shutdown=settings.drain,
+                ssl_certfile=settings.tls_cert,
+                ssl_keyfile=settings.tls_key,
+            )
+        )
+
+    async def serve(self):
+        """Answer until told to stop, and then until what was accepted is answered."""
+        await super().serve(sockets=[self._socket])
+
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        if self._settings.grpc_port is not None:
+            self._grpc = GrpcDoor(self._app.state, self._settings)
+            self.grpc_port = await self._grpc.start()
+        gc.collect()
+        gc.freeze()  # what lives as long as the server need not be looked at in every collection
+        log.info("serving on %s, HTTP port %s, gRPC port %s", self._settings.host, self.port, self.grpc_port)
+
+    async def shutdown(self, sockets=None):
+        self._app.state.engine.leave()
+        stopping = [self._grpc.stop(self._settings.drain)] if self._grpc else []
+        await asyncio.gather(super().shutdown(sockets), *stopping)
+        log.info("drained")
+
+
+def serve(settings):
+    """Run a server in this process until it is told to stop."""
+    configure_logs()
+    server = Server(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done; that is then the end
+    asyncio.run(server.serve())
+
+
+def _bind(host, port):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise TwoFaceError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return listener

@@ -1,0 +1,174 @@
+"""TensorFlow Serving's REST door, as the thesis' clients use it: NHWC values in [0, 1], JSON in and out."""
+
+import numpy as np
+import simdjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from twoface.errors import InputError
+from twoface.service.core import MODEL
+from twoface.service.json_tensors import JsonBody, dump_json, unknown_key
+from twoface.service.oip import parse_version
+from twoface.service.rest import ERRORS, read_body, timeout_of, while_there
+from twoface.service.tensors import check
+
+INPUTS = {"masked_image": "image", "reference_image": "reference", "mask": "mask"}
+SIGNATURE = "serving_default"
+VALUES = 3 * 128 * 128
+PREDICT = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "signature_name": {"type": "string", "enum": [SIGNATURE]},
+                        "inputs": {"type": "object", "description": "name: (N, 128, 128, 3) nested lists in [0, 1]"},
+                        "instances": {"type": "array", "description": "for each picture {name: (128, 128, 3)}"},
+                    },
+                },
+                "examples": {"a made-up picture": {"externalValue": "/examples/tfserving.json"}},
+            }
+        },
+    }
+}
+
+
+def read_request(body, rows):
+    """A body of :predict -> (Crops, the key of its answer: "outputs" or "predictions"). Raises InputError."""
+    document = JsonBody(body)
+    root = document.root
+    unknown = unknown_key(root, ("inputs", "instances", "signature_name"))
+    if unknown:
+        raise InputError(f"unknown key {unknown!r}: give inputs or instances, and perhaps signature_name")
+    if root.get("signature_name", SIGNATURE) not in (SIGNATURE, ""):
+        raise InputError(f"unknown signature_name: the one here is {SIGNATURE}")
+    if ("inputs" in root) == ("instances" in root):
+        raise InputError("give either 'inputs' (columns) or 'instances' (rows)")
+    if "inputs" in root:
+        arrays, answer, lists = _columns(document, root["inputs"], rows), "outputs", 0
+    else:
+        arrays, answer, lists = _rows(document, root["instances"], rows), "predictions", 1
+    document.check_nesting(lists)
+    return check(**{INPUTS[name]: _planes(array, name) for name, array in arrays.items()}, rows=rows), answer
+
+
+def write_answer(generated, key):
+    """The filled pictures -> what is sent: {"outputs": NHWC} or {"predictions": NHWC}."""
+    return {key: np.ascontiguousarray(generated.transpose(0, 2, 3, 1))}
+
+
+def status(versions):
+    """What GET /v1/models/two_face_model says of versions that are served."""
+    fine = {"error_code": "OK", "error_message": ""}
+    states = [{"version": str(version), "state": "AVAILABLE", "status": fine} for version in versions]
+    return {"model_version_status": states}
+
+
+def metadata(model, version):
+    """What GET .../metadata says: the signature."""
+    colours = {name: _tensor(name, 3) for name in ("masked_image", "reference_image")}
+    signature = {
+        "inputs": {**colours, "mask": _tensor("mask", 1)},
+        "outputs": {"generated_image": _tensor("generated_image", 3)},
+        "method_name": "tensorflow/serving/predict",
+    }
+    return {
+        "model_spec": {"name": model, "signature_name": "", "version": str(version)},
+        "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
+    }
+
+
+def _columns(document, inputs, rows):
+    if not isinstance(inputs, simdjson.Object):
+        raise InputError(f"'inputs' must be an object of {', '.join(INPUTS)}")
+    _names(inputs, "inputs")
+    return {name: document.array(inputs[name], name, rows * VALUES) for name in inputs}
+
+
+def _rows(document, instances, rows):
+    if not isinstance(instances, simdjson.Array) or not 1 <= len(instances) <= rows:
+        raise InputError(f"'instances' must be a list of 1 to {rows} objects")
+    columns = {}
+    for number, instance in enumerate(instances):
+        if not isinstance(instance, simdjson.Object):
+            raise InputError(f"'instances' must be a list of objects of {', '.join(INPUTS)}")
+        _names(instance, f"instance {number}")
+        for name in instance:
+            columns.setdefault(name, []).append(document.array(instance[name], name, VALUES))
+    for name, arrays in columns.items():
+        if len(arrays) != len(instances) or len({array.shape for array in arrays}) > 1:
+            raise InputError(f"{name} must be in every instance, and of one shape")
+    return {name: np.stack(arrays) for name, arrays in columns.items()}
+
+
+def _names(given, where):
+    unknown = unknown_key(given, INPUTS)
+    if unknown:
+        raise InputError(f"{where} has an unknown {unknown!r}: there are {', '.join(INPUTS)}")
+    missing = {"masked_image", "reference_image"} - set(given)
+    if missing:
+        raise InputError(f"{where} lacks {min(missing)}" + _hint(missing))
+
+
+def _hint(missing):
+    return ": all black (0) if there is none" if "reference_image" in missing else ""
+
+
+def _planes(array, name):
+    """float64 (N, 128, 128, C) or a mask's (N, 128, 128) -> (N, C, 128, 128) float32."""
+    depth = 1 if name == "mask" else 3
+    if name == "mask" and array.ndim == 3:
+        array = array[..., None]
+    if array.shape[1:] != (128, 128, depth):
+        raise InputError(f"{name} must have the shape (N, 128, 128, {depth}), not {array.shape}")
+    with np.errstate(over="ignore"):  # becomes infinite, and is refused as such
+        return np.ascontiguousarray(array.transpose(0, 3, 1, 2), np.float32)
+
+
+def _tensor(name, depth):
+    sizes = [{"size": str(size), "name": ""} for size in (-1, 128, 128, depth)]
+    return {"dtype": "DT_FLOAT", "tensor_shape": {"dim": sizes, "unknown_rank": False}, "name": f"{name}:0"}
+
+
+def router(engine, settings):
+    """The routes of this door -> APIRouter."""
+    routes = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"], responses=ERRORS)
+
+    @routes.get("/{name}", summary="Which versions are there")
+    async def statuses(name: str):
+        engine.served(name=name)
+        return status(engine.versions)
+
+    @routes.get("/{name}/versions/{version}", summary="Whether a version is there")
+    async def one_status(name: str, version: str):
+        return status([engine.served(parse_version(version), name).version])
+
+    @routes.get("/{name}/metadata", summary="The signature")
+    async def signature(name: str):
+        return metadata(MODEL, engine.served(name=name).version)
+
+    @routes.get("/{name}/versions/{version}/metadata", summary="The signature of a version")
+    async def one_signature(name: str, version: str):
+        return metadata(MODEL, engine.served(parse_version(version), name).version)
+
+    @routes.post("/{name}:predict", summary="Fill the holes", openapi_extra=PREDICT)
+    async def predict(name: str, request: Request):
+        return await _predict(request, name, None)
+
+    @routes.post("/{name}/versions/{version}:predict", summary="Fill the holes, by a version", openapi_extra=PREDICT)
+    async def predict_by(name: str, version: str, request: Request):
+        return await _predict(request, name, parse_version(version))
+
+    async def _predict(request, name, version):
+        version = engine.served(version, name).version
+        body, seconds = await read_body(request), timeout_of(request)
+        with engine.stage("decode"):
+            crops, key = read_request(body, settings.rows)
+        outputs, _ = await while_there(request, engine.predict(crops, version, seconds))
+        with engine.stage("encode"):
+            return Response(dump_json(write_answer(outputs["generated"], key)), media_type="application/json")
+
+    return routes

@@ -1,0 +1,46 @@
+"""The model files that are to be served, found again and again: a file, or a folder with a folder for each version."""
+
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from twoface.errors import InputError
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model file as it is now; one that was written anew differs."""
+
+    path: Path
+    stamp: tuple
+
+
+def find_versions(model):
+    """What `--model` names -> {version: Found}; a plain file is version 1.
+
+    model: an ONNX file; or a folder with folders named 1, 2, ..., each with one .onnx file, as TensorFlow Serving
+    and Triton have them; or None, the file that ships. A folder without a file yet is passed over.
+    """
+    if model is None:
+        model = Path(str(resources.files("twoface") / "weights" / "twoface.onnx"))
+    if not model.is_dir():
+        found = _look(model)
+        return {1: found} if found else {}
+    folders = (entry for entry in model.iterdir() if entry.name.isdecimal() and entry.is_dir())
+    versions = {int(folder.name): _look(*sorted(folder.glob("*.onnx"))[:1]) for folder in folders}
+    return {version: found for version, found in versions.items() if found}
+
+
+def _look(path=None):
+    try:
+        status = path and os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status and Found(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+
+
+def check_model(model):
+    """Raise InputError when there is nothing to serve at all."""
+    if not find_versions(model):
+        raise InputError(f"no network at {model}: give an ONNX file, or a folder that holds 1/model.onnx")
