@@ -172,6 +172,35 @@ def _verify(name, path, data):
         print(f"  within {f['largest_difference']:.1e} in cosine of the original graph run by OpenCV")
 
 
+def serve(args):
+    _require("serve", "fastapi_offline", "uvicorn", "simdjson", "orjson", "prometheus_client", "grpc", "tritonclient")
+    from twoface.service.server import serve as run
+    from twoface.service.settings import Settings
+
+    run(
+        Settings(
+            model=args.model,
+            host=args.host,
+            port=args.port,
+            grpc_port=None if args.no_grpc else args.grpc_port,
+            api_keys=args.api_key,
+            tls_cert=args.tls_cert,
+            tls_key=args.tls_key,
+            cors=tuple(args.cors),
+            device=args.device,
+            threads=args.threads,
+            batch_size=args.batch_size,
+            batch_wait=args.batch_wait_ms / 1000,
+            queue=args.queue,
+            rows=args.rows,
+            timeout=args.timeout,
+            drain=args.drain,
+            photo_workers=args.photo_workers,
+        )
+    )
+    return 0
+
+
 def _require(extra, *modules):
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
@@ -283,6 +312,18 @@ WEIGHTS_EXAMPLES = """examples:
 Training fetches by itself what an experiment names. Without a NAME the command lists what there is. An interrupted
 download goes on where it stopped. Everything is kept in $TWOFACE_CACHE, or in ~/.cache/twoface."""
 
+SERVE_EXAMPLES = """examples:
+  twoface serve
+  twoface serve --model versions --host 0.0.0.0 --api-key keys.txt --tls-cert cert.pem --tls-key key.pem
+
+then, here:
+  curl -s http://127.0.0.1:8000/examples/tfserving.json -o body.json
+  curl -s --data-binary @body.json http://127.0.0.1:8000/v1/models/two_face_model:predict
+
+HTTP speaks TensorFlow Serving's REST, the Open Inference Protocol and the photo API (http://127.0.0.1:8000/docs),
+gRPC the Open Inference Protocol. versions/ holds 1/model.onnx, 2/model.onnx, ...: the highest answers, and what is
+put there while it runs is taken in. Ctrl-C or SIGTERM: what was accepted is still answered."""
+
 
 class _Parser(argparse.ArgumentParser):
     """No abbreviations, the examples' line breaks kept, and an error of one line."""
@@ -321,6 +362,7 @@ def _parser():
     _export_options(_command(commands, "export", export, "write a trained network as ONNX", EXPORT_EXAMPLES))
     _report_options(_command(commands, "report", report, "show runs as one HTML page", REPORT_EXAMPLES))
     _weights_options(_command(commands, "weights", weights, "fetch the pre-trained networks", WEIGHTS_EXAMPLES))
+    _serve_options(_command(commands, "serve", serve, "answer over HTTP and gRPC", SERVE_EXAMPLES))
     return parser
 
 
@@ -424,3 +466,27 @@ def _weights_options(command):
     add("names", metavar="NAME", nargs="*", help="such as vgg16-edges or facenet-casia; none: list them")
     add("--from", dest="file", metavar="FILE", type=Path, help="the original file, instead of fetching it")
     add("--verify", metavar="DIR", type=Path, help="tell people apart in the val split of this prepared data")
+
+
+def _serve_options(command):
+    add, parser = command
+    add("--model", metavar="PATH", type=Path, help="an ONNX file, or a folder of versions (default: what ships)")
+    add("--host", metavar="ADDRESS", default="127.0.0.1", help="default 127.0.0.1; any other needs --api-key")
+    add("--port", metavar="N", type=_number(int, 0, 65535), default=8000, help="of HTTP (default 8000; 0: any free)")
+    add("--grpc-port", metavar="N", type=_number(int, 0, 65535), default=8001, help="of gRPC (default 8001)")
+    add("--no-grpc", action="store_true", help="HTTP only")
+    add("--api-key", metavar="FILE", type=Path, help="keys, one a line, read again when the file changes")
+    add("--tls-cert", metavar="FILE.pem", type=Path, help="certificate chain, for HTTPS and gRPC")
+    add("--tls-key", metavar="FILE.pem", type=Path, help="its private key")
+    add("--cors", metavar="ORIGIN", action="append", default=[], help="pages from there may ask (default none)")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="of the network (default cpu)")
+    add("--threads", metavar="N", type=_number(int, 1), help="of the processor (default: all that there are)")
+    add("--batch-size", metavar="N", type=_number(int, 1), default=4, help="crops that go together (default 4)")
+    wait = "how long a crop waits for others (default 0: those go together that wait anyway)"
+    add("--batch-wait-ms", metavar="MS", type=_number(float, 0), default=0, help=wait)
+    add("--queue", metavar="N", type=_number(int, 1), default=64, help="crops that may wait (default 64)")
+    add("--rows", metavar="N", type=_number(int, 1, 256), default=16, help="crops in one request (default 16)")
+    add("--timeout", metavar="S", type=_number(float, 0.001), default=60, help="the longest a request may take (60)")
+    add("--drain", metavar="S", type=_number(float, 0), default=30, help="at the end, to finish what runs (30)")
+    add("--photo-workers", metavar="N", type=_number(int, 0), default=1,
+        help="processes of the photo API (default 1), about 0.5 GB each")  # fmt: skip
