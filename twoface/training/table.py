@@ -1,15 +1,26 @@
-"""`--set section.key=value`: what a command line, or a search, changes in an experiment's table."""
+"""An experiment's table as its file says it, and what a command line (`--set`) or a search changes in it."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from twoface.errors import InputError
 
 PART = re.compile(r"([A-Za-z_]\w*)((?:\[\d+\])*)")
+
+
+def read_table(path: Path, kind: str = "an experiment file such as experiments/transfer.toml") -> dict:
+    """A TOML file's table. Raises InputError for a file that is missing or not TOML."""
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}: give {kind}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from error
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

@@ -2,7 +2,7 @@ import pytest
 
 from twoface.errors import InputError
 from twoface.training.config import parse_experiment
-from twoface.training.overrides import apply, parse_assignment, path_steps
+from twoface.training.table import apply, parse_assignment, path_steps
 
 
 def experiment(*assignments):
