@@ -132,6 +132,31 @@ def export(args):
     return 0
 
 
+def tune(args):
+    _require("train", "torch", "lightning", "tensorboard", "safetensors", "optuna", "tomlkit")
+    from twoface.training.loop import train as run
+    from twoface.tune import tune as search
+
+    def trial(experiment, folder, watch):
+        return run(experiment, args.data, folder, precision=args.precision, cache=args.cache, watch=watch)
+
+    out = args.out or Path("runs") / f"{args.experiment.stem}-{args.space.stem}"
+    told = search(
+        args.experiment,
+        args.space,
+        out,
+        trial,
+        trials=args.trials,
+        settings=args.settings,
+        storage=args.storage,
+        seed=args.seed,
+    )
+    print(f"{len(told['trials'])} trials in {out / 'study.json'}; twoface report {out} shows them")
+    if told["best"] is not None:
+        print(f"the best is trial {told['best']}: twoface train {out / 'best.toml'} trains it in full")
+    return 0
+
+
 def report(args):
     _require("train", "jinja2")
     from twoface.report.page import report as write
@@ -297,6 +322,14 @@ EXPORT_EXAMPLES = """example:
   twoface fill me.jpg --hole eyes --model transfer.onnx -o filled.jpg"""
 
 
+TUNE_EXAMPLES = """examples:
+  twoface tune experiments/mnist_two.toml --space experiments/spaces/mnist_two.toml --data mnist --trials 24
+  twoface tune experiments/transfer.toml --space space.toml --data faces --storage postgresql://host/studies
+
+The space says what varies, by which figure of validation a trial is judged, and what shortens the trials
+(docs/running.md). Stopped or killed? Run the same command again: it goes on. With --storage several machines work on
+one study, each with its own copy of the same command."""
+
 REPORT_EXAMPLES = """examples:
   twoface report runs/mnist
   twoface report runs/faces_initial runs/faces_vgg runs/faces_final -o faces.html
@@ -360,6 +393,7 @@ def _parser():
     _prepare_options(_command(data, "prepare", prepare, "cut faces out of folders of photos", PREPARE_EXAMPLES))
     _train_options(_command(commands, "train", train, "train a network (needs twoface[train])", TRAIN_EXAMPLES))
     _export_options(_command(commands, "export", export, "write a trained network as ONNX", EXPORT_EXAMPLES))
+    _tune_options(_command(commands, "tune", tune, "search for better hyper-parameters", TUNE_EXAMPLES))
     _report_options(_command(commands, "report", report, "show runs as one HTML page", REPORT_EXAMPLES))
     _weights_options(_command(commands, "weights", weights, "fetch the pre-trained networks", WEIGHTS_EXAMPLES))
     _serve_options(_command(commands, "serve", serve, "answer over HTTP and gRPC", SERVE_EXAMPLES))
@@ -441,8 +475,8 @@ def _train_options(command):
     add("--max-minutes", metavar="M", type=_number(float, 0.01), help="stop, saved, after so long")
     add("--max-steps", metavar="N", type=_number(int, 1), help="stop, saved, after so many steps")
     add("--devices", metavar="N", type=_number(int, 1), default=1, help="GPUs, or processes on CPUs (default 1)")
-    precisions = ("32-true", "bf16-mixed", "16-mixed")
-    add("--precision", choices=precisions, default="bf16-mixed", help="of Lightning Fabric (default bf16-mixed)")
+    _precision_option(add)
+    _set_option(add)
 
 
 def _export_options(command):
@@ -452,6 +486,30 @@ def _export_options(command):
     add("--data-note", metavar="TEXT", default="", help="what it was trained on, for the file's metadata")
     add("--license", metavar="TEXT", default="research use only", help="for the metadata (default research use only)")
     add("--force", action="store_true", help="overwrite what exists")
+
+
+def _tune_options(command):
+    add, _ = command
+    add("experiment", metavar="EXPERIMENT.toml", type=Path, help="what the search starts from")
+    add("--space", metavar="SPACE.toml", type=Path, required=True, help="what varies, and what it is judged by")
+    add("--data", metavar="DIR", type=Path, required=True, help="as for `twoface train`")
+    add("--trials", metavar="N", type=_number(int, 1), default=20, help="of the study in all (default 20)")
+    add("--out", metavar="DIR", type=Path, help="the search's folder (default runs/ and both names)")
+    add("--storage", metavar="URL", help="a database that SQLAlchemy can reach (default study.db in the folder)")
+    add("--cache", metavar="DIR", type=Path, help="keep decoded pictures here for the next trial")
+    add("--seed", type=int, default=0, help="draws the parameters (default 0)")
+    _precision_option(add)
+    _set_option(add)
+
+
+def _precision_option(add):
+    precisions = ("32-true", "bf16-mixed", "16-mixed")
+    add("--precision", choices=precisions, default="bf16-mixed", help="of Lightning Fabric (default bf16-mixed)")
+
+
+def _set_option(add):
+    change = "change the experiment, such as train.batch=32 or stages[1].identity=0.2 (a TOML value); repeatable"
+    add("--set", dest="settings", metavar="KEY=VALUE", action="append", default=[], help=change)
 
 
 def _report_options(command):
