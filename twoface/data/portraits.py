@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from twoface.data.containers import entries, read_index
 from twoface.errors import InputError
+from twoface.files import write_aside
 from twoface.masks import random_hole
 
 CROP = 160  # px, the side of a stored crop
@@ -40,27 +40,24 @@ class Portraits:
         return len(self.crops)
 
     @classmethod
-    def load(cls, folder: str | Path, split: str, cache: str | Path | None = None) -> Portraits:
-        """Read a split of a folder in the form that `twoface data prepare` makes.
+    def load(cls, data: str | Path, split: str, cache: str | Path | None = None) -> Portraits:
+        """Read a split of a folder that `twoface data prepare` made, or of 160x160 crops at IDENTITY/PICTURE in a
+        folder, a tar or a zip file (`twoface.data.containers.read_index`).
 
-        Every crop is decoded once. With `cache`, a folder, the decoded crops are kept there (77 kB each)
+        Every crop is decoded once, into memory. With `cache`, a folder, the decoded crops are kept there (77 kB each)
         and memory-mapped the next time.
 
-        Raises InputError when the folder, its index or the split is missing, or a shard lacks a crop.
+        Raises InputError when the data or the split is missing, or a shard lacks a crop.
         """
-        folder = Path(folder)
-        index = folder / "index.csv"
-        if not index.is_file():
-            raise InputError(f"{index} not found: give a folder made by `twoface data prepare`")
-        with index.open(newline="") as file:
-            everything = list(csv.DictReader(file))
+        data = Path(data)
+        everything = read_index(data)
         rows = [row for row in everything if row["split"] == split]
         if not rows:
-            raise InputError(f"{index} has no split {split!r}; it has {sorted({row['split'] for row in everything})}")
+            raise InputError(f"{data} has no split {split!r}; it has {sorted({row['split'] for row in everything})}")
         names = sorted({row["identity"] for row in rows})
         number = {name: i for i, name in enumerate(names)}
         return cls(
-            crops=_cached(folder, rows, cache),
+            crops=_cached(data, rows, cache),
             identity=np.array([number[row["identity"]] for row in rows]),
             source=np.array([row["source"] for row in rows]),
             paths=[row["path"] for row in rows],
@@ -68,41 +65,47 @@ class Portraits:
         )
 
 
-def _cached(folder: Path, rows: list[dict], cache: str | Path | None) -> np.ndarray:
+def _cached(data: Path, rows: list[dict], cache: str | Path | None) -> np.ndarray:
     if cache is None:
-        return _decode(folder, rows)
-    shards = sorted({row["shard"] for row in rows})
-    key = repr([(row["shard"], row["path"]) for row in rows]) + repr([(folder / s).stat().st_size for s in shards])
+        return _decode(data, rows)
+    key = repr([(row["shard"], row["path"]) for row in rows]) + repr(_stamps(data, rows))
     path = Path(cache) / f"crops-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".tmp.npy")
-        np.save(aside, _decode(folder, rows))
-        aside.rename(path)
+        crops = _decode(data, rows)
+        write_aside(path, lambda aside: np.save(aside, crops))
     return np.load(path, mmap_mode="r")
 
 
-def _decode(folder: Path, rows: list[dict]) -> np.ndarray:
+def _stamps(data: Path, rows: list[dict]) -> list:
+    """What tells these crops from others that were at the same places: shards' sizes, loose files' sizes and times."""
+    shards = sorted({row["shard"] for row in rows if row["shard"]})
+    loose = [data / row["path"] for row in rows if not row["shard"]] if data.is_dir() else [data]
+    stats = [path.stat() for path in loose]
+    return [(data / shard).stat().st_size for shard in shards] + [(s.st_size, s.st_mtime_ns) for s in stats]
+
+
+def _decode(data: Path, rows: list[dict]) -> np.ndarray:
     crops = np.empty((len(rows), CROP, CROP, 3), np.uint8)
 
     def decode(item: tuple[int, str, bytes]) -> None:
-        i, path, data = item
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        i, path, content = item
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         if picture is None or picture.shape != crops.shape[1:]:
-            raise InputError(f"{path} is not a {CROP}x{CROP} picture: prepare the data again")
+            raise InputError(f"{path} is not a {CROP}x{CROP} picture: prepare the data with `twoface data prepare`")
         crops[i] = picture[:, :, ::-1]
 
     for shard in sorted({row["shard"] for row in rows}):
         where = {row["path"]: i for i, row in enumerate(rows) if row["shard"] == shard}
-        if not (folder / shard).is_file():
-            raise InputError(f"{folder / shard} not found, though index.csv names it: prepare the data again")
-        with tarfile.open(folder / shard) as tar, ThreadPoolExecutor(2) as pool:
-            wanted = ((where.pop(m.name), m.name, tar.extractfile(m).read()) for m in tar if m.name in where)
-            list(pool.map(decode, wanted))
-        if where:
-            raise InputError(
-                f"{folder / shard} lacks {len(where)} crops that index.csv names, {next(iter(where))} first"
+        container = data / shard if shard else data
+        if not container.exists():
+            raise InputError(f"{container} not found, though index.csv names it: prepare the data again")
+        with ThreadPoolExecutor(2) as pool:
+            list(
+                pool.map(decode, ((where.pop(name), name, content) for name, content in entries(container, set(where))))
             )
+        if where:
+            raise InputError(f"{container} lacks {len(where)} crops that index.csv names, {next(iter(where))} first")
     return crops
 
 

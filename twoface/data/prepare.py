@@ -6,7 +6,6 @@ or doubled.
 """
 
 import csv
-import hashlib
 import io
 import json
 import shutil
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.data.containers import PICTURES, split_of
 from twoface.data.portraits import CROP, MARGIN, SIZE
 from twoface.errors import InputError, TwoFaceError
 from twoface.faces import FaceDetector, align, apply, crop, scale_of
@@ -29,7 +29,6 @@ from twoface.workers import run_tasks
 
 POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 COLUMNS = ("split", "shard", "path", "identity", "source", "scale", *(f"{p}_{axis}" for p in POINTS for axis in "xy"))
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif"}
 SHARD_BYTES = 24_000_000
 WEBP_QUALITY = 90
 ROWS = "rows.json"  # in a part, beside its crops
@@ -88,12 +87,6 @@ def find_identities(source):
     if not identities:
         raise InputError(f"no pictures in {source}: they should be at SRC/IDENTITY/*.jpg or SRC/train/IDENTITY/*.jpg")
     return identities
-
-
-def split_of(identity, seed, val_fraction):
-    """train or val, for ever the same for a name and seed, whatever other people there are."""
-    digest = hashlib.sha256(f"{seed}:{identity}".encode()).digest()
-    return "val" if int.from_bytes(digest[:8]) / 2**64 < val_fraction else "train"
 
 
 def central_face(faces, shape, min_face):
