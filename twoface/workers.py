@@ -1,4 +1,7 @@
-"""Many tasks in a few processes. One that dies takes its task with it, not the rest."""
+"""Many tasks in a few processes. One that dies takes its task with it, not the rest.
+
+`run_tasks` does a list of tasks; `twoface.pool` takes calls as they come. Both employ `Worker`.
+"""
 
 import signal
 import sys
@@ -21,7 +24,7 @@ def run_tasks(setup, tasks, workers):
     crew = {}
 
     def hire():
-        worker = _Worker(setup)
+        worker = Worker(setup)
         crew[worker.connection] = worker
 
     try:
@@ -33,13 +36,16 @@ def run_tasks(setup, tasks, workers):
                 try:
                     outcome = connection.recv()
                 except (EOFError, OSError):
-                    yield worker.index, worker.bury()
+                    if worker.task is None:
+                        raise worker.never_up() from None
+                    error = TwoFaceError(f"the worker process {worker.death()}: run again, perhaps with fewer workers")
+                    yield worker.task, error
                     del crew[connection]
                     if queue:
                         hire()
                     continue
-                if worker.index is not None:
-                    yield worker.index, outcome
+                if worker.task is not None:
+                    yield worker.task, outcome
                 elif outcome is not None:
                     raise outcome
                 if queue:
@@ -52,30 +58,38 @@ def run_tasks(setup, tasks, workers):
             worker.stop()
 
 
-class _Worker:
-    def __init__(self, setup):
+class Worker:
+    """One process. It sends None (or what `setup` raised) once it is set up, then an outcome for each task.
+
+    task: what it is at, in the employer's terms; None while it sets itself up. memory: as of `twoface.pool.Pool`.
+    """
+
+    def __init__(self, setup, memory=None):
         context = get_context("spawn")
-        self.index = None  # of the task it is at; None while it sets itself up
+        self.task = None
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, setup), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, setup, memory), daemon=True)
         self.process.start()
         theirs.close()
 
     def give(self, index, task):
-        self.index = index
+        self.task = index
         try:
             self.connection.send(task)
         except BrokenPipeError:
             return  # it died between two tasks: the end of its pipe says so at the next wait
 
-    def bury(self):
-        """The error for the task that it died at; raises it when it never came up."""
-        self.process.join()
-        code = self.process.exitcode
-        how = f"was killed (signal {-code})" if code < 0 else f"stopped (exit code {code})"
-        if self.index is None:
-            raise TwoFaceError(f"a worker process {how} before its first task: is there memory for so many workers?")
-        return TwoFaceError(f"the worker process {how}: run again, perhaps with fewer workers")
+    def death(self):
+        """How the process ended, in words."""
+        while (code := self.process.exitcode) is None:  # also while another thread is about to learn it
+            self.process.join(1)
+        return f"was killed (signal {-code})" if code < 0 else f"stopped (exit code {code})"
+
+    def never_up(self):
+        """The error for a process that died in `setup`."""
+        return TwoFaceError(
+            f"a worker process {self.death()} before its first task: is there memory for so many workers?"
+        )
 
     def stop(self):
         self.process.terminate()
@@ -83,10 +97,14 @@ class _Worker:
         self.connection.close()
 
 
-def _serve(connection, setup):
+def _serve(connection, setup, memory):
     """A worker's life: set up, say so, then a task in and an outcome out until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # unwinds, so that a file half written is removed
+    if memory:
+        import resource  # not on every system
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
         work = setup()
     except (TwoFaceError, OSError) as error:
@@ -100,6 +118,8 @@ def _serve(connection, setup):
                 outcome = work(task)
             except (TwoFaceError, OSError) as error:
                 outcome = error
+            except MemoryError:
+                outcome = TwoFaceError("there is not enough memory for this: give smaller pictures", code="no_memory")
             connection.send(outcome)
     except (EOFError, BrokenPipeError):
         return  # the parent is gone
