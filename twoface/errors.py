@@ -5,11 +5,12 @@ class TwoFaceError(Exception):
     """Something of ours failed: a model file, the network, an installed package.
 
     code: a stable word for programs, such as "no_face"; "" where no program needs to tell it from others.
+    numbers: what the message counts, by name, for programs that have words of their own.
     """
 
-    def __init__(self, message="", *, code=""):
+    def __init__(self, message="", *, code="", **numbers):
         super().__init__(message)
-        self.code = code
+        self.code, self.numbers = code, numbers
 
 
 class InputError(TwoFaceError, ValueError):

@@ -76,11 +76,11 @@ def read_photo(source, max_pixels=MAX_PIXELS):
 def read_mask(source, size, max_pixels=MAX_PIXELS):
     """Read a hole from a picture of the photo's size -> bool (H, W), True = hole.
 
-    size: (width, height) of the upright photo. Colours count by their luminance, 128 and above is hole; what is
-    transparent counts as black, not hole. Raises InputError as `read_photo`, and for another size.
+    size: (width, height) of the upright photo, None for any. Colours count by their luminance, 128 and above is hole;
+    what is transparent counts as black, not hole. Raises InputError as `read_photo`, and for another size.
     """
     image, _, name, _ = _decode(source, max_pixels)
-    if image.size != tuple(size):
+    if size is not None and image.size != tuple(size):
         raise InputError(
             f"the mask {name} is {image.width}x{image.height}, the photo {size[0]}x{size[1]}:"
             " give a mask of the photo's size"
@@ -161,13 +161,16 @@ def _decode(source, max_pixels):
     except Image.DecompressionBombError as error:
         raise _too_large(name, max_pixels) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not a picture that can be read: give JPEG, PNG, WebP, HEIC or AVIF") from error
+        text = f"{name} is not a picture that can be read: give JPEG, PNG, WebP, HEIC or AVIF"
+        raise InputError(text, code="not_a_picture") from error
     except _DAMAGED as error:
-        raise InputError(f"{name} is damaged or truncated ({error}): get a whole copy of the file") from error
+        text = f"{name} is damaged or truncated ({error}): get a whole copy of the file"
+        raise InputError(text, code="damaged") from error
 
 
 def _too_large(name, max_pixels):
-    return InputError(f"{name} has more than {max_pixels / 1e6:g} megapixels: scale it down first")
+    text = f"{name} has more than {max_pixels / 1e6:g} megapixels: scale it down first"
+    return InputError(text, code="too_many_pixels", limit=max_pixels)
 
 
 def _to_rgb(image, icc, name):
@@ -183,7 +186,7 @@ def _to_rgb(image, icc, name):
     try:
         image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError) as error:
-        raise InputError(f"the colour profile of {name} is damaged: save it as RGB first") from error
+        raise InputError(f"the colour profile of {name} is damaged: save it as RGB first", code="damaged") from error
     return image, srgb.tobytes()
 
 

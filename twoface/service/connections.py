@@ -1,7 +1,23 @@
 """uvicorn's HTTP connection, with the limit that it lacks: the time in which a request has to come in."""
 
+import socket
+
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from twoface.errors import TwoFaceError
+
+
+def bind(host, port):
+    """A socket for uvicorn to listen on, port 0 for any free one. Raises TwoFaceError when the port is taken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise TwoFaceError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return listener
 
 
 def timed_connection(head_seconds, body_seconds):

@@ -14,19 +14,23 @@ class Limits:
 
     body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `SLOWEST` bytes.
     concurrency: requests with bodies that are in work at a time. held_bytes: of all their bodies together.
-    received: called with the seconds that a body took. Answers 413, 408 and 429 as {"error": ..., "code": ...}.
+    received: called with the seconds that a body took. refuse: (status, message, code, headers) -> the response to
+    answer 413, 408 and 429 with, by default {"error": ..., "code": ...}.
     """
 
-    def __init__(self, app, *, body_bytes, seconds, concurrency, held_bytes, received=lambda seconds: None):
+    def __init__(
+        self, app, *, body_bytes, seconds, concurrency, held_bytes, received=lambda seconds: None, refuse=None
+    ):
         self._app, self._body_bytes, self._seconds = app, body_bytes, seconds
         self._concurrency, self._held_bytes, self._received = concurrency, held_bytes, received
+        self._refuse = refuse or _refuse
         self._active = self._held = 0
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return await self._app(scope, receive, send)
         if self._active >= self._concurrency:
-            return await _busy(scope, receive, send)
+            return await self._busy()(scope, receive, send)
         self._active += 1
         body = _Body(self)
         try:
@@ -43,23 +47,30 @@ class Limits:
         most = self._body_bytes(scope["path"])
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if int(announced) > most:
-            return _too_large(most)
+            return self._too_large(most)
         start = time.monotonic()
         while body.more:
             try:
                 async with asyncio.timeout(start + self._seconds + body.size / SLOWEST - time.monotonic()):
                     message = await receive()
             except TimeoutError:
-                return _refuse(408, "the body came too slowly: send it again", "timeout", {"connection": "close"})
+                return self._refuse(408, "the body came too slowly: send it again", "timeout", {"connection": "close"})
             if message["type"] == "http.disconnect":
                 return _gone
             body.add(message)
             if body.size > most:
-                return _too_large(most)
+                return self._too_large(most)
             if self._held > self._held_bytes:
-                return _busy
+                return self._busy()
         self._received(time.monotonic() - start)
         return None
+
+    def _too_large(self, most):
+        message = f"the body is larger than {most / MEGABYTE:.1f} MB, the most that is taken here"
+        return self._refuse(413, message, "too_large", None)
+
+    def _busy(self):
+        return self._refuse(429, "too much at once: try again later", "busy", {"retry-after": "1"})
 
     def hold(self, size):
         """Count bytes that a body holds, or, below 0, no longer does."""
@@ -93,15 +104,8 @@ class _Body:
         return again
 
 
-def _refuse(status, message, code, headers=None):
+def _refuse(status, message, code, headers):
     return JSONResponse({"error": message, "code": code}, status, headers)
-
-
-def _too_large(most):
-    return _refuse(413, f"the body is larger than {most / MEGABYTE:.1f} MB, the most that is taken here", "too_large")
-
-
-_busy = _refuse(429, "too much at once: try again later", "busy", {"retry-after": "1"})
 
 
 async def _gone(scope, receive, send):

@@ -4,13 +4,11 @@ import asyncio
 import gc
 import logging
 import signal
-import socket
 
 import uvicorn
 
-from twoface.errors import TwoFaceError
 from twoface.service.app import build_app
-from twoface.service.connections import timed_connection
+from twoface.service.connections import bind, timed_connection
 from twoface.service.limits import SLOWEST
 from twoface.service.logs import configure_logs
 from twoface.service.oip_grpc import GrpcDoor
@@ -28,7 +26,7 @@ class Server(uvicorn.Server):
     def __init__(self, settings):
         self._settings = settings
         self._app = build_app(settings)
-        self._socket = _bind(settings.host, settings.port)
+        self._socket = bind(settings.host, settings.port)
         self.port = self._socket.getsockname()[1]
         self.grpc_port = None
         self._grpc = None
@@ -76,15 +74,3 @@ def serve(settings):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done; that is then the end
     asyncio.run(server.serve())
-
-
-def _bind(host, port):
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise TwoFaceError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
-    return listener
