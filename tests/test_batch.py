@@ -81,8 +81,8 @@ def test_rows_in_order_with_their_figures(desk):
     write_jobs(
         desk,
         {"photo": "a.png"},
-        {"photo": "b.png", "out": "deep/er/b.webp", "reference": "c.png; b.png"},
-        {"photo": "c.png", "hole": "60,60,100,90", "face": "20,20,160,160", "out": "c.jpg"},
+        {"photo": "b.png", "out": "deep/er/b.webp", "reference": "c.png; b.png", "reference_face": "0,0,90,90;"},
+        {"photo": "c.png", "hole": "60,60,100,90", "face": "20,20,160,160,5.5", "out": "c.jpg"},
     )
     assert run(desk, workers=2) == Summary(done=3, skipped=0, failed=0)
     rows = results(desk)
@@ -111,6 +111,7 @@ def test_bad_rows_are_reported_and_the_rest_goes_on(desk, capsys):
         ({"photo": "a.png", "face": "1,2"}, "not a box"),
         ({"photo": "a.png", "face": "0,0,500,500"}, "does not fit"),
         ({"photo": "a.png", "reference": "none.jpg"}, "none.jpg does not exist"),
+        ({"photo": "a.png", "reference": "b.png", "reference_face": "0,0,90,90;0,0,90,90"}, "a face for each"),
         ({"photo": "a.png", "out": "x.gif"}, ".jpg, .png or .webp"),
         ({"photo": "a.png", "out": "../x.png"}, "stay inside"),
         ({"photo": "a.png", "out": "/x.png"}, "stay inside"),

@@ -4,7 +4,7 @@ import pytest
 from fakes import textured
 
 from twoface.blend import SIZE, blend, crop_mask, match_texture, render, seam_correction
-from twoface.faces import apply, crop, square_transform
+from twoface.faces import apply, crop, frame_transform
 from twoface.masks import box_hole, feather
 
 IDENTITY = np.eye(2, 3)
@@ -53,7 +53,7 @@ def test_without_a_reference_the_fill_is_the_synthesis():
 
 def test_the_references_own_detail_comes_at_four_times_the_crop():
     photo, reference = textured(560, 540, 1), textured(560, 540, 2)
-    frame = square_transform((10, 20, 522, 532))
+    frame = frame_transform((10, 20, 522, 532))
     hole = box_hole((100, 150, 300, 350), photo.shape)
     result = blend(photo, hole, frame, constant_fields(), (reference, frame))
     assert np.abs(result[hole].astype(int) - reference[hole]).max() <= 4
@@ -65,7 +65,7 @@ def test_a_turned_reference_lands_in_place():
     portrait = textured(400, 400, 3)
     turn = cv2.getRotationMatrix2D((199.5, 199.5), 30, 0.9)
     turned = cv2.warpAffine(portrait, turn, (400, 400), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
-    frame = square_transform((72, 72, 328, 328))
+    frame = frame_transform((72, 72, 328, 328))
     turned_frame = frame @ np.vstack([cv2.invertAffineTransform(turn), (0, 0, 1)])
     hole = box_hole((140, 140, 260, 260), portrait.shape)
     result = blend(np.zeros_like(portrait), hole, frame, constant_fields(), (turned, turned_frame))
@@ -79,7 +79,7 @@ def test_known_pixels_return_bit_for_bit(feather_px):
     photo = textured(300, 280)
     hole = box_hole((90, 100, 150, 170), photo.shape)
     before = photo.copy()
-    result = blend(photo, hole, square_transform((20, 30, 276, 286)), constant_fields(0), None, feather_px)
+    result = blend(photo, hole, frame_transform((20, 30, 276, 286)), constant_fields(0), None, feather_px)
     known = feather(hole, feather_px) == 0
     assert np.array_equal(result[known], photo[known]) and np.array_equal(photo, before)
     assert (result[hole] != photo[hole]).any(-1).mean() > 0.9
@@ -88,7 +88,7 @@ def test_known_pixels_return_bit_for_bit(feather_px):
 def test_a_hole_at_the_photos_corner():
     photo = textured(128, 128)
     hole = box_hole((0, 0, 20, 20), photo.shape)
-    result = blend(photo, hole, square_transform((-30, -30, 98, 98)), constant_fields(0, synthesis=1), None, 4)
+    result = blend(photo, hole, frame_transform((-30, -30, 98, 98)), constant_fields(0, synthesis=1), None, 4)
     assert result[hole].min() > 200
 
 
@@ -96,7 +96,7 @@ def test_a_hole_at_the_photos_corner():
 @pytest.mark.parametrize("feather_px", [0, 6])
 def test_the_network_predicts_all_that_is_blended(scale, feather_px):
     side = round(128 / scale)
-    frame = square_transform((10, 10, 10 + side, 10 + side))
+    frame = frame_transform((10, 10, 10 + side, 10 + side))
     hole = np.zeros((side + 20, side + 20), bool)
     hole[side // 3 : side // 2, side // 3 : side // 2 + 3] = True
     mask = crop_mask(hole, frame, feather_px)
@@ -106,7 +106,7 @@ def test_the_network_predicts_all_that_is_blended(scale, feather_px):
 
 
 def test_the_hole_is_reflected_beyond_the_border():
-    mask = crop_mask(box_hole((0, 50, 10, 60), (128, 128)), square_transform((-30, 0, 98, 128)), 0)
+    mask = crop_mask(box_hole((0, 50, 10, 60), (128, 128)), frame_transform((-30, 0, 98, 128)), 0)
     assert mask[55, 22:38].all() and not mask[55, :15].any()
 
 

@@ -184,7 +184,7 @@ def test_reference_missing(fails):
 
 def test_one_reference_face_for_two_references(fails):
     references = "--reference", "other.png", "--reference", "photo.png"
-    assert "exactly one reference" in fails("--hole", "eyes", *references, "--reference-face", FACE)
+    assert "give a face for each" in fails("--hole", "eyes", *references, "--reference-face", FACE)
 
 
 @pytest.mark.parametrize("option", ["--face", "--hole"])

@@ -8,11 +8,11 @@ from fakes import FakeDetector, FakeEmbedder, placed_face, textured, write_netwo
 from PIL import Image
 
 from twoface import FillResult, Inpainter, InputError, Photo
-from twoface.faces import align, crop, square_transform
+from twoface.faces import align, crop, frame_transform
 from twoface.images import encode_photo, read_photo
 from twoface.masks import box_hole, feather
 
-FRAME = square_transform((40, 30, 296, 286))
+FRAME = frame_transform((40, 30, 296, 286))
 HOLE = (140, 130, 200, 190)
 
 
@@ -83,8 +83,68 @@ def test_a_chosen_square_needs_no_detection(network, photo):
     assert result.face == (40, 30, 296, 286) and np.allclose(result.transform, FRAME)
 
 
+def test_a_turned_square_is_the_frame(fill, photo):
+    """A photo turned on its side, its square turned with it, is filled as the upright one."""
+    upright = fill(photo, hole="nose", face=(40, 30, 296, 286), reference=photo, reference_face=(40, 30, 296, 286))
+    side = np.ascontiguousarray(np.rot90(photo, -1))  # clockwise
+    turned = (320 - 286, 40, 320 - 30, 296, 90)
+    result = fill(side, hole="nose", face=turned, reference=photo, reference_face=(40, 30, 296, 286))
+    assert np.abs(result.crop.astype(int) - upright.crop).max() <= 2
+    assert np.count_nonzero(np.rot90(result.hole) ^ upright.hole) <= 4 * 62  # a pixel along the hole's edge
+
+
+def test_a_turned_square_may_reach_over_the_border(fill, photo):
+    result = fill(photo, hole="eyes", face=(-60, -40, 140, 160, 0))
+    assert changed(result, photo).any() and result.face == (-60, -40, 140, 160, 0)
+
+
+def test_a_drawing_over_the_frame(fill, photo):
+    face = (40, 30, 296, 286)
+    drawing = np.zeros((256, 256), bool)
+    drawing[100:160, 100:160] = True
+    result = fill(photo, frame_mask=drawing, face=face)
+    assert np.array_equal(result.hole, box_hole((140, 130, 200, 190), photo.shape))
+    small = fill(photo, frame_mask=drawing[::4, ::4], face=face)
+    assert np.array_equal(small.hole, result.hole)
+    assert np.array_equal(fill(photo, frame_mask=drawing).hole, result.hole)  # over the face that is found
+
+
+def test_the_box_holds_all_that_changed(fill, photo):
+    result = fill(photo, hole=HOLE, reference=textured(320, 340, 9), feather=3)
+    x0, y0, x1, y1 = result.box
+    assert result.box == (137, 127, 203, 193)
+    different = changed(result, photo)
+    different[y0:y1, x0:x1] = False
+    assert not different.any()
+    assert fill(photo, hole=HOLE, feather=1e9).box == (0, 0, 340, 320)
+
+
+def test_a_face_for_each_reference(fill, photo):
+    faces = [(0, 0, 200, 200), None]
+    result = fill(photo, hole=HOLE, references=[photo, photo], reference_face=faces)
+    assert result.references[0]["face"] == [0, 0, 200, 200] and result.reference_used == 1
+    assert result.references[1]["face"] != [0, 0, 200, 200]
+
+
+def test_faces_are_found_in_whatever_fill_takes(inpainter, photo):
+    found = inpainter(placed_face(FRAME)).faces(photo)
+    assert np.allclose(found[0].frame, (40, 30, 296, 286, 0)) and found[0].score == 1
+
+
+def test_any_model_with_a_run_will_do(network, photo):
+    class Remote:
+        def run(self, image, mask, reference):
+            return network().run(image, mask, reference)
+
+    remote = Inpainter.load(Remote(), threads=1)
+    remote._embedder = FakeEmbedder()
+    face = {"face": (40, 30, 296, 286), "reference": photo, "reference_face": (0, 0, 200, 200)}
+    local = Inpainter(network(), None, FakeEmbedder()).fill(photo, hole="nose", **face)
+    assert np.array_equal(remote.fill(photo, hole="nose", **face).photo.pixels, local.photo.pixels)
+
+
 def test_the_face_that_the_mask_touches(inpainter, photo):
-    small = placed_face(square_transform((0, 0, 64, 64)))
+    small = placed_face(frame_transform((0, 0, 64, 64)))
     both = inpainter(placed_face(FRAME), small)
     assert np.allclose(both.fill(photo, hole="center").transform, FRAME)
     touched = both.fill(photo, hole=(25, 25, 40, 40)).transform
@@ -146,11 +206,22 @@ def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
         ({"hole": (10, 100, 200, 200)}, "% of the mask lies outside"),
         ({"hole": HOLE, "face": (0, 0, 400, 400)}, "does not fit"),
         ({"hole": HOLE, "face": (0, 0, 100, 200)}, "square"),
+        ({"hole": HOLE, "face": (300, 0, 500, 200, 0)}, "lies outside"),
+        ({"hole": HOLE, "face": (-400, -400, 700, 700, 0)}, "at most twice"),
+        ({"hole": HOLE, "face": (0, 0, 200, 200, float("nan"))}, "lies outside"),
+        ({"hole": HOLE, "face": (float("inf"), 0, 200, 200, 1)}, "lies outside"),
+        ({"hole": HOLE, "face": (0, 0, 100, 200, 10)}, "square"),
         ({"hole": HOLE, "feather": -1}, "feather"),
         ({"hole": HOLE, "feather": float("nan")}, "feather"),
-        ({"hole": HOLE, "reference_face": (0, 0, 100, 100)}, "exactly one reference"),
+        ({"hole": HOLE, "reference_face": (0, 0, 100, 100)}, "give a face for each"),
         ({"hole": HOLE, "reference": "missing.jpg"}, "missing.jpg"),
+        ({"hole": HOLE, "references": ["a", "b"], "reference_face": [None]}, "give a face for each"),
         ({"mask": np.zeros((320, 340), bool)}, "empty"),
+        ({"frame_mask": np.zeros((64, 64), bool)}, "empty"),
+        ({"frame_mask": np.ones((64, 60), bool)}, "bool .S, S."),
+        ({"frame_mask": np.ones((64, 64), np.uint8)}, "bool .S, S."),
+        ({"frame_mask": np.ones((64, 64), bool), "hole": HOLE}, "either"),
+        ({"frame_mask": np.arange(4096).reshape(64, 64) == 0, "face": (-90, -90, 110, 110, 0)}, "off the photo"),
         ({"mask": np.ones((10, 10), bool)}, "bool"),
         ({"mask": np.ones((320, 340), np.uint8)}, "bool"),
     ],

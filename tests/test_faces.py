@@ -14,11 +14,13 @@ from twoface.faces import (
     choose,
     crop,
     frame_corners,
+    frame_of,
+    frame_transform,
     invert,
+    parse_frame,
     scale_of,
     shifted,
     shrink,
-    square_transform,
 )
 
 
@@ -50,23 +52,49 @@ def test_align_never_reflects_and_refuses_a_point():
 
 
 def test_square_is_the_frame():
-    transform = square_transform((10, 20, 266, 276))
+    transform = frame_transform((10, 20, 266, 276))
     assert np.allclose(frame_corners(transform), [(9.5, 19.5), (265.5, 19.5), (265.5, 275.5), (9.5, 275.5)])
-    square_transform((0, 0, 100, 104))
+    frame_transform((0, 0, 100, 104))
     for box in [(0, 0, 100, 110), (5, 5, 5, 5)]:
         with pytest.raises(InputError):
-            square_transform(box)
+            frame_transform(box)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, -100, 179])
+def test_a_turned_square_comes_upright(degrees):
+    frame = (100.5, 60.25, 300.5, 260.25, degrees)
+    transform = frame_transform(frame)
+    corners = frame_corners(transform)
+    assert np.allclose(corners.mean(0), (200, 159.75)) and np.linalg.det(transform[:, :2]) > 0
+    along = corners[1] - corners[0]  # the upper edge, from left to right
+    assert np.allclose(along, 200 * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]))
+    assert np.allclose(frame_of(transform), frame)
+
+
+def test_a_found_face_has_the_frame_that_align_makes():
+    landmarks = TEMPLATE @ [[80, 30], [-30, 80]] + (200, 100)
+    found = Face((0, 0, 1, 1), landmarks, 1.0)
+    assert np.allclose(frame_transform(found.frame), align(landmarks)) and len(found.frame) == 5
+    assert found.frame[4] == pytest.approx(np.degrees(np.arctan2(30, 80)))  # its right side hangs: clockwise
+
+
+def test_frames_of_text():
+    assert parse_frame("1,2, 31,32") == (1, 2, 31, 32)
+    assert parse_frame("1,2,31,32,-7.5") == (1, 2, 31, 32, -7.5)
+    for text in ("1,2,3", "1,2,3,4,x", "1,2,3,4,5,6", "1.5,2,3,4", ""):
+        with pytest.raises(InputError, match="not a box"):
+            parse_frame(text)
 
 
 def test_crop_at_scale_one_is_a_cut():
     pixels = textured(200, 220)
-    assert np.array_equal(crop(pixels, square_transform((30, 40, 158, 168))), pixels[40:168, 30:158])
+    assert np.array_equal(crop(pixels, frame_transform((30, 40, 158, 168))), pixels[40:168, 30:158])
 
 
 def test_crop_shrinks_by_area():
     pixels = textured(600, 700)
     wanted = cv2.resize(pixels[40:552, 60:572], (128, 128), interpolation=cv2.INTER_AREA)
-    assert np.abs(crop(pixels, square_transform((60, 40, 572, 552))).astype(int) - wanted).max() <= 4
+    assert np.abs(crop(pixels, frame_transform((60, 40, 572, 552))).astype(int) - wanted).max() <= 4
     stripes = np.zeros((512, 512, 3), np.uint8)
     stripes[:, ::2] = 255
     transform = similarity_matrix(10, 0.2, (0, 0))
@@ -76,7 +104,7 @@ def test_crop_shrinks_by_area():
 
 def test_crop_reflects_the_border():
     pixels = textured(160, 160)
-    seen = crop(pixels, square_transform((-20, 0, 108, 128)))
+    seen = crop(pixels, frame_transform((-20, 0, 108, 128)))
     assert np.array_equal(seen[:, :20], pixels[:128, 20:0:-1])
 
 

@@ -2,9 +2,9 @@ import subprocess
 import sys
 
 WALK = (
-    "twoface, twoface.cli, twoface.batch, twoface.blend, twoface.data.prepare, twoface.engine, twoface.errors,"
-    " twoface.faces, twoface.files, twoface.identity, twoface.images, twoface.masks, twoface.metadata, twoface.model,"
-    " twoface.workers"
+    "twoface, twoface.batch, twoface.blend, twoface.cli, twoface.data.prepare, twoface.engine, twoface.errors, "
+    "twoface.faces, twoface.files, twoface.holes, twoface.identity, twoface.images, twoface.masks, twoface.metadata, "
+    "twoface.model, twoface.pool, twoface.workers"
 )
 
 

@@ -16,9 +16,10 @@ from tqdm import tqdm
 
 from twoface.engine import Inpainter
 from twoface.errors import InputError
+from twoface.faces import parse_frame
 from twoface.files import check_output, write_aside
 from twoface.images import output_format
-from twoface.masks import parse_box, parse_hole
+from twoface.masks import parse_hole
 from twoface.workers import run_tasks
 
 COLUMNS = ("photo", "mask", "hole", "face", "reference", "reference_face", "out")
@@ -46,7 +47,7 @@ class Job:
     hole: str | tuple | None
     face: tuple | None
     references: tuple
-    reference_face: tuple | None
+    reference_faces: tuple
     out: Path
 
 
@@ -83,9 +84,10 @@ class Summary:
 def run_batch(jobs, folder, workers=1, options=None, force=False, load=Inpainter.load):
     """Do the jobs of a CSV file -> Summary; DIR/results.csv has a line for each, in the CSV's order.
 
-    jobs: path of a CSV with `COLUMNS`. Its paths are relative to it, several references separated by `;`; `out` is
-    relative to `folder` and stays inside it (empty: the photo's name). A bad row is reported on stderr and the rest
-    goes on. Run again, what is done stays (unless `force`) and what failed is tried again.
+    jobs: path of a CSV with `COLUMNS`. Its paths are relative to it, several references separated by `;`, and their
+    faces likewise (an empty one is found); `out` is relative to `folder` and stays inside it (empty: the photo's name).
+    A bad row is reported on stderr and the rest goes on. Run again, what is done stays (unless `force`) and what
+    failed is tried again.
     load: picklable, as `Inpainter.load`; each of the `workers` processes calls it once.
     Raises InputError for a CSV that cannot be read and a `folder` that cannot be written.
     """
@@ -203,9 +205,9 @@ def _parse(line, home, folder):
         photo=home / photo,
         mask=home / mask if mask else None,
         hole=parse_hole(hole) if hole else None,
-        face=parse_box(face) if face else None,
+        face=parse_frame(face) if face else None,
         references=tuple(home / path.strip() for path in references.split(";") if path.strip()),
-        reference_face=parse_box(reference_face) if reference_face else None,
+        reference_faces=tuple(parse_frame(part) if part.strip() else None for part in reference_face.split(";")),
         out=Path(os.path.normpath(out)),
     )
 
@@ -232,7 +234,7 @@ def _do(inpainter, options, job):
         hole=job.hole,
         references=job.references,
         face=job.face,
-        reference_face=job.reference_face,
+        reference_face=job.reference_faces if any(job.reference_faces) else None,
         feather=options.feather,
         center_size=options.center_size,
     )

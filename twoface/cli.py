@@ -26,13 +26,14 @@ def main(argv=None):
 
 def fill(args):
     from twoface.engine import Inpainter
+    from twoface.faces import parse_frame
     from twoface.files import check_output, write_aside
     from twoface.images import output_format
-    from twoface.masks import parse_box, parse_hole
+    from twoface.masks import parse_hole
 
     hole = parse_hole(args.hole) if args.hole else None
-    face = parse_box(args.face) if args.face else None
-    reference_face = parse_box(args.reference_face) if args.reference_face else None
+    face = parse_frame(args.face) if args.face else None
+    reference_face = [parse_frame(text) for text in args.reference_face] or None
     output_format(args.out)
     for path in (args.out, args.report, *_crop_paths(args.crops, args.reference)):
         if path:
@@ -416,9 +417,9 @@ def _fill_options(command):
     hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where to fill")
     names = "center, eyes, nose, mouth, lower, left or right of the face, or a box X0,Y0,X1,Y1 in photo pixels"
     hole.add_argument("--hole", metavar="HOLE", help=names)
-    box = "X0,Y0,X1,Y1"
-    add("--face", metavar=box, help="the face as a square in photo pixels (default: found by itself)")
-    add("--reference-face", metavar=box, help="the same in the reference")
+    box = "X0,Y0,X1,Y1[,DEGREES]"
+    add("--face", metavar=box, help="the face as a square in photo pixels, turned clockwise (default: found by itself)")
+    add("--reference-face", metavar=box, action="append", default=[], help="the same in the reference, once for each")
     add("--report", metavar="FILE.json", type=Path, help="write what was done, with all figures")
     add("--crops", metavar="DIR", type=Path, help="write the network's 128x128 view: masked, reference, filled, mask")
     add("--threads", metavar="N", type=_number(int, 1), help="of the processor (default: 2 at most)")

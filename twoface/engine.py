@@ -4,28 +4,19 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 
 import cv2
 import numpy as np
 
 from twoface.blend import SIZE, blend, crop_mask, seam_correction
 from twoface.errors import InputError
-from twoface.faces import (
-    FaceDetector,
-    align,
-    apply,
-    choose,
-    crop,
-    scale_of,
-    shifted,
-    square_transform,
-    touched,
-    window,
-)
+from twoface.faces import FaceDetector, align, choose, crop, frame_transform, scale_of, shifted, touched, window
 from twoface.files import check_output, write_aside
+from twoface.holes import drawn_hole, given_hole, inside_frame
 from twoface.identity import Embedder, calibration_for, embedding_view, face_view, hide, similarity
-from twoface.images import Photo, encode_photo, output_format, read_mask, read_photo
-from twoface.masks import box_hole, named_hole
+from twoface.images import Photo, encode_photo, output_format, read_photo
+from twoface.masks import box_hole
 from twoface.model import FillModel
 
 FEATHER = 2  # crop pixels, when the user does not say
@@ -36,7 +27,6 @@ IDENTITY = (
     "threshold",
     "strangers_warned",
 )
-OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
 
 
 @dataclass(frozen=True)
@@ -45,8 +35,8 @@ class FillResult:
 
     photo: the whole Photo, filled. crop, masked_crop, reference_crop: uint8 (128, 128, 3), the last None without
     a reference. mask_crop: bool (128, 128), the hole as the network saw it, grown by the feather.
-    face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given. transform: photo ->
-    crop. hole: bool (H, W), what was filled.
+    face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given, its degrees too. transform: photo ->
+    crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may have changed.
     identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
     same_person (None without one), the threshold it was judged by, and strangers_warned, the share of wrong
     references that this threshold finds under such a hole.
@@ -62,6 +52,7 @@ class FillResult:
     face: tuple
     transform: np.ndarray
     hole: np.ndarray
+    box: tuple
     identity: dict
     references: list
     reference_used: int | None
@@ -83,6 +74,7 @@ class FillResult:
             "face": [round(v, 1) for v in self.face],
             "transform": self.transform.tolist(),
             "hole": {"box": [x0, y0, x0 + width, y0 + height], "pixels": int(np.count_nonzero(self.hole))},
+            "changed": list(self.box),
             "identity": self.identity,
             "references": self.references,
             "reference_used": self.reference_used,
@@ -121,12 +113,18 @@ class Inpainter:
 
     @classmethod
     def load(cls, model=None, threads=None):
-        """model: an ONNX file that `twoface export` wrote, default the one that ships. threads: default at most 2."""
-        return cls(FillModel(model, threads), FaceDetector(threads))
+        """model: an ONNX file that `twoface export` wrote, default the one that ships; or whatever has a `run` as
+        `FillModel`, such as `twoface.client.connect` gives. threads: default at most 2.
+        """
+        return cls(model if hasattr(model, "run") else FillModel(model, threads), FaceDetector(threads))
 
     @cached_property
     def _embedder(self):
         return Embedder()  # loaded when the first reference asks for it
+
+    def faces(self, photo):
+        """All faces of a photo, the largest first -> list of `twoface.faces.Face`. photo: as of `fill`."""
+        return self._detector.detect(_as_photo(photo).pixels)
 
     def fill(
         self,
@@ -134,6 +132,7 @@ class Inpainter:
         *,
         mask=None,
         hole=None,
+        frame_mask=None,
         reference=None,
         references=(),
         face=None,
@@ -145,32 +144,35 @@ class Inpainter:
 
         photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several the one
         most alike to the visible part of the photo is used; with none the network invents.
-        mask: what to fill, bool (H, W) or the path of a picture (>= 128 is hole); or hole: a name of
-        `twoface.masks.HOLES` or a box (x0, y0, x1, y1) in photo pixels. One of the two.
-        face: a square (x0, y0, x1, y1) in photo pixels that becomes the crop frame as it is; nothing is detected
-        then. Otherwise the face that the mask touches, else the largest. reference_face: the same for the reference.
+        One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
+        `twoface.masks.HOLES` or a box (x0, y0, x1, y1) in photo pixels. frame_mask: bool (S, S) of any size, drawn
+        over the face's frame.
+        face: a square of the photo, (x0, y0, x1, y1) in pixels, that becomes the crop frame as it is, or (x0, y0, x1,
+        y1, degrees), turned clockwise about its centre; nothing is detected then. A turned one, be it by 0 degrees,
+        may reach over the photo's border (the border is reflected) if its centre lies inside. Without it, the face that
+        the mask touches, else the largest. reference_face: the same for the reference; or a list with one for each
+        reference, None where it is to be found.
         feather: the seam's width in photo pixels, default that of `FEATHER` crop pixels. center_size: the side of
         the hole `center` in crop pixels.
         Raises InputError for every input that cannot be used.
         """
         clock = _Clock()
-        if (mask is None) == (hole is None):
+        if sum(given is not None for given in (mask, hole, frame_mask)) != 1:
             raise InputError("give either a mask or a hole, and not both")
         given = [*([] if reference is None else [reference]), *references]
-        if reference_face is not None and len(given) != 1:
-            raise InputError("a reference face needs exactly one reference: give one, or leave the face out")
+        squares = _squares(reference_face, len(given))
         if feather is not None and not 0 <= feather < float("inf"):
             raise InputError(f"the feather must be 0 pixels or more, not {feather}")
         photo = _as_photo(photo)
-        mask = _as_mask(mask, hole, photo)
+        mask = given_hole(mask, hole, photo)
         clock.lap("decode")
 
         box, transform = self._frame(photo, face, mask)
         clock.lap("faces")
         if mask is None:
-            mask = _named_mask(hole, center_size, transform, photo)
-        wanted, mask = mask, _inside(mask, transform)
-        warnings = _check_hole(wanted, mask)
+            mask, warnings = drawn_hole(hole, center_size, frame_mask, transform, photo.pixels.shape), []
+        else:
+            mask, warnings = inside_frame(mask, transform)
         feather_px = FEATHER / scale_of(transform) if feather is None else feather
         x0, y0, x1, y1 = window(transform, photo.pixels.shape)
         part, part_hole, part_transform = photo.pixels[y0:y1, x0:x1], mask[y0:y1, x0:x1], shifted(transform, x0, y0)
@@ -180,7 +182,7 @@ class Inpainter:
         clock.lap("crop")
 
         visible = self._visible(masked, unknown) if given else None
-        references = [self._reference(item, reference_face, visible, unknown) for item in given]
+        references = [self._reference(*each, visible, unknown) for each in zip(given, squares, strict=True)]
         best = max(range(len(references)), key=lambda i: references[i].similarity, default=None)
         used = None if best is None else references[best]
         clock.lap("references")
@@ -214,6 +216,7 @@ class Inpainter:
             face=tuple(float(v) for v in box),
             transform=transform,
             hole=mask,
+            box=_changed(mask, feather_px),
             identity=identity,
             references=[
                 {"name": r.photo.name, "similarity_visible": r.similarity, "face": [round(float(v), 1) for v in r.face]}
@@ -228,14 +231,15 @@ class Inpainter:
     def _frame(self, photo, square, mask=None):
         """-> face box, transform."""
         if square is not None:
-            box_hole(square, photo.pixels.shape)  # lies in the photo, or raises
-            return tuple(square), square_transform(square)
+            _check_frame(square, photo)
+            return tuple(square), frame_transform(square)
         faces = self._detector.detect(photo.pixels)
         if mask is not None and not any(touched(face, mask) for face in faces):
             x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
             faces = self._detector.detect(photo.pixels, near=(x, y, x + width, y + height)) or faces
         if not faces:
-            raise InputError(f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1 (--face)")
+            text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1 (--face)"
+            raise InputError(text, code="no_face")
         face = choose(faces, mask)
         return face.box, align(face.landmarks)
 
@@ -247,7 +251,8 @@ class Inpainter:
         try:
             box, transform = self._frame(photo, square)
         except InputError as error:
-            raise InputError(f"reference {photo.name}: {str(error).replace('--face', '--reference-face')}") from error
+            text = f"reference {photo.name}: {str(error).replace('--face', '--reference-face')}"
+            raise InputError(text, code=error.code) from error
         picture = crop(photo.pixels, transform)
         return _Reference(photo, box, transform, picture, similarity(visible, self._visible(picture, unknown)))
 
@@ -291,52 +296,39 @@ def _as_photo(source):
     return Photo(source)
 
 
-def _as_mask(mask, hole, photo):
-    """The mask in photo pixels, or None for a named hole, which needs the face first."""
-    if isinstance(hole, str):
-        return None
-    if hole is not None:
-        return box_hole(hole, photo.pixels.shape)
-    if not isinstance(mask, np.ndarray):
-        mask = read_mask(mask, photo.size)
-    if mask.dtype != bool or mask.shape != photo.pixels.shape[:2]:
-        height, width = photo.pixels.shape[:2]
-        raise InputError(f"the mask must be bool ({height}, {width}) as the photo, not {mask.dtype} {mask.shape}")
-    if not mask.any():
-        raise InputError("the mask is empty: paint what is to be filled white (128 or above)")
-    return mask
+def _squares(given, count):
+    """One square, None, or a list of them -> list of `count`."""
+    if given is None:
+        return [None] * count
+    if any(isinstance(value, Real) for value in given):
+        given = [given]
+    if len(given) != count:
+        raise InputError(f"reference faces: {len(given)}, references: {count}: give a face for each, or none")
+    return list(given)
 
 
-def _named_mask(name, center_size, transform, photo):
-    """A hole drawn in the crop frame, in photo pixels -> bool (H, W)."""
-    drawn = named_hole(name, SIZE, center_size).astype(np.uint8)
-    how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(drawn, transform, photo.size, flags=how).astype(bool)
-
-
-def _inside(mask, transform):
-    """The part of a mask in the crop frame -> bool (H, W)."""
-    x0, y0, x1, y1 = window(transform, mask.shape)
-    y, x = np.nonzero(mask[y0:y1, x0:x1])
-    places = apply(transform, np.stack([x + x0, y + y0], 1))
-    kept = (np.abs(places - (SIZE - 1) / 2) <= SIZE / 2).all(1)
-    inside = np.zeros_like(mask)
-    inside[y[kept] + y0, x[kept] + x0] = True
-    return inside
-
-
-def _check_hole(wanted, inside):
-    """Warnings about the part of the mask that lies outside the crop frame; InputError when it is too large."""
-    total, kept = np.count_nonzero(wanted), np.count_nonzero(inside)
-    if not kept:
-        raise InputError("the mask lies off the face: paint over the face, or say where it is with --face")
-    outside = 1 - kept / total
-    if outside > OVERHANG:
+def _check_frame(square, photo):
+    """A frame lies in the photo; a turned one has its centre there, and is not absurdly large."""
+    if len(square) == 4:
+        box_hole(square, photo.pixels.shape)
+        return
+    x0, y0, x1, y1, _ = square
+    width, height = photo.size
+    inside = 0 <= x0 + x1 < 2 * width and 0 <= y0 + y1 < 2 * height
+    if not (np.isfinite(square).all() and inside and x1 - x0 <= 2 * max(width, height)):
         raise InputError(
-            f"{outside:.0%} of the mask lies outside the face's frame:"
-            " draw a smaller mask, or give a larger square with --face"
+            f"the face's square lies outside {photo.name}: its centre must lie inside, and its side be at most twice"
+            " the photo's longer one",
+            code="frame_outside",
         )
-    return [f"{outside:.1%} of the mask lies outside the face's frame and was left as it is."] if outside else []
+
+
+def _changed(hole, feather_px):
+    """The box that a hole and its feather lie in -> (x0, y0, x1, y1)."""
+    x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
+    reach = int(np.ceil(min(feather_px, max(hole.shape))))
+    right, bottom = min(x + width + reach, hole.shape[1]), min(y + height + reach, hole.shape[0])
+    return max(x - reach, 0), max(y - reach, 0), right, bottom
 
 
 def _why(count):

@@ -47,6 +47,11 @@ class Face:
         x0, y0, x1, y1 = self.box
         return max(x1 - x0, 0) * max(y1 - y0, 0)
 
+    @property
+    def frame(self):
+        """The square that becomes the crop, (x0, y0, x1, y1, degrees), as `frame_transform` takes it."""
+        return frame_of(align(self.landmarks))
+
 
 class FaceDetector:
     """MTCNN on ONNX Runtime. threads: as `twoface.model.open_session`."""
@@ -142,26 +147,48 @@ def align(landmarks, size=128):
     centered = source - source.mean()
     spread = (np.abs(centered) ** 2).sum()
     if spread < 1e-6:
-        raise InputError("the face's landmarks fall on one point: give the face as a square with --face")
+        raise InputError("the face's landmarks fall on one point: give it as a square with --face", code="no_face")
     turn = (centered.conj() * (target - target.mean())).sum() / spread
     shift = target.mean() - turn * source.mean()
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def square_transform(box, size=128):
-    """The transform that makes a square the crop frame itself -> (2, 3) float64.
+def frame_transform(frame, size=128):
+    """The transform that makes a square of the photo, turned upright, the crop frame -> (2, 3) float64.
 
-    box: (x0, y0, x1, y1) half-open photo pixels. Sides may differ by 5 % (the mean side is used, about the same
-    centre); else InputError.
+    frame: (x0, y0, x1, y1) half-open photo pixels, or (x0, y0, x1, y1, degrees): that square turned clockwise (as
+    seen) about its centre. Sides may differ by 5 % (the mean side is used, about the same centre); else InputError.
     """
-    x0, y0, x1, y1 = box
+    x0, y0, x1, y1, degrees = frame if len(frame) == 5 else (*frame, 0)
     width, height = x1 - x0, y1 - y0
-    if min(width, height) < 2 or abs(width - height) > 0.05 * max(width, height):
-        raise InputError(f"the face box {x0},{y0},{x1},{y1} is {width}x{height} pixels: give a square")
-    scale = size / ((width + height) / 2)
+    if not (min(width, height) >= 2 and abs(width - height) <= 0.05 * max(width, height)):
+        text = ",".join(f"{v:g}" for v in (x0, y0, x1, y1))
+        raise InputError(f"the face box {text} is {width:g}x{height:g} pixels: give a square", code="not_square")
+    scale, angle = 2 * size / (width + height), np.radians(degrees)
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    turn = np.array([[cos, sin], [-sin, cos]])
     center = np.array([x0 + x1 - 1, y0 + y1 - 1]) / 2
-    shift = (size - 1) / 2 - scale * center
-    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    return np.column_stack([turn, (size - 1) / 2 - turn @ center])
+
+
+def frame_of(transform, size=128):
+    """The square of the photo that is the crop frame -> (x0, y0, x1, y1, degrees), what `frame_transform` takes."""
+    x, y = apply(invert(transform), ((size - 1) / 2, (size - 1) / 2)) + 0.5
+    half = size / scale_of(transform) / 2
+    degrees = np.degrees(np.arctan2(-transform[1, 0], transform[0, 0]))
+    return tuple(float(v) for v in (x - half, y - half, x + half, y + half, degrees))
+
+
+def parse_frame(text):
+    """ "X0,Y0,X1,Y1[,DEGREES]" -> four ints, or four ints and a float. Raises InputError for anything else."""
+    try:
+        x0, y0, x1, y1, *turn = text.split(",")
+        (degrees,) = turn or (None,)
+        return (int(x0), int(y0), int(x1), int(y1), *(() if degrees is None else (float(degrees),)))
+    except ValueError as error:
+        raise InputError(
+            f"'{text}' is not a box: give four whole numbers X0,Y0,X1,Y1 in pixels, and a fifth, degrees, to turn it"
+        ) from error
 
 
 def scale_of(transform):
@@ -236,7 +263,7 @@ def crop(pixels, transform, size=128):
 def choose(faces, mask=None):
     """The face that the mask (H, W) covers most pixels of; without a mask, or when it touches none, the largest."""
     if not faces:
-        raise InputError("no face was found: give it as a square with --face X0,Y0,X1,Y1")
+        raise InputError("no face was found: give it as a square with --face X0,Y0,X1,Y1", code="no_face")
     if mask is None:
         return max(faces, key=lambda face: face.area)
     return max(faces, key=lambda face: (touched(face, mask), face.area))

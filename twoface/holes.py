@@ -1,0 +1,96 @@
+"""What is to be filled, in photo pixels: from a mask, a box, a name, or a drawing over the face's frame."""
+
+import cv2
+import numpy as np
+
+from twoface.errors import InputError
+from twoface.faces import apply, shifted, window
+from twoface.images import read_mask
+from twoface.masks import box_hole, named_hole
+
+OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
+SIZE = 128
+
+
+def given_hole(mask, hole, photo):
+    """The hole that is given in photo pixels -> bool (H, W); None for one that needs the face's frame first.
+
+    mask: bool (H, W), a path or bytes of a picture, or None. hole: a box, a name, or None. photo: a Photo.
+    Raises InputError for a mask that is empty or not of the photo's size.
+    """
+    if mask is None:
+        return None if hole is None or isinstance(hole, str) else box_hole(hole, photo.pixels.shape)
+    if not isinstance(mask, np.ndarray):
+        mask = read_mask(mask, photo.size)
+    if mask.dtype != bool or mask.shape != photo.pixels.shape[:2]:
+        height, width = photo.pixels.shape[:2]
+        raise InputError(f"the mask must be bool ({height}, {width}) as the photo, not {mask.dtype} {mask.shape}")
+    return _not_empty(mask)
+
+
+def drawn_hole(hole, center_size, frame_mask, transform, shape):
+    """A hole that lies in the crop frame -> bool (H, W) in photo pixels, by the nearest of its pixels.
+
+    hole: a name of `twoface.masks.HOLES`; or else frame_mask: bool (S, S), a drawing over the frame. center_size: as
+    of `named_hole`. transform: photo -> crop; shape: (H, W) of the photo.
+    Raises InputError for an unknown name, a drawing that is not such an array, and one that no photo pixel sees.
+    """
+    drawn = named_hole(hole, SIZE, center_size) if frame_mask is None else _square(frame_mask)
+    zoom = len(drawn) / SIZE
+    shift = (zoom - 1) / 2
+    to_drawn = np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
+    x0, y0, x1, y1 = window(transform, shape)
+    how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpAffine(drawn.view(np.uint8), shifted(to_drawn, x0, y0), (x1 - x0, y1 - y0), flags=how)
+    mask = np.zeros(shape[:2], bool)
+    mask[y0:y1, x0:x1] = seen.view(bool)
+    if not mask.any():
+        raise InputError("the mask lies off the photo: move the face's square, or the mask", code="mask_outside")
+    return mask
+
+
+def inside_frame(mask, transform):
+    """The part of a mask, bool (H, W), that lies in the crop frame -> bool (H, W), list of warnings.
+
+    Raises InputError when it is none, or when more than `OVERHANG` lies outside.
+    """
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    far = [(x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1)]
+    if _in_frame(apply(transform, far)).all():
+        return mask, []
+    part = (slice(y, y + height), slice(x, x + width))
+    places = np.moveaxis(np.mgrid[part][::-1], 0, -1)[mask[part]]
+    kept = np.zeros_like(mask)
+    kept[part][mask[part]] = _in_frame(apply(transform, places))
+    return kept, _overhang(np.count_nonzero(mask), np.count_nonzero(kept))
+
+
+def _in_frame(places):
+    return (np.abs(places - (SIZE - 1) / 2) <= SIZE / 2).all(-1)
+
+
+def _overhang(total, kept):
+    if not kept:
+        raise InputError(
+            "the mask lies off the face: paint over the face, or say where it is with --face", code="mask_outside"
+        )
+    outside = 1 - kept / total
+    if outside > OVERHANG:
+        raise InputError(
+            f"{outside:.0%} of the mask lies outside the face's frame:"
+            " draw a smaller mask, or give a larger square with --face",
+            code="mask_outside",
+        )
+    return [f"{outside:.1%} of the mask lies outside the face's frame and was left as it is."] if outside else []
+
+
+def _square(mask):
+    if mask.dtype != bool or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
+        raise InputError(f"the frame's mask must be bool (S, S), not {mask.dtype} {mask.shape}", code="not_square")
+    return _not_empty(np.ascontiguousarray(mask))
+
+
+def _not_empty(mask):
+    if not mask.any():
+        raise InputError("the mask is empty: paint what is to be filled white (128 or above)", code="mask_empty")
+    return mask
