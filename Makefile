@@ -4,10 +4,13 @@ EXPERIMENT ?= experiments/transfer.toml
 DATA ?= data/faces
 BIN := .venv/bin
 
-.PHONY: help demo test dev train evaluate clean
+.PHONY: help web demo test dev train evaluate clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+web: .venv/.installed-web  ## set up everything for the web application, start it and open the browser
+	$(BIN)/twoface web --open
 
 demo: .venv/.installed  ## fill the sample photo's eyes from another photo of the same person
 	@mkdir -p out
@@ -35,6 +38,10 @@ clean:  ## remove .venv, out/ and caches; not runs/
 		"Two-Face needs Python 3.11 or newer; $(PYTHON) is %d.%d: try make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/.installed-web: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .[web]
 	@touch $@
 
 # torch first and alone, so that the rest cannot pull another version of it.

@@ -198,6 +198,25 @@ def _verify(name, path, data):
         print(f"  within {f['largest_difference']:.1e} in cosine of the original graph run by OpenCV")
 
 
+def web(args):
+    _require("web", "fastapi", "uvicorn")
+    from twoface.web.server import serve as run
+    from twoface.web.settings import Settings
+
+    settings = Settings(
+        host=args.host,
+        port=args.port,
+        auth=args.auth,
+        tls_cert=args.tls_cert,
+        tls_key=args.tls_key,
+        backend=args.backend,
+        backend_key=args.backend_key,
+        workers=args.workers,
+    )
+    run(settings, args.open)
+    return 0
+
+
 def serve(args):
     _require("serve", "fastapi_offline", "uvicorn", "simdjson", "orjson", "prometheus_client", "grpc", "tritonclient")
     from twoface.service.server import serve as run
@@ -346,6 +365,14 @@ WEIGHTS_EXAMPLES = """examples:
 Training fetches by itself what an experiment names. Without a NAME the command lists what there is. An interrupted
 download goes on where it stopped. Everything is kept in $TWOFACE_CACHE, or in ~/.cache/twoface."""
 
+WEB_EXAMPLES = """examples:
+  twoface web --open
+  twoface web --backend grpc://gpu-machine:8001 --backend-key key.txt
+  twoface web --host 0.0.0.0 --auth passwords.txt --tls-cert cert.pem --tls-key key.pem
+
+With --backend only crops of 128x128 pixels leave this machine, and only to that server. Any other address than
+127.0.0.1 needs a password, and browsers log in over HTTPS alone: give a certificate, or put a proxy with TLS in front."""
+
 SERVE_EXAMPLES = """examples:
   twoface serve
   twoface serve --model versions --host 0.0.0.0 --api-key keys.txt --tls-cert cert.pem --tls-key key.pem
@@ -397,6 +424,7 @@ def _parser():
     _tune_options(_command(commands, "tune", tune, "search for better hyper-parameters", TUNE_EXAMPLES))
     _report_options(_command(commands, "report", report, "show runs as one HTML page", REPORT_EXAMPLES))
     _weights_options(_command(commands, "weights", weights, "fetch the pre-trained networks", WEIGHTS_EXAMPLES))
+    _web_options(_command(commands, "web", web, "fill photos in the browser (needs twoface[web])", WEB_EXAMPLES))
     _serve_options(_command(commands, "serve", serve, "answer over HTTP and gRPC", SERVE_EXAMPLES))
     return parser
 
@@ -525,6 +553,19 @@ def _weights_options(command):
     add("names", metavar="NAME", nargs="*", help="such as vgg16-edges or facenet-casia; none: list them")
     add("--from", dest="file", metavar="FILE", type=Path, help="the original file, instead of fetching it")
     add("--verify", metavar="DIR", type=Path, help="tell people apart in the val split of this prepared data")
+
+
+def _web_options(command):
+    add, _ = command
+    add("--open", action="store_true", help="open the page in the browser")
+    add("--host", metavar="ADDRESS", default="127.0.0.1", help="default 127.0.0.1; any other needs --auth")
+    add("--port", metavar="N", type=_number(int, 0, 65535), default=8000, help="default 8000; 0: any free")
+    add("--auth", metavar="FILE", type=Path, help="passwords, one a line, of 16 letters and more: ask for one")
+    add("--tls-cert", metavar="FILE.pem", type=Path, help="certificate chain, for HTTPS")
+    add("--tls-key", metavar="FILE.pem", type=Path, help="its private key")
+    add("--backend", metavar="URL", help="a `twoface serve` that fills: http://, https://, grpc:// or grpcs://HOST:PORT")
+    add("--backend-key", metavar="FILE", type=Path, help="a file with its API key")
+    add("--workers", metavar="N", type=_number(int, 1), default=1, help="processes (default 1), about 1 GB each")
 
 
 def _serve_options(command):

@@ -1,0 +1,169 @@
+"""The routes of the API (docs/web.md). They check and translate; `twoface.web.tasks` does the work, in the workers."""
+
+import base64
+import binascii
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.responses import Response
+
+import twoface
+from twoface.errors import InputError
+from twoface.masks import HOLES
+from twoface.service.rest import read_body, while_there
+from twoface.web import tasks
+
+Id = Annotated[str, StringConstraints(pattern="^[0-9a-f-]{1,64}$")]
+Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+
+
+class Frame(BaseModel):
+    """A square of a photo, as `twoface.web.tasks.Frame`."""
+
+    model_config = ConfigDict(extra="forbid")
+    x: Place
+    y: Place
+    side: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+    angle: Place = 0.0
+
+    def plain(self):
+        return tasks.Frame(self.x, self.y, self.side, self.angle)
+
+
+class Reference(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    photo: Id
+    frame: Frame
+
+
+class Fill(BaseModel):
+    """mask: base64 of a square picture, drawn over the frame, white = to be filled."""
+
+    model_config = ConfigDict(extra="forbid")
+    photo: Id
+    frame: Frame
+    mask: str
+    references: list[Reference] = []
+
+
+def router(pool, settings, ready):
+    """-> APIRouter. pool: of `tasks.open_studio`; ready: async () -> whether a fill would be answered now."""
+    api = APIRouter(prefix="/api")
+
+    async def ask(request, task, **arguments):
+        """Have a worker do a task for this session; it is dropped when the browser no longer waits for it."""
+        await request.body()
+        session = request.state.session
+        call = pool.call((task, {"session": session, **arguments}), settings.timeout, key=session)
+        return await while_there(request, call)
+
+    @api.get("/status")
+    async def status():
+        return {
+            "version": twoface.__version__,
+            "backend": settings.backend,
+            "ready": await ready(),
+            "limits": {
+                "bytes": settings.photo_bytes,
+                "pixels": settings.pixels,
+                "references": settings.references,
+                "min_face": tasks.MIN_FACE,
+                "good_face": tasks.GOOD_FACE,
+            },
+            "samples": SAMPLES,
+        }
+
+    @api.post("/photos")
+    async def add_photo(request: Request, name: str = ""):
+        return await ask(request, "add_photo", name=_clean(name), data=await read_body(request))
+
+    @api.get("/photos/{photo}/preview")
+    async def preview(request: Request, photo: Id, side: Annotated[int, Query(ge=16, le=16383)] = 1600):
+        return _picture(await ask(request, "preview", photo=photo, side=side), "webp")
+
+    @api.get("/photos/{photo}/crop")
+    async def crop(
+        request: Request,
+        photo: Id,
+        frame: Annotated[Frame, Depends()],
+        size: Annotated[int, Query(ge=16, le=2048)] = 512,
+    ):
+        form = "png" if size == tasks.NETWORK else "webp"
+        return _picture(await ask(request, "crop", photo=photo, frame=frame.plain(), size=size), form)
+
+    @api.delete("/photos/{photo}", status_code=204)
+    async def forget(request: Request, photo: Id):
+        await ask(request, "forget", photo=photo)
+
+    @api.get("/holes/{name}")
+    async def hole(
+        name: Literal[HOLES],
+        size: Annotated[int, Query(ge=16, le=1024)] = 512,
+        center_size: Annotated[int, Query(ge=1, le=tasks.NETWORK)] = 64,
+    ):
+        return _picture(tasks.hole_picture(name, size, center_size), "png")
+
+    @api.post("/fill")
+    async def fill(request: Request, wanted: Fill):
+        if len(wanted.references) > settings.references:
+            raise InputError(f"at most {settings.references} references are taken", code="bad_request")
+        return await ask(
+            request,
+            "fill",
+            photo=wanted.photo,
+            frame=wanted.frame.plain(),
+            mask=_decoded(wanted.mask),
+            references=[(reference.photo, reference.frame.plain()) for reference in wanted.references],
+        )
+
+    @api.get("/fills/{fill}/patch")
+    async def patch(request: Request, fill: Id):
+        return _picture(await ask(request, "patch", fill=fill), "png")
+
+    @api.get("/fills/{fill}/crop/{name}")
+    async def fill_crop(request: Request, fill: Id, name: Literal["masked", "filled", "reference"]):
+        return _picture(await ask(request, "fill_crop", fill=fill, name=name), "png")
+
+    @api.get("/fills/{fill}/photo")
+    async def finished(
+        request: Request,
+        fill: Id,
+        format: Literal["png", "jpeg", "webp"] = "png",
+        quality: Annotated[int, Query(ge=1, le=100)] = 95,
+    ):
+        name, data = await ask(request, "finished", fill=fill, format=format.upper(), quality=quality)
+        return _picture(data, format, {"content-disposition": _attachment(name, SUFFIX[format])})
+
+    return api
+
+
+SAMPLES = [
+    {"id": "portrait", "photo": "photo.jpg", "reference": "reference.jpg"},
+    {"id": "stranger", "photo": "photo.jpg", "reference": "stranger.jpg"},
+]
+
+
+def _picture(data, form, headers=None):
+    return Response(data, headers=headers, media_type=f"image/{form}")
+
+
+def _decoded(text):
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"the mask must be base64 of a picture: {error}", code="bad_request") from error
+
+
+def _clean(name):
+    """A file's name for messages and downloads: its last part, only what can be printed, not too long."""
+    name = "".join(letter for letter in name.replace("\\", "/").rpartition("/")[2] if letter.isprintable())
+    return name.strip(" .")[-120:] or "photo"
+
+
+def _attachment(name, suffix):
+    stem = PurePosixPath(name).stem
+    return f"attachment; filename=\"filled.{suffix}\"; filename*=UTF-8''{quote(f'{stem}-filled.{suffix}', safe='')}"

@@ -1,0 +1,125 @@
+"""Decoded photos and their fills, kept in a worker's memory for a while. Nothing is written to disk.
+
+The browser is the keeper of the user's work; this only spares decoding a photo anew for every look at it. What is gone
+from here is uploaded again by the page.
+"""
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from twoface.errors import InputError
+from twoface.images import Photo
+
+LIMIT = 600_000_000  # bytes of pixels: sixteen photos of 12 megapixels
+SECONDS = 15 * 60  # after its last use a photo is forgotten
+FILLS = 16  # of one photo; the oldest goes first
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a fill leaves behind.
+
+    box: (x0, y0, x1, y1), the part of the photo that changed; pixels: uint8 of that part.
+    crops: {"masked", "filled", "reference"}: uint8 (128, 128, 3) each, without "reference" where there was none.
+    """
+
+    box: tuple
+    pixels: np.ndarray
+    crops: dict
+
+    @property
+    def nbytes(self):
+        return self.pixels.nbytes + sum(crop.nbytes for crop in self.crops.values())
+
+
+@dataclass
+class _Kept:
+    photo: Photo
+    used: float
+    fills: OrderedDict = field(default_factory=OrderedDict)
+
+    @property
+    def nbytes(self):
+        alpha = 0 if self.photo.alpha is None else self.photo.alpha.nbytes
+        return self.photo.pixels.nbytes + alpha + sum(fill.nbytes for fill in self.fills.values())
+
+
+class Cache:
+    """Photos by (session, id), each with its fills: the least recently used go first, and all go with time.
+
+    limit: bytes of pixels. seconds: since the last use. clock: () -> seconds. A photo of one session is not found
+    from another. Safe to sweep from another thread.
+    """
+
+    def __init__(self, limit=LIMIT, seconds=SECONDS, clock=time.monotonic):
+        self._limit, self._seconds, self._clock = limit, seconds, clock
+        self._kept = OrderedDict()  # the least recently used first
+        self._lock = threading.Lock()
+
+    def add(self, session, photo):
+        """Keep a photo -> its id, which nobody can guess."""
+        id = secrets.token_hex(16)
+        with self._lock:
+            self._kept[session, id] = _Kept(photo, self._clock())
+            self._evict()
+        return id
+
+    def photo(self, session, id):
+        """-> Photo; InputError, code photo_gone, when it is not here."""
+        with self._lock:
+            return self._use(session, id, "photo_gone").photo
+
+    def add_fill(self, session, photo, filled):
+        """Keep a fill of a photo -> its id."""
+        id = f"{photo}-{secrets.token_hex(8)}"
+        with self._lock:
+            fills = self._use(session, photo, "photo_gone").fills
+            fills[id] = filled
+            if len(fills) > FILLS:
+                fills.popitem(last=False)
+            self._evict()
+        return id
+
+    def fill(self, session, id):
+        """-> Photo, Filled; InputError, code fill_gone, when it is not here."""
+        with self._lock:
+            kept = self._use(session, id.partition("-")[0], "fill_gone")
+            if id not in kept.fills:
+                raise _gone("fill_gone")
+            return kept.photo, kept.fills[id]
+
+    def forget(self, session, id):
+        """A photo and its fills; nothing happens when it is not here."""
+        with self._lock:
+            self._kept.pop((session, id), None)
+
+    def sweep(self):
+        """Forget what has not been used for too long."""
+        with self._lock:
+            oldest = self._clock() - self._seconds
+            for key in [key for key, kept in self._kept.items() if kept.used < oldest]:
+                del self._kept[key]
+
+    def _use(self, session, id, code):
+        kept = self._kept.get((session, id))
+        if kept is None:
+            raise _gone(code)
+        kept.used = self._clock()
+        self._kept.move_to_end((session, id))
+        return kept
+
+    def _evict(self):
+        """The photo used last stays, however large."""
+        total = sum(kept.nbytes for kept in self._kept.values())
+        while total > self._limit and len(self._kept) > 1:
+            total -= self._kept.popitem(last=False)[1].nbytes
+
+
+def _gone(code):
+    what = "photo" if code == "photo_gone" else "filled photo"
+    return InputError(f"the {what} is no longer in the server's memory: send it again", code=code)

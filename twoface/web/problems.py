@@ -1,0 +1,62 @@
+"""Errors as the page gets them: {"error": {"code", "message", numbers}}, `message` in English for who has no words."""
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.service.rest import ClientGone
+
+STATUS = {"photo_gone": 404, "fill_gone": 404, "too_many_pixels": 413, "bad_request": 400, "encoding": 400}
+HTTP_CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found"}
+
+
+def problem(status, code, message, headers=None, **numbers):
+    return JSONResponse({"error": {"code": code, "message": " ".join(message.split()), **numbers}}, status, headers)
+
+
+def answer_problems(app):
+    """Make every error of `app` a `problem`."""
+
+    @app.exception_handler(TwoFaceError)
+    async def ours(request, error):
+        pause = getattr(error, "retry_after", None)
+        headers = None if pause is None else {"retry-after": f"{pause:.0f}"}
+        return problem(_status(error), error.code or "failed", str(error), headers, **error.numbers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request, error):
+        found = error.errors()[0]
+        place = ".".join(str(part) for part in found["loc"][1:])
+        return problem(400, "bad_request", f"{place}: {found['msg']}")
+
+    @app.exception_handler(HTTPException)
+    async def http(request, error):
+        return problem(error.status_code, HTTP_CODES.get(error.status_code, "bad_request"), str(error.detail))
+
+    @app.exception_handler(ClientGone)
+    async def gone(request, error):
+        return Response(status_code=499)
+
+    @app.exception_handler(Exception)
+    async def bug(request, error):
+        return problem(500, "failed", "this is a fault of the server: its log has the details")
+
+
+def refuse(settings):
+    """What `twoface.service.limits.Limits` answers with, as a `problem`."""
+
+    def answer(status, message, code, headers):
+        if code == "too_large":
+            return problem(status, "bytes", message, headers, limit=settings.photo_bytes)
+        return problem(status, {"busy": "too_many"}.get(code, code), message, headers)
+
+    return answer
+
+
+def _status(error):
+    if isinstance(error, InputError):
+        return STATUS.get(error.code, 422)
+    if isinstance(error, Unavailable) or error.code in ("worker_died", "no_memory"):
+        return 503
+    return 500

@@ -1,0 +1,205 @@
+"""What a worker process of the web application does: it decodes, looks at, fills and encodes photos.
+
+A task is (name of a method of `Studio`, its arguments); files of the user are opened nowhere else.
+"""
+
+import dataclasses
+import threading
+import time
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from twoface.engine import Inpainter
+from twoface.errors import InputError
+from twoface.faces import crop, frame_transform
+from twoface.images import Photo, encode_photo, read_mask, read_photo
+from twoface.masks import named_hole
+from twoface.web.cache import Cache, Filled
+
+NETWORK = 128  # pixels: the side of what the network sees
+MIN_FACE = 50  # photo pixels: a smaller frame is refused, as in the thesis
+GOOD_FACE = 128  # below this the network sees more pixels than the photo has
+MAX_MASK = 1024 * 1024  # pixels
+SWEEP = 30  # seconds between two looks for what has expired
+
+
+class Frame(NamedTuple):
+    """A square of a photo: its centre and side in photo pixels, and degrees clockwise as seen.
+
+    The photo's upper left corner is (0, 0), so that a pixel's centre lies at a half.
+    """
+
+    x: float
+    y: float
+    side: float
+    angle: float = 0.0
+
+    @classmethod
+    def of(cls, x0, y0, x1, y1, angle=0.0):
+        return cls((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, angle)
+
+    @property
+    def square(self):
+        """(x0, y0, x1, y1, degrees), as `Inpainter.fill` takes it."""
+        half = self.side / 2
+        return (self.x - half, self.y - half, self.x + half, self.y + half, self.angle)
+
+    def check(self, photo):
+        """Raises InputError for a frame that is too small, or whose centre lies outside the photo."""
+        if self.side < MIN_FACE:
+            text = f"the face's square is {self.side:.0f} pixels wide: at least {MIN_FACE} are needed"
+            raise InputError(text, code="face_too_small", side=int(self.side), min=MIN_FACE)
+        width, height = photo.size
+        if not (0 <= self.x < width and 0 <= self.y < height and self.side <= 2 * max(width, height)):
+            raise InputError("the face's square lies outside the photo: draw it on the face", code="frame_outside")
+
+
+def open_studio(load, max_pixels):
+    """What a worker process sets up -> its function of a task. load: picklable () -> Inpainter."""
+    cv2.setNumThreads(2)
+    studio = Studio(load(), max_pixels)
+    threading.Thread(target=studio.keep_sweeping, daemon=True).start()
+    return studio.do
+
+
+def load_inpainter(backend=None, key=None):
+    """The engine that answers: our own, or the network of a `twoface serve` at the URL `backend`."""
+    if backend is None:
+        return Inpainter.load()
+    from twoface.client import connect
+
+    return Inpainter.load(connect(backend, key))
+
+
+class Studio:
+    """An Inpainter and the photos at hand. Every method is a task; `session` says whose photos are meant."""
+
+    def __init__(self, inpainter, max_pixels, cache=None):
+        self._inpainter, self._max_pixels, self._cache = inpainter, max_pixels, cache or Cache()
+
+    def do(self, task):
+        name, arguments = task
+        return getattr(self, name)(**arguments)
+
+    def keep_sweeping(self):
+        while True:
+            time.sleep(SWEEP)
+            self._cache.sweep()
+
+    def add_photo(self, session, name, data):
+        """Decode a file and find its faces -> dict of the photo."""
+        start = time.perf_counter()
+        photo = dataclasses.replace(read_photo(data, self._max_pixels), name=name)
+        faces = self._inpainter.faces(photo)
+        width, height = photo.size
+        return {
+            "id": self._cache.add(session, photo),
+            "name": name,
+            "width": width,
+            "height": height,
+            "format": photo.format,
+            "megapixels": round(width * height / 1e6, 1),
+            "faces": [
+                {"frame": Frame.of(*face.frame)._asdict(), "box": list(face.box), "score": face.score} for face in faces
+            ],
+            "seconds": round(time.perf_counter() - start, 3),
+        }
+
+    def forget(self, session, photo):
+        self._cache.forget(session, photo)
+
+    def preview(self, session, photo, side):
+        """The whole photo, its longest side at most `side` -> WebP."""
+        photo = self._cache.photo(session, photo)
+        factor = min(1, side / max(photo.size))
+        size = [max(1, round(length * factor)) for length in photo.size]
+        pixels = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA)
+        return encode_photo(Photo(pixels, icc=photo.icc), "WEBP", 85, generated=False)
+
+    def crop(self, session, photo, frame, size):
+        """The frame turned upright -> PNG where the network's own 128 pixels are asked for, else WebP."""
+        photo = self._cache.photo(session, photo)
+        frame.check(photo)
+        pixels = crop(photo.pixels, frame_transform(frame.square, size), size)
+        form = "PNG" if size == NETWORK else "WEBP"
+        return encode_photo(Photo(pixels, icc=photo.icc), form, 90, generated=False)
+
+    def fill(self, session, photo, frame, mask, references):
+        """Fill a hole -> dict of the fill.
+
+        mask: a picture's bytes, drawn over the frame. references: [(photo id, Frame)], the most alike is used.
+        """
+        picture = self._cache.photo(session, photo)
+        others = [self._cache.photo(session, id) for id, _ in references]
+        for where, what in [(frame, picture), *zip((f for _, f in references), others, strict=True)]:
+            where.check(what)
+        result = self._inpainter.fill(
+            picture,
+            frame_mask=_read_mask(mask),
+            face=frame.square,
+            references=others,
+            reference_face=[where.square for _, where in references],
+        )
+        x0, y0, x1, y1 = result.box
+        crops = {"masked": result.masked_crop, "filled": result.crop, "reference": result.reference_crop}
+        filled = Filled(
+            result.box,
+            result.photo.pixels[y0:y1, x0:x1].copy(),
+            {name: pixels for name, pixels in crops.items() if pixels is not None},
+        )
+        return {
+            "id": self._cache.add_fill(session, photo, filled),
+            "patch": {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0},
+            "identity": None if result.reference_used is None else result.identity,
+            "reference_used": result.reference_used,
+            "warnings": _warnings(result, frame),
+            "seconds": {stage: round(seconds, 4) for stage, seconds in result.timing.items()},
+        }
+
+    def patch(self, session, fill):
+        """The part of the photo that changed, at full resolution -> PNG."""
+        photo, filled = self._cache.fill(session, fill)
+        x0, y0, x1, y1 = filled.box
+        alpha = None if photo.alpha is None else photo.alpha[y0:y1, x0:x1]
+        return encode_photo(Photo(filled.pixels, alpha, photo.icc), "PNG")
+
+    def fill_crop(self, session, fill, name):
+        """One of the network's 128x128 pictures -> PNG; None where there was no reference."""
+        photo, filled = self._cache.fill(session, fill)
+        if name not in filled.crops:
+            raise InputError("this fill had no reference", code="fill_gone")
+        return encode_photo(Photo(filled.crops[name], icc=photo.icc), "PNG", generated=name == "filled")
+
+    def finished(self, session, fill, format, quality):
+        """The whole filled photo with its metadata -> (its name, bytes). format: as of `encode_photo`."""
+        photo, filled = self._cache.fill(session, fill)
+        x0, y0, x1, y1 = filled.box
+        pixels = photo.pixels.copy()
+        pixels[y0:y1, x0:x1] = filled.pixels
+        return photo.name, encode_photo(dataclasses.replace(photo, pixels=pixels), format, quality)
+
+
+def hole_picture(name, size, center_size):
+    """A hole drawn in a frame of `size` pixels a side, white on black -> PNG. center_size: of `NETWORK` pixels."""
+    hole = named_hole(name, size, max(1, round(center_size * size / NETWORK)))
+    return cv2.imencode(".png", hole.astype(np.uint8) * 255)[1].tobytes()
+
+
+def _read_mask(data):
+    mask = read_mask(data, None, MAX_MASK)
+    if mask.shape[0] != mask.shape[1]:
+        raise InputError("the mask must be square: it is drawn over the face's square", code="not_square")
+    if not mask.any():
+        raise InputError("the mask is empty: paint what is to be filled", code="mask_empty")
+    return mask
+
+
+def _warnings(result, frame):
+    found = []
+    if result.identity["same_person"] is False:
+        found.append({"code": "two_people", "message": "the photo and the reference look like two people"})
+    if frame.side < GOOD_FACE:
+        found.append({"code": "small_face", "message": f"the face is small: below {GOOD_FACE} pixels results are soft"})
+    return found
