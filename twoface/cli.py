@@ -371,7 +371,7 @@ WEB_EXAMPLES = """examples:
   twoface web --host 0.0.0.0 --auth passwords.txt --tls-cert cert.pem --tls-key key.pem
 
 With --backend only crops of 128x128 pixels leave this machine, and only to that server. Any other address than
-127.0.0.1 needs a password, and browsers log in over HTTPS alone: give a certificate, or put a proxy with TLS in front."""
+127.0.0.1 needs a password, and browsers log in over HTTPS alone: give a certificate, or put a TLS proxy in front."""
 
 SERVE_EXAMPLES = """examples:
   twoface serve
