@@ -10,7 +10,9 @@ from twoface.errors import TwoFaceError
 
 def bind(host, port):
     """A socket for uvicorn to listen on, port 0 for any free one. Raises TwoFaceError when the port is taken."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends without Nagle's delay of 40 ms only where it is told that the protocol is TCP
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
