@@ -40,7 +40,7 @@ class JsonBody:
             raise InputError(f"{name} is ragged: its lists must have one length at each level")
         try:
             numbers = np.frombuffer(value.as_buffer(of_type=kind), KINDS[kind])
-        except TypeError:
+        except (TypeError, ValueError):
             raise InputError(f"{name} holds something that is no number of its type") from None
         if len(numbers) != math.prod(shape):
             raise InputError(f"{name} is ragged: its lists must have one length at each level")

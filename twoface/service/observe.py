@@ -21,7 +21,7 @@ class Observe:
             return await self._app(scope, receive, send)
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         name = begin_request(given.decode("latin-1")).encode()
-        status = 499  # nobody was there to be answered
+        status = None
 
         async def tell(message):
             nonlocal status
@@ -30,12 +30,13 @@ class Observe:
                 message = {**message, "headers": [*message.get("headers", []), (b"x-request-id", name)]}
             await send(message)
 
-        start = time.perf_counter()
+        start, outcome = time.perf_counter(), 500
         try:
             await self._app(scope, receive, tell)
+            outcome = status or 499  # nobody was there to be answered
         finally:
             fields = {"method": scope["method"], "path": scope["path"][:200]}
-            record(self._metrics, door_of(scope["path"]), status, time.perf_counter() - start, fields)
+            record(self._metrics, door_of(scope["path"]), outcome, time.perf_counter() - start, fields)
 
 
 def record(metrics, door, code, seconds, fields):
