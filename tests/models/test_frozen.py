@@ -11,7 +11,7 @@ from twoface.faces import FaceDetector, align, crop
 from twoface.identity import Embedder, embedding_view
 from twoface.models.facenet import FaceNet
 from twoface.models.pretrained import cached, weights
-from twoface.models.vgg import VGG16Features
+from twoface.models.vgg import LAYERS, VGG16
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -50,12 +50,13 @@ def test_identity_gradient_reaches_the_picture(facenet):
 @pytest.mark.weights
 @pytest.mark.skipif(not cached("vgg16-edges").exists(), reason="VGG16's weights are not in the cache folder")
 def test_vgg_features():
-    vgg = VGG16Features(weights("vgg16-edges"))
+    vgg = VGG16(weights("vgg16-edges"))
     parent = torch.nn.ModuleList([vgg]).train()
     assert not any(module.training for module in parent[0].modules())
     assert not any(p.requires_grad for p in vgg.parameters())
     picture = torch.rand(1, 3, 64, 64, requires_grad=True)
     features = vgg(picture)
     assert [tuple(f.shape[1:]) for f in features] == [(64, 64, 64), (128, 32, 32), (256, 16, 16)]
+    assert LAYERS[9] == "pool3" and vgg(picture, ("pool3", "conv4_3", "pool5"))[2].shape == (1, 512, 2, 2)
     features[2].sum().backward()
     assert picture.grad.abs().sum() > 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from twoface.training.loop import Frozen
+from twoface.training.tasks import Frozen
 
 PEOPLE = {"train": (3, 3, 2, 1), "val": (2, 2)}  # pictures of each person
 
@@ -36,8 +36,17 @@ def prepared(tmp_path_factory):
 
 
 class SmallVGG(torch.nn.Module):
-    def forward(self, picture):
-        return [torch.nn.functional.avg_pool2d(picture, 4)]
+    """Layers of VGG16's shapes and no more: the pooled picture, its colours mixed at random."""
+
+    SHAPES = {"conv3_1": (4, 256), "pool3": (8, 256), "conv4_3": (8, 512), "pool5": (32, 512)}
+
+    def forward(self, picture, names=("conv3_1",)):
+        found = []
+        for name in names:
+            stride, channels = self.SHAPES[name]
+            mix = torch.randn(channels, 3, 1, 1, generator=torch.Generator().manual_seed(0)).to(picture)
+            found.append(torch.nn.functional.conv2d(torch.nn.functional.avg_pool2d(picture, stride), mix).relu())
+        return found
 
 
 class SmallFaceNet(torch.nn.Module):

@@ -8,10 +8,10 @@ GAP = 4  # px between cells
 HEADER = 28  # px for the labels
 
 
-def draw_grid(rows):
-    """rows: [{label: uint8 (H, W, 3)}], all with the same labels and sizes -> uint8 RGB, enlarged twice."""
+def draw_grid(rows, scale=SCALE):
+    """rows: [{label: uint8 (H, W, 3)}], all with the same labels and sizes -> uint8 RGB, `scale` times as large."""
     labels = list(rows[0])
-    height, width = (SCALE * side for side in rows[0][labels[0]].shape[:2])
+    height, width = (scale * side for side in rows[0][labels[0]].shape[:2])
     sheet = Image.new("RGB", ((width + GAP) * len(labels) + GAP, (height + GAP) * len(rows) + HEADER + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
     for x, label in enumerate(labels):

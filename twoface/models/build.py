@@ -1,16 +1,49 @@
-"""Name -> builder of a generator, a plain dict."""
+"""Name -> the networks that learn, in plain dicts."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import nn
 
 from twoface.errors import InputError
+from twoface.models import thesis_discriminators, thesis_generators
+from twoface.models.discriminators import Discriminators, PatchDiscriminators
 from twoface.models.generator import TransferGenerator
 
-GENERATORS = {
+OURS = {
     "transfer": lambda widths: TransferGenerator(widths, transfer=True),
     "synthesis": lambda widths: TransferGenerator(widths, transfer=False),
 }
+THESIS = {  # size, hole, vgg -> generator, discriminators
+    "mnist": (thesis_generators.mnist, thesis_discriminators.mnist),
+    "mnist_two": (partial(thesis_generators.mnist, encoders=2), thesis_discriminators.mnist_two),
+    "faces_initial": (thesis_generators.faces_initial, thesis_discriminators.faces_initial),
+    "faces_vgg": (thesis_generators.faces_vgg, thesis_discriminators.faces_vgg),
+    "faces_final": (thesis_generators.faces_final, thesis_discriminators.faces_final),
+}
+NEED_VGG = ("faces_vgg", "faces_final")
 
 
-def build_generator(name: str, widths: tuple[int, int, int, int]) -> TransferGenerator:
-    """Raises InputError for a name that nobody registered."""
-    if name not in GENERATORS:
-        raise InputError(f"no generator is called {name!r}: choose of {', '.join(sorted(GENERATORS))}")
-    return GENERATORS[name](widths)
+def build_generator(
+    name: str, widths: tuple[int, ...] = (), size: int = 128, hole: int = 0, vgg: nn.Module | None = None
+) -> nn.Module:
+    """widths: of ours. size, hole: px, and vgg: a VGG16, of the thesis' models; vgg only of those in NEED_VGG.
+
+    Raises InputError for a name that nobody registered.
+    """
+    _check(name)
+    return OURS[name](widths) if name in OURS else THESIS[name][0](size, hole, vgg)
+
+
+def build_discriminators(
+    name: str, window: int = 72, size: int = 128, hole: int = 0, vgg: nn.Module | None = None
+) -> Discriminators:
+    """The judges of that generator; window: px, of ours; the rest and the error as in `build_generator`."""
+    _check(name)
+    return PatchDiscriminators(window) if name in OURS else THESIS[name][1](size, hole, vgg)
+
+
+def _check(name: str) -> None:
+    if name not in OURS and name not in THESIS:
+        raise InputError(f"no model is called {name!r}: choose of {', '.join(sorted(OURS | THESIS))}")

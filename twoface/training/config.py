@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from twoface.data.portraits import Augmentation
 from twoface.errors import InputError
@@ -15,12 +15,18 @@ from twoface.training.curriculum import Stage
 
 @dataclass(frozen=True)
 class ModelConfig:
-    name: str = "transfer"  # a name of twoface.models.build.GENERATORS
-    widths: tuple[int, ...] = (48, 96, 160, 192)  # channels at 64, 32, 16 and 8 px
+    name: str = "transfer"  # a name of twoface.models.build
+    widths: tuple[int, ...] = (48, 96, 160, 192)  # of ours: channels at 64, 32, 16 and 8 px
 
 
 @dataclass(frozen=True)
 class DataConfig:
+    """The last three lines are of pairs alone; triples take the pictures as they are."""
+
+    kind: Literal["portraits", "mnist"] = "portraits"
+    sets: Literal["pairs", "triples"] = "pairs"  # any two pictures of a person; masked, real, reference from sets apart
+    shares: tuple[float, ...] = (0.4, 0.4, 0.2)  # of triples: masked, real and reference pictures (0 = no references)
+    hole: int = 64  # px, the side of the centre square: the hole of triples and of validation
     split: str = "train"
     validation_split: str = "val"
     single_share: float = 0.12  # share of samples from people with one picture, who have no reference
@@ -29,16 +35,23 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """Which form of a term, by its name in `twoface.training.losses`; the stages give the weights."""
+
+    rec: Literal["l1_hole", "mse"] = "l1_hole"
+    identity: Literal["cosine_truth", "l2_reference"] = "cosine_truth"
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     samples: int = 200_000  # the run's length
     batch: int = 16  # samples of all processes together
     betas: tuple[float, float] = (0.5, 0.99)  # Adam
-    clip: float = 1.0  # the gradient's largest norm
-    ema: float = 0.999  # weight of the old in the averaged generator, each step
-    window: int = 72  # px, the side of what VGG and the local discriminator see round the hole
-    r1: float = 0.5  # gradient penalty of the local discriminator on real windows (Mescheder et al. 2018)
+    clip: float = 1.0  # the gradient's largest norm, 0 = any
+    ema: float = 0.999  # weight of the old in the averaged generator, each step; 0 = no average
+    window: int = 72  # px, the side of what the perceptual term and our local discriminator see round the hole
+    r1: float = 0.5  # gradient penalty of the local discriminator on real pictures (Mescheder et al. 2018), 0 = none
     r1_every: int = 16  # steps
-    discriminator_lr: float = 2e-4
     log_every: int = 50  # steps
     validate_every: int = 5_000  # samples
     save_every_minutes: float = 5.0
@@ -50,6 +63,7 @@ class Experiment:
     seed: int = 0
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     stages: tuple[Stage, ...] = (Stage(),)
 
@@ -105,6 +119,10 @@ def _build(kind: type, table: dict, where: str) -> Any:
 def _value(hint: type, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         return value if isinstance(value, hint) else _build(hint, value, where)
+    if choices := getattr(hint, "__args__", ()) if getattr(hint, "__origin__", None) is Literal else ():
+        if value not in choices:
+            raise InputError(f"{where} must be {' or '.join(choices)}, not {value!r}")
+        return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if getattr(hint, "__origin__", None) is tuple and isinstance(value, list | tuple):

@@ -8,15 +8,17 @@ from dataclasses import dataclass, fields, replace
 
 @dataclass(frozen=True)
 class Stage:
-    """Loss weights and learning rate from a number of samples on."""
+    """Loss weights and learning rates from a number of samples on. A term of weight 0 is not computed."""
 
     start: int = 0  # samples seen when the stage begins
     ramp: int = 0  # samples over which the numbers move from those of the stage before to these, linearly
     lr: float = 3e-4  # the generator's learning rate (Adam)
-    discriminate: bool = False  # the discriminators learn, whether or not they weigh anything yet (warm-up)
-    rec: float = 1.0  # L1 in the hole
+    discriminator_lr: float = 2e-4
+    discriminator_weight: float = 1.0  # of each discriminator's own loss
+    discriminate: tuple[str, ...] = ()  # which learn, whether or not they weigh anything yet (warm-up): adv_local, ...
+    rec: float = 1.0  # the fill against the truth (`losses.rec` says how)
     perceptual: float = 0.0  # VGG16 features of the hole's window
-    identity: float = 0.0  # 1 - cosine of FaceNet embeddings, fill against truth, where there is a reference
+    identity: float = 0.0  # FaceNet embeddings (`losses.identity` says of what), where there is a reference
     adv_local: float = 0.0
     adv_global: float = 0.0
     transfer: float = 0.0  # what the mixing weight leaves to the synthesis in the hole, where there is a reference

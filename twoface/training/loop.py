@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,30 +15,13 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
-from twoface.data.portraits import PortraitPairs, Portraits
 from twoface.errors import InputError, TwoFaceError
-from twoface.models.build import build_generator
-from twoface.models.discriminators import Discriminators
-from twoface.models.facenet import FaceNet
-from twoface.models.pretrained import weights
-from twoface.models.vgg import VGG16Features
 from twoface.training import checkpoints
 from twoface.training.config import Experiment, to_table
 from twoface.training.curriculum import stage_at
-from twoface.training.step import Batch, Diverged, Networks, train_step
-from twoface.training.validate import Validation, embed_all, write_picture
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """The pre-trained networks of the losses; tests put small ones in their place."""
-
-    vgg: torch.nn.Module
-    facenet: torch.nn.Module
-
-    @classmethod
-    def load(cls) -> Frozen:
-        return cls(VGG16Features(weights("vgg16-edges")), FaceNet(weights("facenet-casia")))
+from twoface.training.step import Diverged, Networks, train_step
+from twoface.training.tasks import Frozen, build_networks, check, open_task
+from twoface.training.validate import write_picture
 
 
 def train(
@@ -54,10 +36,12 @@ def train(
     precision: str = "bf16-mixed",
     cache: Path | None = None,
     frozen: Frozen | None = None,
+    watch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> int:
     """Train until the experiment's samples are seen, or as many minutes or steps as given; save; say where.
 
     Writes into `out`: state.pt, generator.safetensors, experiment.json, stats.jsonl, previews/ and TensorBoard's files.
+    watch: is told the samples and the scores after each validation; what it raises ends the run, unsaved.
     Returns the number of samples seen. SIGINT and SIGTERM end the run after the step, saved.
     Raises InputError for an `out` that holds another run (without `resume`), TwoFaceError when the loss diverges.
     """
@@ -66,28 +50,26 @@ def train(
         raise InputError(f"a batch of {config.batch} does not divide among {devices} devices")
     if (out / "state.pt").exists() and not resume:
         raise InputError(f"{out} holds a run already: give --resume to go on with it, or another --out")
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
+    strategy = "ddp_find_unused_parameters_true" if devices > 1 else "auto"  # a stage may leave a judge out
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision, strategy=strategy)
     fabric.launch()
     fabric.seed_everything(experiment.seed, verbose=False)
 
-    # The faces, decoded once, and what FaceNet says of each.
-    frozen = frozen or Frozen.load()
-    vgg, facenet = (fabric.to_device(net.to(memory_format=torch.channels_last)) for net in (frozen.vgg, frozen.facenet))
-    portraits = Portraits.load(data, experiment.data.split, cache)
-    embeddings = embed_all(portraits, facenet, fabric, cache)
-    validation = Validation(Portraits.load(data, experiment.data.validation_split, cache), facenet, fabric)
-
-    # The networks that learn.
-    generator = build_generator(experiment.model.name, experiment.model.widths).to(memory_format=torch.channels_last)
-    judges = Discriminators().to(memory_format=torch.channels_last)
-    averaged = AveragedModel(generator, multi_avg_fn=_ema(config.ema), use_buffers=True)
+    # The networks that only look on, and those that learn.
+    frozen = (frozen or Frozen.load(experiment, data, cache)).to(fabric)
+    generator, judges = build_networks(experiment, frozen.vgg)
+    check(experiment, judges)
+    averaged = AveragedModel(generator, multi_avg_fn=_ema(config.ema)).eval()  # buffers are those of the last step
     g_opt = torch.optim.Adam(generator.parameters(), lr=0.0, betas=config.betas)
-    d_opt = torch.optim.Adam(judges.parameters(), lr=config.discriminator_lr, betas=config.betas)
+    d_opt = torch.optim.Adam(judges.parameters(), lr=0.0, betas=config.betas)
     generator, g_opt = fabric.setup(generator, g_opt)
     judges, d_opt = fabric.setup(judges, d_opt)
     averaged = fabric.to_device(averaged)
-    nets = Networks(generator, judges, g_opt, d_opt, vgg, facenet)
+    nets = Networks(generator, judges, g_opt, d_opt, frozen.vgg, frozen.facenet)
     learned = {"generator": generator, "averaged": averaged, "judges": judges, "g_opt": g_opt, "d_opt": d_opt}
+
+    # The pictures, and how the run is watched.
+    task = open_task(experiment, data, cache, frozen, generator.module, judges.module, fabric)
 
     # Where an earlier run stopped.
     samples = seconds = 0
@@ -113,20 +95,12 @@ def train(
         print(" ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
 
     # The samples from there on; sample i is the same whatever the batch, the workers or the resumes.
-    pairs = PortraitPairs(
-        portraits,
-        experiment.seed,
-        config.samples,
-        experiment.data.augmentation,
-        experiment.data.single_share,
-        experiment.data.drop_reference,
-    )
     share = config.batch // fabric.world_size
     mine = [
         list(range(first + fabric.global_rank * share, first + (fabric.global_rank + 1) * share))
         for first in range(samples, config.samples - config.batch + 1, config.batch)
     ]
-    loader = DataLoader(pairs, batch_sampler=mine, num_workers=1, prefetch_factor=4) if mine else []
+    loader = DataLoader(task.samples, batch_sampler=mine, num_workers=1, prefetch_factor=4) if mine else []
 
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
@@ -141,10 +115,11 @@ def train(
             waited += time.monotonic() - asked
 
             # One turn of each network.
-            stage = stage_at(experiment.stages, samples)
-            batch = _to_batch(fabric, drawn, embeddings)
+            stage, step = stage_at(experiment.stages, samples), samples // config.batch
+            torch.manual_seed((experiment.seed << 32) + step * fabric.world_size + fabric.global_rank)  # for dropout
+            batch = task.batch(drawn)
             try:
-                terms = train_step(fabric, nets, batch, stage, config, samples // config.batch)
+                terms = train_step(fabric, nets, batch, stage, config, step, experiment.losses)
             except Diverged as error:
                 raise TwoFaceError(
                     f"{error} at sample {samples}: lower a weight or the rate; the save in {out} is good"
@@ -165,12 +140,13 @@ def train(
                     }
                     report({"samples": samples, "lr": stage.lr} | means | speed)
                 sums, waited, logged = {}, 0.0, time.monotonic()
-            if (
-                samples // config.validate_every != (samples - config.batch) // config.validate_every
-                and fabric.is_global_zero
-            ):
-                report({"samples": samples} | {f"val_{k}": v for k, v in validation.scores(averaged.module).items()})
-                write_picture(out / "previews" / f"{samples:08d}.png", validation.preview(averaged.module))
+            due = samples // config.validate_every != (samples - config.batch) // config.validate_every
+            if due and fabric.is_global_zero:
+                scores = task.validation.scores(averaged.module)
+                report({"samples": samples} | {f"val_{name}": value for name, value in scores.items()})
+                write_picture(out / "previews" / f"{samples:08d}.png", task.validation.preview(averaged.module))
+                if watch:
+                    watch(samples, scores)
             if time.monotonic() - saved > 60 * config.save_every_minutes:
                 save()
                 saved = time.monotonic()
@@ -183,14 +159,6 @@ def train(
         board.close()
         print(f"{samples} samples seen; {out / 'generator.safetensors'} and {out / 'state.pt'} are saved")
     return samples
-
-
-def _to_batch(fabric: Fabric, drawn: dict, embeddings: torch.Tensor) -> Batch:
-    def picture(name: str) -> torch.Tensor:
-        return drawn[name].permute(0, 3, 1, 2).float() / 255  # channels last in memory
-
-    batch = picture("target"), drawn["mask"][:, None].float(), picture("reference"), embeddings[drawn["target_index"]]
-    return Batch(*fabric.to_device(batch))
 
 
 def _ema(decay: float) -> Callable:

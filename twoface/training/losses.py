@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def rec(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference in the hole. fill, target (N,3,H,W); mask (N,1,H,W), 1 = hole."""
-    return ((fill - target).abs() * mask).sum() / (3 * mask.sum()).clamp_min(1)
+def l1_hole(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference in the hole. fill, target (N,C,H,W); mask (N,1,H,W), 1 = hole."""
+    return ((fill - target).abs() * mask).sum() / (fill.shape[1] * mask.sum()).clamp_min(1)
+
+
+def mse(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared difference of the composite and the target, over all values of the picture. Shapes as `l1_hole`."""
+    return ((fill - target) * mask).square().mean()
 
 
 def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
@@ -20,9 +26,14 @@ def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
     return sum(terms) / len(terms)
 
 
-def identity(fake: Tensor, truth: Tensor) -> Tensor:
+def cosine(fake: Tensor, wanted: Tensor) -> Tensor:
     """1 - cosine of unit embeddings (N, D), mean: 0 for the same direction, 2 for opposite ones."""
-    return (1 - (fake * truth).sum(1)).mean()
+    return (1 - (fake * wanted).sum(1)).mean()
+
+
+def l2(fake: Tensor, wanted: Tensor) -> Tensor:
+    """Euclidean distance of embeddings (N, D), mean."""
+    return torch.linalg.vector_norm(fake - wanted + 1e-8, dim=1).mean()  # its gradient at 0 is not a number
 
 
 def adversarial(fake_logits: Tensor, weights: Tensor) -> Tensor:
@@ -54,3 +65,7 @@ def smooth(flow: Tensor, gain: Tensor, offset: Tensor, weight: Tensor) -> Tensor
     for field, unit in ((flow, 8.0), (gain, 1.0), (offset, 1.0), (weight, 1.0)):
         total = total + (field.diff(dim=2).abs().mean() + field.diff(dim=3).abs().mean()) / unit
     return total
+
+
+REC = {"l1_hole": l1_hole, "mse": mse}
+IDENTITY = {"cosine_truth": cosine, "l2_reference": l2}

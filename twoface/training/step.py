@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from lightning.fabric import Fabric
@@ -10,12 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twoface.errors import TwoFaceError
+from twoface.models.discriminators import hole_window
 from twoface.models.facenet import INPUT as FACENET_INPUT
 from twoface.training import losses
-from twoface.training.config import TrainConfig
+from twoface.training.config import LossConfig, TrainConfig
 from twoface.training.curriculum import Stage
 
 FACE_VIEW = slice(6, 122)  # the part of the 128 frame that FaceNet sees
+JUDGES = ("adv_local", "adv_global")
+FIELDS = ("flow", "gain", "offset", "weight")  # of our generator, what `smooth` and `transfer` are about
 
 
 class Diverged(TwoFaceError):
@@ -23,13 +26,31 @@ class Diverged(TwoFaceError):
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What frozen layers say of pictures that never change, known beforehand. Empty: to be computed.
+
+    generator: `look` of the masked picture and of the reference; real, reference: `Discriminators.look` of these.
+    """
+
+    generator: tuple[Tensor, ...] = ()
+    real: dict[str, Tensor] = field(default_factory=dict)
+    reference: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Batch:
-    """target, reference: float (N,3,128,128) in [0,1]; mask (N,1,128,128); embedding: FaceNet of the truth, (N,512)."""
+    """target, real, reference: float (N,C,S,S) in [0,1]; mask (N,1,S,S), 1 = hole.
+
+    real: what the discriminators are shown as real, the target itself or another picture of the same identity.
+    embedding: FaceNet's (N,512) of what the fill is to look like, the target or the reference; None without FaceNet.
+    """
 
     target: Tensor
     mask: Tensor
     reference: Tensor
-    embedding: Tensor
+    real: Tensor
+    embedding: Tensor | None = None
+    seen: Seen = Seen()
 
 
 @dataclass
@@ -40,24 +61,47 @@ class Networks:
     discriminators: nn.Module
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
-    vgg: nn.Module
-    facenet: nn.Module
+    vgg: nn.Module | None
+    facenet: nn.Module | None
 
 
 def train_step(
-    fabric: Fabric, nets: Networks, batch: Batch, stage: Stage, config: TrainConfig, step: int
+    fabric: Fabric,
+    nets: Networks,
+    batch: Batch,
+    stage: Stage,
+    config: TrainConfig,
+    step: int,
+    forms: LossConfig | None = None,
 ) -> dict[str, Tensor]:
-    """Each network one turn. Returns the terms, unweighted, detached."""
-    for group in nets.generator_optimizer.param_groups:
-        group["lr"] = stage.lr
-    fields = nets.generator(batch.target, batch.mask, batch.reference)
+    """Each network one turn. Returns the terms, unweighted, detached. forms: which form `rec` and `identity` have."""
+    _set_rate(nets.generator_optimizer, stage.lr)
+    _set_rate(nets.discriminator_optimizer, stage.discriminator_lr)
+    if batch.seen.generator:
+        fields = nets.generator(batch.target, batch.mask, batch.reference, batch.seen.generator)
+    else:
+        fields = nets.generator(batch.target, batch.mask, batch.reference)
     composite = batch.mask * fields["fill"] + (1 - batch.mask) * batch.target
-    corners = window_corners(batch.mask, config.window)
+
+    # What the judges' frozen layers say of the composite serves both turns.
+    heard = tuple(name for name in JUDGES if getattr(stage, name))
+    judges = nets.discriminators.module
+    mute = tuple(name for name in stage.discriminate if name not in heard)
+    with fabric.autocast():
+        fake = judges.look(heard, composite, batch.mask) | judges.look(mute, composite.detach(), batch.mask)
+        reference = batch.seen.reference
+        if judges.paired and not reference:
+            with torch.no_grad():
+                reference = judges.look(tuple(fake), batch.reference, batch.mask)
 
     logs = {}
     if stage.discriminate:
-        logs |= discriminator_turn(fabric, nets, batch, composite.detach(), corners, config, step)
-    return logs | generator_turn(fabric, nets, batch, fields, composite, corners, stage, config)
+        unmoved = {name: fake[name].detach() for name in stage.discriminate}
+        logs |= discriminator_turn(fabric, nets, batch, unmoved, reference, stage, config, step)
+    spoken = {name: fake[name] for name in heard}
+    return logs | generator_turn(
+        fabric, nets, batch, fields, composite, spoken, reference, stage, config, forms or LossConfig()
+    )
 
 
 def generator_turn(
@@ -66,37 +110,41 @@ def generator_turn(
     batch: Batch,
     fields: dict[str, Tensor],
     composite: Tensor,
-    corners: Tensor,
+    fake: dict[str, Tensor],
+    reference: dict[str, Tensor],
     stage: Stage,
     config: TrainConfig,
+    forms: LossConfig,
 ) -> dict[str, Tensor]:
-    terms = {"rec": losses.rec(fields["fill"], batch.target, batch.mask)}
+    """fake, reference: what the judges that have a say are given of the composite and of the reference."""
+    terms = {}
     # Without a reference there is no likeness to learn, only a FaceNet to fool.
     shown = batch.reference.amax((1, 2, 3)) > 0
+    if stage.rec:
+        terms["rec"] = losses.REC[forms.rec](fields["fill"], batch.target, batch.mask)
     with fabric.autocast():
         if stage.perceptual:
-            fake, real = (_window(x, corners, config.window) for x in (composite, batch.target))
-            with torch.no_grad():
-                wanted = nets.vgg(real)
-            terms["perceptual"] = losses.perceptual(nets.vgg(fake), wanted)
+            windows = (hole_window(x, batch.mask, config.window) for x in (composite, batch.target))
+            terms["perceptual"] = _perceptual(nets.vgg, *windows)
         if stage.identity and shown.any():
             embedding = nets.facenet(face_view(composite[shown]))
-            terms["identity"] = losses.identity(embedding, batch.embedding[shown])
-        if stage.adv_local or stage.adv_global:
+            terms["identity"] = losses.IDENTITY[forms.identity](embedding, batch.embedding[shown])
+        if fake:
             nets.discriminators.requires_grad_(False)
-            raw = nets.discriminators.module
-            local, whole = judge(raw, composite, batch.mask, batch.reference, corners, config.window)
-            terms["adv_local"], terms["adv_global"] = losses.adversarial(*local), losses.adversarial(*whole)
+            (judged,) = nets.discriminators.module(reference, fake)
+            terms |= {name: losses.adversarial(*verdict) for name, verdict in judged.items()}
             nets.discriminators.requires_grad_(True)
     if stage.transfer and shown.any():
         terms["transfer"] = losses.transfer(fields["weight"][shown], batch.mask[shown])
     if stage.smooth:
-        terms["smooth"] = losses.smooth(*(fields[name] for name in ("flow", "gain", "offset", "weight")))
+        terms["smooth"] = losses.smooth(*(fields[name] for name in FIELDS))
+    if not terms:  # a warm-up of judges alone
+        return {}
     total = sum(getattr(stage, name) * value for name, value in terms.items())
     nets.generator_optimizer.zero_grad()
     fabric.backward(total)
     norm = fabric.clip_gradients(
-        nets.generator, nets.generator_optimizer, max_norm=config.clip, error_if_nonfinite=False
+        nets.generator, nets.generator_optimizer, max_norm=config.clip or float("inf"), error_if_nonfinite=False
     )
     for name, value in {**terms, "gradient": norm}.items():
         if not torch.isfinite(value):
@@ -106,44 +154,32 @@ def generator_turn(
 
 
 def discriminator_turn(
-    fabric: Fabric, nets: Networks, batch: Batch, composite: Tensor, corners: Tensor, config: TrainConfig, step: int
+    fabric: Fabric,
+    nets: Networks,
+    batch: Batch,
+    fake: dict[str, Tensor],
+    reference: dict[str, Tensor],
+    stage: Stage,
+    config: TrainConfig,
+    step: int,
 ) -> dict[str, Tensor]:
-    # Real and fake in one pass: a wrapped network wants one forward for each backward.
-    pictures = torch.cat([batch.target, composite])
-    mask, reference = batch.mask.repeat(2, 1, 1, 1), batch.reference.repeat(2, 1, 1, 1)
-    terms = []
-    for logits, weights in judge(nets.discriminators, pictures, mask, reference, corners.repeat(2, 1), config.window):
-        real, fake = logits.chunk(2)
-        terms.append(losses.discriminator(real, fake, weights.chunk(2)[0]))
-    total = sum(terms)
-    if config.r1 and step % config.r1_every == 0:
-        total = total + config.r1_every * config.r1 / 2 * _r1(nets, batch, corners, config.window)
+    """fake: what the learning judges are given of the composite, detached; reference as in `generator_turn`."""
+    names = tuple(fake)
+    real = {name: view for name, view in batch.seen.real.items() if name in names}
+    if not real:
+        with torch.no_grad(), fabric.autocast():
+            real = nets.discriminators.module.look(names, batch.real, batch.mask)
+    of_real, of_fake = nets.discriminators(reference, real, fake)
+    terms = {name: losses.discriminator(of_real[name][0], of_fake[name][0], of_real[name][1]) for name in names}
+    total = stage.discriminator_weight * sum(terms.values())
+    if config.r1 and step % config.r1_every == 0 and "adv_local" in names:
+        total = total + config.r1_every * config.r1 / 2 * _r1(nets, real["adv_local"], reference)
     if not torch.isfinite(total):  # in the warm-up no term of the generator's would tell
         raise Diverged(f"discriminator became {float(total.detach())}")
     nets.discriminator_optimizer.zero_grad()
     fabric.backward(total)
     nets.discriminator_optimizer.step()
-    return {"discriminator_local": terms[0].detach(), "discriminator_global": terms[1].detach()}
-
-
-def judge(
-    discriminators: nn.Module, picture: Tensor, mask: Tensor, reference: Tensor, corners: Tensor, window: int
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Logits and weights of the window at the hole, and of the whole picture at half size."""
-    trio = (picture, mask, reference)
-    return discriminators(tuple(_window(x, corners, window) for x in trio), tuple(F.avg_pool2d(x, 2) for x in trio))
-
-
-def window_corners(mask: Tensor, window: int) -> Tensor:
-    """Where the window of each picture starts, int (N, 2) as (y, x): centred on the hole's box, inside the frame."""
-    hole, size = mask[:, 0] > 0, mask.shape[-1]
-    corners = []
-    for axis in (2, 1):  # rows touched, then columns
-        touched = hole.any(axis)
-        first = touched.int().argmax(1)
-        last = size - 1 - touched.flip(1).int().argmax(1)
-        corners.append(((first + last + 1 - window) // 2).clamp(0, size - window))
-    return torch.stack(corners, 1)
+    return {f"discriminator_{name.removeprefix('adv_')}": value.detach() for name, value in terms.items()}
 
 
 def face_view(picture: Tensor) -> Tensor:
@@ -151,15 +187,21 @@ def face_view(picture: Tensor) -> Tensor:
     return F.interpolate(picture[..., FACE_VIEW, FACE_VIEW], FACENET_INPUT, mode="bilinear", align_corners=False)
 
 
-def _window(x: Tensor, corners: Tensor, side: int) -> Tensor:
-    parts = [one[:, y : y + side, x0 : x0 + side] for one, (y, x0) in zip(x, corners.tolist(), strict=True)]
-    return torch.stack(parts).contiguous(memory_format=torch.channels_last)
+def _perceptual(vgg: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
+    with torch.no_grad():
+        wanted = vgg(real)
+    return losses.perceptual(vgg(fake), wanted)
 
 
-def _r1(nets: Networks, batch: Batch, corners: Tensor, window: int) -> Tensor:
-    """Mean squared gradient of the local judge's logits at real windows, in full precision."""
-    real, mask, reference = (_window(x, corners, window) for x in (batch.target, batch.mask, batch.reference))
-    real.requires_grad_(True)
-    logits, weights = nets.discriminators.module.local_judge(real, mask, reference)
+def _r1(nets: Networks, real: Tensor, reference: dict[str, Tensor]) -> Tensor:
+    """Mean squared gradient of the local judge's logits by the colours it sees of real pictures, in full precision."""
+    real = real.detach().float().requires_grad_(True)
+    ((verdict,),) = [one.values() for one in nets.discriminators.module(reference, {"adv_local": real})]
+    logits, weights = verdict
     (gradient,) = torch.autograd.grad((logits * weights).sum(), real, create_graph=True)
-    return gradient.square().sum((1, 2, 3)).mean()
+    return gradient[:, :3].square().sum((1, 2, 3)).mean()
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr

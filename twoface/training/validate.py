@@ -1,4 +1,4 @@
-"""What a run is watched by: the same pairs and holes each time, and whether the right reference beats none."""
+"""What a run on faces is watched by: the same pairs and holes each time, and whether the right reference helps."""
 
 from __future__ import annotations
 
@@ -12,60 +12,65 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from twoface.data.portraits import MARGIN, SIZE, Portraits
+from twoface.evaluation.grid import draw_grid
+from twoface.evaluation.metrics import whole_ssim
 from twoface.evaluation.pairs import fixed_pairs
 from twoface.files import write_aside
 from twoface.masks import named_hole
 from twoface.training.step import face_view
 
-CENTER = 64  # px, the side of the validation's hole
+BATCH = 16  # pairs
 PREVIEWS = 12
 
 
 class Validation:
-    """Fixed pairs of a split, at most `limit` people, with a centre hole of 64x64."""
+    """Fixed pairs of a split, at most `limit` people, with a centre hole of `hole` px."""
 
-    def __init__(self, portraits: Portraits, facenet: nn.Module, fabric: Fabric, limit: int = 160):
+    def __init__(self, portraits: Portraits, facenet: nn.Module, fabric: Fabric, hole: int = 64, limit: int = 160):
         pairs = fixed_pairs(portraits)
         self.fabric, self.facenet = fabric, facenet
         self.target, self.right, self.wrong = (
             _frames(portraits, places[:limit]) for places in (pairs.target, pairs.reference, pairs.stranger)
         )
-        self.mask = torch.from_numpy(named_hole("center", SIZE, CENTER)).float()[None, None]
-        self.truth = self._embed(self.target)
+        self.mask = torch.from_numpy(named_hole("center", SIZE, hole)).float()[None, None]
+        self.truth, self.known = self._embed(self.target), self._embed(self.right)
 
     def scores(self, generator: nn.Module) -> dict[str, float]:
-        """Hole PSNR (dB) and cosine to the truth with the right reference, none, and a stranger's."""
+        """With the right reference, none, and a stranger's: hole PSNR (dB), SSIM of the whole picture, and the cosines
+
+        to the truth and to the right reference.
+        """
         result = {}
         for name, reference in (("right", self.right), ("none", torch.zeros_like(self.right)), ("wrong", self.wrong)):
             composite = self._fill(generator, reference)["composite"]
             error = ((composite - self.target).square() * self.mask).sum((1, 2, 3)) / (3 * self.mask.sum())
+            embedding = self._embed(composite)
             result[f"hole_psnr_{name}"] = float((-10 * error.log10()).mean())
-            result[f"cosine_truth_{name}"] = float((self._embed(composite) * self.truth).sum(1).mean())
+            result[f"ssim_{name}"] = float(np.mean(list(map(whole_ssim, to_bytes(self.target), to_bytes(composite)))))
+            result[f"cosine_truth_{name}"] = float((embedding * self.truth).sum(1).mean())
+            result[f"cosine_reference_{name}"] = float((embedding * self.known).sum(1).mean())
         return result | {"right_minus_none": result["cosine_truth_right"] - result["cosine_truth_none"]}
 
     def preview(self, generator: nn.Module) -> np.ndarray:
-        """uint8 RGB picture; rows: target, masked, reference, filled, filled without reference, synthesis, weight."""
+        """uint8 RGB picture, a row for each pair: masked, reference, filled, true, and how it came about."""
         n = slice(PREVIEWS)
         right = self._fill(generator, self.right[n])
-        none = self._fill(generator, torch.zeros_like(self.right[n]))
-        target, mask = self.target[n], self.mask
-        weight = torch.nn.functional.interpolate(right["weight"], (SIZE, SIZE)).expand(-1, 3, -1, -1)
-        rows = [
-            target,
-            target * (1 - mask),
-            self.right[n],
-            right["composite"],
-            none["composite"],
-            right["synthesis"],
-            weight,
-        ]
-        picture = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
-        return (picture.permute(1, 2, 0).numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8)
+        columns = {
+            "masked": self.target[n] * (1 - self.mask),
+            "reference": self.right[n],
+            "filled": right["composite"],
+            "true": self.target[n],
+            "no reference": self._fill(generator, torch.zeros_like(self.right[n]))["composite"],
+        }
+        if "weight" in right:
+            weight = torch.nn.functional.interpolate(right["weight"], (SIZE, SIZE)).expand(-1, 3, -1, -1)
+            columns |= {"synthesis": right["synthesis"], "mixing weight": weight}
+        return grid(columns, 1)
 
     @torch.no_grad()
     def _fill(self, generator: nn.Module, reference: Tensor) -> dict[str, Tensor]:
         parts = []
-        for target, ref in zip(self.target[: len(reference)].split(16), reference.split(16), strict=True):
+        for target, ref in zip(self.target[: len(reference)].split(BATCH), reference.split(BATCH), strict=True):
             mask = self.mask.expand(len(target), -1, -1, -1)
             with self.fabric.autocast():
                 moved = [
@@ -80,7 +85,7 @@ class Validation:
     def _embed(self, pictures: Tensor) -> Tensor:
         with self.fabric.autocast():
             return torch.cat(
-                [self.facenet(self.fabric.to_device(face_view(p))).float().cpu() for p in pictures.split(16)]
+                [self.facenet(self.fabric.to_device(face_view(p))).float().cpu() for p in pictures.split(BATCH)]
             )
 
 
@@ -105,6 +110,19 @@ def embed_all(portraits: Portraits, facenet: nn.Module, fabric: Fabric, cache: P
     if path:
         write_aside(path, lambda aside: np.save(aside, embeddings.numpy()), force=True)
     return embeddings
+
+
+def to_bytes(pictures: Tensor) -> np.ndarray:
+    """(N, 3 or 1, H, W) in [0, 1] -> uint8 (N, H, W, 3)."""
+    values = (pictures.permute(0, 2, 3, 1).numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8)
+    return np.broadcast_to(values, (*values.shape[:3], 3))
+
+
+def grid(columns: dict[str, Tensor], scale: int) -> np.ndarray:
+    """Labelled columns of pictures, as `to_bytes` takes them -> one picture, uint8 RGB."""
+    pictures = {label: to_bytes(column) for label, column in columns.items()}
+    count = len(next(iter(pictures.values())))
+    return draw_grid([{label: column[i] for label, column in pictures.items()} for i in range(count)], scale)
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:

@@ -1,0 +1,150 @@
+"""What an experiment trains on: the frozen networks it needs, its samples as batches, its validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from twoface.data.mnist import SIZE as DIGIT_SIZE
+from twoface.data.mnist import Digits
+from twoface.data.portraits import MARGIN, SIZE, PortraitPairs, Portraits
+from twoface.data.triples import Roles, Triples
+from twoface.errors import InputError
+from twoface.models.build import NEED_VGG, OURS, build_discriminators, build_generator
+from twoface.models.digits import digit_classifier
+from twoface.models.discriminators import Discriminators
+from twoface.models.facenet import FaceNet
+from twoface.models.pretrained import cache_folder, weights
+from twoface.models.vgg import VGG16
+from twoface.training.config import Experiment
+from twoface.training.features import Features
+from twoface.training.step import JUDGES, Batch, Seen
+from twoface.training.validate import Validation, embed_all
+from twoface.training.validate_digits import DigitValidation
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The networks that only look on, None where an experiment has no use for one; tests put small ones in their place.
+
+    digits: what reads the filled digits of MNIST.
+    """
+
+    vgg: nn.Module | None = None
+    facenet: nn.Module | None = None
+    digits: nn.Module | None = None
+
+    @classmethod
+    def load(cls, experiment: Experiment, data: Path, cache: Path | None) -> Frozen:
+        if experiment.data.kind == "mnist":
+            return cls(digits=digit_classifier(data, cache or cache_folder()))
+        vgg = experiment.model.name in NEED_VGG or any(stage.perceptual for stage in experiment.stages)
+        return cls(VGG16(weights("vgg16-edges")) if vgg else None, FaceNet(weights("facenet-casia")))
+
+    def to(self, fabric: Fabric) -> Frozen:
+        """The same on the run's device, channels last."""
+        nets = (self.vgg, self.facenet, self.digits)
+        return Frozen(*(net and fabric.to_device(net.to(memory_format=torch.channels_last)) for net in nets))
+
+
+def build_networks(experiment: Experiment, vgg: nn.Module | None) -> tuple[nn.Module, Discriminators]:
+    """The generator and the discriminators of an experiment, in channels last."""
+    data = experiment.data
+    size = DIGIT_SIZE if data.kind == "mnist" else SIZE
+    generator = build_generator(experiment.model.name, experiment.model.widths, size, data.hole, vgg)
+    judges = build_discriminators(experiment.model.name, experiment.train.window, size, data.hole, vgg)
+    return generator.to(memory_format=torch.channels_last), judges.to(memory_format=torch.channels_last)
+
+
+def check(experiment: Experiment, judges: Discriminators) -> None:
+    """Raises InputError when the parts of an experiment do not go together."""
+    name, kind = experiment.model.name, experiment.data.kind
+    if (kind == "mnist") != name.startswith("mnist"):
+        raise InputError(
+            f"{experiment.name}: the model {name} is not for {kind} data: change [model] name or [data] kind"
+        )
+    if (name in OURS) != (experiment.data.sets == "pairs"):
+        raise InputError(f"{experiment.name}: [data] sets must be {'pairs' if name in OURS else 'triples'} for {name}")
+    for i, stage in enumerate(experiment.stages):
+        weighed = {term for term in JUDGES if getattr(stage, term)} | set(stage.discriminate)
+        lacking = weighed - set(judges.judges)
+        if name not in OURS:
+            lacking |= {term for term in ("transfer", "smooth") if getattr(stage, term)}
+        if kind == "mnist":
+            lacking |= {term for term in ("perceptual", "identity") if getattr(stage, term)}
+        if lacking:
+            raise InputError(
+                f"{experiment.name}: stages[{i}]: {name} has no {', '.join(sorted(lacking))}: leave it out"
+            )
+
+
+@dataclass
+class Task:
+    """samples: draws by number. validation: `scores(generator)` and `preview(generator)`.
+
+    embeddings: FaceNet's of every picture, float (N, 512), and which picture of a sample counts ("target_index" or
+    "reference_index"). features: of pictures that never change.
+    """
+
+    samples: Dataset
+    validation: Validation | DigitValidation
+    fabric: Fabric
+    embeddings: Tensor | None = None
+    embedded: str = "target_index"
+    features: Features | None = None
+
+    def batch(self, drawn: dict[str, Tensor]) -> Batch:
+        """Samples as the DataLoader stacks them -> tensors on the device."""
+
+        def picture(name: str) -> Tensor:
+            return drawn[name].permute(0, 3, 1, 2).float() / 255  # channels last in memory
+
+        target, mask, reference = picture("target"), drawn["mask"][:, None].float(), picture("reference")
+        real = picture("real") if "real" in drawn else target
+        embedding = None if self.embeddings is None else self.embeddings[drawn[self.embedded]]
+        places = [drawn[f"{kind}_index"].numpy() for kind in ("target", "real", "reference")] if self.features else []
+        on_device = [x if x is None else self.fabric.to_device(x) for x in (target, mask, reference, real, embedding)]
+        return Batch(*on_device, self.features.of(*places) if self.features else Seen())
+
+
+def open_task(
+    experiment: Experiment,
+    data: Path,
+    cache: Path | None,
+    frozen: Frozen,
+    generator: nn.Module,
+    judges: Discriminators,
+    fabric: Fabric,
+) -> Task:
+    """Read the experiment's data; frozen, generator and judges on the device already.
+
+    Raises InputError for data that cannot be used.
+    """
+    about, seed, length = experiment.data, experiment.seed, experiment.train.samples
+    if about.kind == "mnist":
+        digits = Digits.load(data, "train")
+        roles = Roles.draw(digits.labels, about.shares, seed)
+        validation = DigitValidation(
+            Digits.load(data, "validation"), frozen.digits, fabric, about.hole, bool(about.shares[2])
+        )
+        return Task(Triples(digits.pictures, roles, about.hole, seed, length), validation, fabric)
+
+    portraits = Portraits.load(data, about.split, cache)
+    seen = Portraits.load(data, about.validation_split, cache)
+    validation = Validation(seen, frozen.facenet, fabric, about.hole)
+    likeness = any(stage.identity for stage in experiment.stages)
+    embeddings = embed_all(portraits, frozen.facenet, fabric, cache) if likeness else None
+    if about.sets == "pairs":
+        pairs = PortraitPairs(portraits, seed, length, about.augmentation, about.single_share, about.drop_reference)
+        return Task(pairs, validation, fabric, embeddings)
+    frames = portraits.crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
+    triples = Triples(frames, Roles.draw(portraits.identity, about.shares, seed), about.hole, seed, length)
+    name = experiment.model.name
+    features = Features(name, triples, generator, judges, fabric, cache) if name in NEED_VGG else None
+    compared = "target_index" if experiment.losses.identity == "cosine_truth" else "reference_index"
+    return Task(triples, validation, fabric, embeddings, compared, features)
