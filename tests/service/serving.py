@@ -7,6 +7,7 @@ import threading
 import numpy as np
 from fakes import write_network
 
+from twoface.errors import TwoFaceError
 from twoface.model import OUTPUT_SHAPES
 from twoface.service.server import Server
 from twoface.service.settings import Settings
@@ -19,16 +20,16 @@ def running(model, **settings):
     made, thread = {}, None
 
     async def life():
-        server = made["server"] = Server(Settings(model=model, port=0, grpc_port=0, threads=1, watch=0.1, **settings))
+        quick = {"port": 0, "grpc_port": 0, "threads": 1, "watch": 0.1, "photo_workers": 0}
+        server = made["server"] = Server(Settings(model=model, **{**quick, **settings}))
         server.loop = asyncio.get_running_loop()
         await server.serve()
 
     def run():
         try:
             asyncio.run(life())
-        except BaseException as error:
+        except TwoFaceError as error:
             made["error"] = error
-            raise
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

@@ -45,9 +45,7 @@ def batched(scenario, **limits):
         network, metrics = Network(), Metrics()
         limits.setdefault("failed", lambda: None)
         with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(
-                network.run, executor, metrics=metrics, **({"size": 4, "wait": 0, "queue": 8} | limits)
-            )
+            batcher = Batcher(network.run, executor, metrics=metrics, **({"size": 4, "wait": 0, "queue": 8} | limits))
             try:
                 return await scenario(batcher, network, metrics)
             finally:

@@ -7,6 +7,7 @@ import time
 import grpc
 import numpy as np
 from google.protobuf.json_format import ParseDict
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from tritonclient.grpc import service_pb2, service_pb2_grpc
@@ -33,7 +34,9 @@ class GrpcDoor:
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # else two servers share a port and nobody notices
         ]
-        self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.concurrency)
+        self._server = grpc.aio.server(
+            interceptors=[_Readable()], options=options, maximum_concurrent_rpcs=settings.concurrency
+        )
         servicer = InferenceServicer(state.engine, state.metrics, settings, state.keys)
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(_Health(state.engine), self._server)
@@ -69,6 +72,8 @@ def answered(method):
         begin_request(metadata.get("x-request-id"))
         start, code = time.perf_counter(), grpc.StatusCode.INTERNAL
         try:
+            if request is None:
+                raise InputError("the message cannot be read: it is cut short, or not of this protocol")
             if self.keys and method.__name__ not in OPEN_METHODS and not self.keys.valid(key_of(metadata)):
                 code = _fail(grpc_context, grpc.StatusCode.UNAUTHENTICATED, NO_KEY)
                 return REPLIES[method.__name__]()
@@ -185,6 +190,16 @@ def grpc_status(error):
     return grpc.StatusCode.INTERNAL
 
 
+class _Readable(grpc.aio.ServerInterceptor):
+    """Hands the servicer None for a message that cannot be read, where gRPC would log a fault and answer UNKNOWN."""
+
+    async def intercept_service(self, continuation, details):
+        handler = await continuation(details)
+        if handler is None or not details.method.startswith(f"/{SERVICE}/"):
+            return handler
+        return handler._replace(request_deserializer=functools.partial(_parse, handler.request_deserializer))
+
+
 class _Health(health_pb2_grpc.HealthServicer):
     """grpc.health.v1, for the probes that know no Open Inference Protocol."""
 
@@ -196,6 +211,13 @@ class _Health(health_pb2_grpc.HealthServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         status = health_pb2.HealthCheckResponse
         return status(status=status.SERVING if self._engine.ready else status.NOT_SERVING)
+
+
+def _parse(read, data):
+    try:
+        return read(data)
+    except DecodeError:
+        return None
 
 
 def _from_contents(tensor, dtype, shape):

@@ -36,7 +36,7 @@ class Server(uvicorn.Server):
                 self._app,
                 http=timed_connection(settings.receive_timeout, body_seconds),
                 ws="none",
-                lifespan="on",
+                lifespan="off",  # its context is entered in `serve`, so that what goes wrong there is raised
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -49,7 +49,8 @@ class Server(uvicorn.Server):
 
     async def serve(self):
         """Answer until told to stop, and then until what was accepted is answered."""
-        await super().serve(sockets=[self._socket])
+        async with self._app.router.lifespan_context(self._app):
+            await super().serve(sockets=[self._socket])
 
     async def startup(self, sockets=None):
         await super().startup(sockets)
@@ -72,5 +73,6 @@ def serve(settings):
     configure_logs()
     server = Server(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done; that is then the end
+        # Before uvicorn takes over, and after: it raises the signal again when all is done, and that is then the end.
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     asyncio.run(server.serve())
