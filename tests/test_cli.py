@@ -194,7 +194,7 @@ def test_box_outside_the_photo(fails, option, box):
     assert "does not fit the 240x200 picture" in fails(*holes, option, box)
 
 
-@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "1.5,2,30,40", "10 10 20 20"])
+@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "1,2,3,4,5,6", "10 10 20 20"])
 def test_box_that_is_none(fails, box):
     assert "is not a box" in fails("--hole", "eyes", "--face", box)
 

@@ -81,7 +81,8 @@ def test_a_found_face_has_the_frame_that_align_makes():
 def test_frames_of_text():
     assert parse_frame("1,2, 31,32") == (1, 2, 31, 32)
     assert parse_frame("1,2,31,32,-7.5") == (1, 2, 31, 32, -7.5)
-    for text in ("1,2,3", "1,2,3,4,x", "1,2,3,4,5,6", "1.5,2,3,4", ""):
+    assert parse_frame("1.5,2,31.5,32") == (1.5, 2, 31.5, 32)
+    for text in ("1,2,3", "1,2,3,4,x", "1,2,3,4,5,6", "1 2 3 4", ""):
         with pytest.raises(InputError, match="not a box"):
             parse_frame(text)
 

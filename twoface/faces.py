@@ -180,15 +180,16 @@ def frame_of(transform, size=128):
 
 
 def parse_frame(text):
-    """ "X0,Y0,X1,Y1[,DEGREES]" -> four ints, or four ints and a float. Raises InputError for anything else."""
+    """ "X0,Y0,X1,Y1[,DEGREES]" -> tuple of four or five floats. Raises InputError for anything else."""
     try:
-        x0, y0, x1, y1, *turn = text.split(",")
-        (degrees,) = turn or (None,)
-        return (int(x0), int(y0), int(x1), int(y1), *(() if degrees is None else (float(degrees),)))
-    except ValueError as error:
+        frame = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        frame = ()
+    if len(frame) not in (4, 5):
         raise InputError(
-            f"'{text}' is not a box: give four whole numbers X0,Y0,X1,Y1 in pixels, and a fifth, degrees, to turn it"
-        ) from error
+            f"'{text}' is not a box: give four numbers X0,Y0,X1,Y1 in pixels, and a fifth, degrees, to turn it"
+        )
+    return frame
 
 
 def scale_of(transform):

@@ -50,7 +50,7 @@ def box_hole(box, shape):
     height, width = shape[:2]
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise InputError(
-            f"the box {x0},{y0},{x1},{y1} does not fit the {width}x{height} picture:"
+            f"the box {x0:g},{y0:g},{x1:g},{y1:g} does not fit the {width}x{height} picture:"
             " give X0,Y0,X1,Y1 in pixels with X0 < X1 and Y0 < Y1, inside the picture"
         )
     mask = np.zeros((height, width), bool)

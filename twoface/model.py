@@ -93,12 +93,18 @@ class FillModel:
             outputs = dict(zip(OUTPUT_SHAPES, self._session.run(list(OUTPUT_SHAPES), inputs), strict=True))
         except _RUN_ERRORS as error:
             raise TwoFaceError(f"the network failed: {str(error).splitlines()[0]}") from error
-        for name, array in outputs.items():
-            if array.shape != (len(image), *OUTPUT_SHAPES[name]) or array.dtype != np.float32:
-                raise TwoFaceError(f"the network's {name} is {array.dtype} {array.shape}: export it again")
-            if not np.isfinite(array).all():
-                raise TwoFaceError(f"the network's {name} is not finite: export it again")
-        return outputs
+        return checked(outputs, len(image), "export it again")
+
+
+def checked(outputs, rows, advice):
+    """The outputs, {name: array}, if they are what `FillModel.run` promises. Raises TwoFaceError, `advice` its end."""
+    for name, shape in OUTPUT_SHAPES.items():
+        array = outputs[name]
+        if array.shape != (rows, *shape) or array.dtype != np.float32:
+            raise TwoFaceError(f"the network's {name} is {array.dtype} {array.shape}: {advice}")
+        if not np.isfinite(array).all():
+            raise TwoFaceError(f"the network's {name} is not finite: {advice}")
+    return outputs
 
 
 _RUN_ERRORS = (

@@ -1,0 +1,88 @@
+"""Open Inference Protocol over gRPC, with the messages of tritonclient."""
+
+from urllib.parse import urlsplit
+
+import grpc
+import numpy as np
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from twoface.client.http import away, late, stranger, wrong_key
+from twoface.client.remote import MODEL
+from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.model import OUTPUT_SHAPES
+
+
+class GrpcDoor:
+    """As `twoface.client.remote.RestDoor`. url: grpc://HOST:PORT, or grpcs://... for TLS."""
+
+    def __init__(self, url, api_key, ca):
+        self.url = url
+        self._metadata = [("authorization", f"Bearer {api_key}")] if api_key else []
+        address, options = urlsplit(url).netloc, [("grpc.max_receive_message_length", -1)]
+        if url.startswith("grpcs://"):
+            self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(_read(ca)), options)
+        else:
+            self._channel = grpc.insecure_channel(address, options)
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    def infer(self, inputs, timeout):
+        """{name: float32 array} -> {name: float32 array}."""
+        request = service_pb2.ModelInferRequest(model_name=MODEL)
+        for name, array in inputs.items():
+            request.inputs.add(name=name, datatype="FP32", shape=array.shape)
+            request.raw_input_contents.append(array.tobytes())
+        for name in OUTPUT_SHAPES:
+            request.outputs.add(name=name)
+        reply = self._ask(self._stub.ModelInfer, request, timeout)
+        pairs = zip(reply.outputs, reply.raw_output_contents, strict=False)
+        try:
+            return {tensor.name: np.frombuffer(raw, "<f4").reshape(tensor.shape) for tensor, raw in pairs}
+        except ValueError as error:
+            raise stranger(self.url) from error
+
+    def metadata(self, timeout):
+        self._ask(self._stub.ModelMetadata, service_pb2.ModelMetadataRequest(name=MODEL), timeout)
+        return {}  # the message has no place for them
+
+    def ready(self, timeout):
+        return self._ask(self._stub.ModelReady, service_pb2.ModelReadyRequest(name=MODEL), timeout).ready
+
+    def close(self):
+        self._channel.close()
+
+    def _ask(self, method, request, timeout):
+        try:
+            return method(request, timeout=timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise _meaning(error, self.url) from error
+
+
+def _meaning(error, url):
+    """The error that a status means."""
+    code, text = error.code(), f"{url}: {error.details()}"
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return away(url)
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return Unavailable(text, code="busy", retry_after=_seconds(error))
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return late(url)
+    if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        return wrong_key(url)
+    if code in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNKNOWN):
+        return stranger(url)
+    return (InputError if code == grpc.StatusCode.INVALID_ARGUMENT else TwoFaceError)(text)
+
+
+def _seconds(error):
+    given = dict(error.trailing_metadata() or ()).get("retry-after", "")
+    return float(given) if given.isascii() and given.isdecimal() else None
+
+
+def _read(ca):
+    if ca is None:
+        return None
+    try:
+        with open(ca, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(f"cannot read the certificates in {ca} ({error.strerror}): give a PEM file") from error
