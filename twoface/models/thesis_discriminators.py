@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from twoface.models.discriminators import Discriminators
-from twoface.models.thesis_generators import SLOPE
+from twoface.models.thesis_generators import SLOPE, start_as_keras
 from twoface.models.vgg import Trunk
 
 
@@ -38,6 +38,7 @@ class ThesisDiscriminators(Discriminators):
         start = (size - hole) // 2
         self.patch = slice(start, start + hole)
         self.trunk, self.signed = trunk, signed
+        self.apply(start_as_keras)
 
     def view(self, name: str, picture: Tensor, mask: Tensor) -> Tensor:
         if name == "adv_local":

@@ -31,6 +31,7 @@ class PatchGenerator(nn.Module):
         self.border = (before, size - hole - before) * 2
         self.encoders, self.decoder, self.trunk = nn.ModuleList(encoders), decoder, trunk
         self.signed = signed
+        self.apply(start_as_keras)
 
     def look(self, picture: Tensor) -> Tensor:
         """What an encoder is given of a picture: nothing that learns is in it."""
@@ -105,6 +106,18 @@ def faces_final(size: int, hole: int, vgg: nn.Module) -> PatchGenerator:
         nn.ConvTranspose2d(64, 3, 3, padding=1),
     )
     return PatchGenerator(size, hole, [encoder(), encoder()], decoder, Trunk(vgg, "pool3"))
+
+
+def start_as_keras(layer: nn.Module) -> None:
+    """Uniform weights by fan-in and fan-out (Glorot and Bengio 2010), biases 0.
+
+    PyTorch's own start takes the fan of a transposed convolution from its outputs: the last one would begin with a
+    deviation above 3, saturating tanh and sigmoid.
+    """
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.xavier_uniform_(layer.weight)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def _encoder(channels: int, first: int, second: int, third: int) -> nn.Module:
