@@ -55,13 +55,14 @@ class Photo:
         return self.pixels.shape[1], self.pixels.shape[0]
 
 
-def read_photo(source, max_pixels=MAX_PIXELS):
+def read_photo(source, max_pixels=MAX_PIXELS, name="the photo"):
     """Decode a photo from a path or from bytes -> Photo.
 
+    name: of what is given as bytes, for messages.
     Grey and CMYK with a profile of their own are converted to sRGB, 16 bits to 8; RGB keeps its pixels and profile.
     Raises InputError when it is missing, not a picture of a known format, damaged, or of more than `max_pixels`.
     """
-    image, info, name, form = _decode(source, max_pixels)
+    image, info, name, form = _decode(source, max_pixels, name)
     exif = info.get("exif")
     exif = upright_exif(exif.removeprefix(_EXIF_PREFIX)) if exif else None
     alpha = None
@@ -73,17 +74,17 @@ def read_photo(source, max_pixels=MAX_PIXELS):
     return Photo(np.array(image), alpha, icc, exif, info.get("xmp"), name, form)
 
 
-def read_mask(source, size, max_pixels=MAX_PIXELS):
+def read_mask(source, size, max_pixels=MAX_PIXELS, name="the mask"):
     """Read a hole from a picture of the photo's size -> bool (H, W), True = hole.
 
     size: (width, height) of the upright photo, None for any. Colours count by their luminance, 128 and above is hole;
-    what is transparent counts as black, not hole. Raises InputError as `read_photo`, and for another size.
+    what is transparent counts as black, not hole. name: as of `read_photo`. Raises InputError as that does, and for
+    another size.
     """
-    image, _, name, _ = _decode(source, max_pixels)
+    image, _, name, _ = _decode(source, max_pixels, name)
     if size is not None and image.size != tuple(size):
         raise InputError(
-            f"the mask {name} is {image.width}x{image.height}, the photo {size[0]}x{size[1]}:"
-            " give a mask of the photo's size"
+            f"{name} is {image.width}x{image.height}, the photo {size[0]}x{size[1]}: give a mask of the photo's size"
         )
     if image.mode.startswith("I"):
         return binarise(_eight_bits(image))
@@ -101,12 +102,13 @@ def output_format(path):
     return _WRITE[suffix]
 
 
-def encode_photo(photo, format, quality=95, generated=True):
+def encode_photo(photo, format, quality=95, generated=True, effort=4):
     """Encode a Photo with its profile, EXIF and XMP -> bytes.
 
     format: "PNG" (lossless: the pixels return bit for bit), "JPEG" or "WEBP" (lossy at `quality` 1..100: known pixels
     are those of the photo before encoding, and re-encoded like the rest). JPEG has no transparency: the photo is laid
-    on white. generated: say in XMP that a part was made by a network (`twoface.metadata`).
+    on white. generated: say in XMP that a part was made by a network (`twoface.metadata`). effort: 0..9, to make a PNG
+    small; more than 4 gains next to nothing.
     Raises InputError when the format cannot hold so large a photo or its metadata.
     """
     if max(photo.size) > _MAX_SIDE[format]:
@@ -121,7 +123,7 @@ def encode_photo(photo, format, quality=95, generated=True):
         raise InputError(f"the metadata of {photo.name} is too long for JPEG: write .png or .webp instead")
     options = {
         "JPEG": {"quality": quality, "subsampling": 0, "optimize": True},
-        "PNG": {},
+        "PNG": {"compress_level": effort},
         "WEBP": {"quality": quality, "exact": True},
     }[format]
     if photo.icc:
@@ -137,11 +139,11 @@ def encode_photo(photo, format, quality=95, generated=True):
     return buffer.getvalue()
 
 
-def _decode(source, max_pixels):
-    """-> upright PIL picture (loaded), the file's own info, name, format."""
+def _decode(source, max_pixels, name):
+    """-> upright PIL picture (loaded), the file's own info, name (a file's own), format."""
     _register_heif()
     from_bytes = isinstance(source, (bytes, bytearray, memoryview))
-    name = "the photo" if from_bytes else os.fspath(source)
+    name = name if from_bytes else os.fspath(source)
     try:
         data = io.BytesIO(source if from_bytes else Path(source).read_bytes())
     except FileNotFoundError as error:

@@ -1,6 +1,7 @@
 """Runs the web application: workers first, then uvicorn, then the browser."""
 
 import asyncio
+import logging
 import signal
 import webbrowser
 from functools import partial
@@ -14,29 +15,66 @@ from twoface.web import tasks
 from twoface.web.app import build_app
 
 
+class Server(uvicorn.Server):
+    """A `twoface web`; `await serve()` runs it until SIGTERM, SIGINT or `should_exit`.
+
+    The port is bound at once; `url` says where. setup: what the workers set up, by default the engine that the
+    settings name. Raises InputError for settings that cannot be used, TwoFaceError when the port is taken.
+    """
+
+    def __init__(self, settings, setup=None):
+        self._settings = settings
+        self._pool = Pool(setup or studio(settings), settings.workers, settings.queue, settings.memory)
+        app = build_app(settings, self._pool, readiness(settings, self._pool))
+        self._socket = bind(settings.host, settings.port)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.url = f"http{'s' if settings.tls_cert else ''}://{host}:{self._socket.getsockname()[1]}/"
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=timed_connection(
+                    settings.receive_timeout, settings.receive_timeout + settings.photo_bytes / SLOWEST
+                ),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=16 * settings.concurrency,
+                timeout_graceful_shutdown=settings.drain,
+                ssl_certfile=settings.tls_cert,
+                ssl_keyfile=settings.tls_key,
+            )
+        )
+
+    async def serve(self, started=lambda url: None):
+        """Answer until told to stop. started: called with the URL when it answers. Raises what the setup does."""
+        await self._pool.start()
+        try:
+            running = asyncio.create_task(super().serve(sockets=[self._socket]))
+            while not (self.started or running.done()):
+                await asyncio.sleep(0.01)
+            if self.started:
+                await asyncio.to_thread(started, self.url)
+            await running
+        finally:
+            await self._pool.close(self._settings.drain)
+
+
 def serve(settings, open_browser=False):
-    """Run the server in this process until SIGTERM or Ctrl-C. Raises TwoFaceError when it cannot start."""
+    """Run a server in this process until it is told to stop, and say where it is."""
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(message)s")
+    server = Server(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done; that is then the end
-    asyncio.run(_serve(settings, open_browser))
 
-
-async def _serve(settings, open_browser):
-    listener = bind(settings.host, settings.port)
-    pool = Pool(studio(settings), settings.workers, settings.queue, settings.memory)
-    await pool.start()
-    try:
-        server = uvicorn.Server(_config(settings, build_app(settings, pool, readiness(settings, pool))))
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        while not (server.started or running.done()):
-            await asyncio.sleep(0.02)
-        url = _url(settings, listener.getsockname()[1])
+    def started(url):
         print(f"Two-Face is at {url} (Ctrl-C stops it)", flush=True)
         if open_browser:
-            await asyncio.to_thread(webbrowser.open, url)
-        await running
-    finally:
-        await pool.close(settings.drain)
+            webbrowser.open(url)
+
+    asyncio.run(server.serve(started))
 
 
 def studio(settings):
@@ -52,24 +90,3 @@ def readiness(settings, pool):
         return pool.ready
 
     return ready
-
-
-def _config(settings, app):
-    return uvicorn.Config(
-        app,
-        http=timed_connection(settings.receive_timeout, settings.receive_timeout + settings.photo_bytes / SLOWEST),
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=16 * settings.concurrency,
-        timeout_graceful_shutdown=settings.drain,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-    )
-
-
-def _url(settings, port):
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http{'s' if settings.tls_cert else ''}://{host}:{port}/"

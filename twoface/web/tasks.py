@@ -3,6 +3,7 @@
 A task is (name of a method of `Studio`, its arguments); files of the user are opened nowhere else.
 """
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 
 from twoface.engine import Inpainter
-from twoface.errors import InputError
+from twoface.errors import InputError, Unavailable
 from twoface.faces import crop, frame_transform
 from twoface.images import Photo, encode_photo, read_mask, read_photo
 from twoface.masks import named_hole
@@ -59,7 +60,9 @@ class Frame(NamedTuple):
 def open_studio(load, max_pixels):
     """What a worker process sets up -> its function of a task. load: picklable () -> Inpainter."""
     cv2.setNumThreads(2)
-    studio = Studio(load(), max_pixels)
+    inpainter = load()
+    warm_up(inpainter)
+    studio = Studio(inpainter, max_pixels)
     threading.Thread(target=studio.keep_sweeping, daemon=True).start()
     return studio.do
 
@@ -71,6 +74,14 @@ def load_inpainter(backend=None, key=None):
     from twoface.client import connect
 
     return Inpainter.load(connect(backend, key))
+
+
+def warm_up(inpainter):
+    """Load what is loaded at the first fill, so that nobody waits for it."""
+    grey, square = np.full((NETWORK, NETWORK, 3), 100, np.uint8), (0, 0, NETWORK, NETWORK)
+    inpainter.faces(grey)
+    with contextlib.suppress(Unavailable):  # a backend may come up later
+        inpainter.fill(grey, hole="eyes", face=square, reference=grey, reference_face=square)
 
 
 class Studio:
@@ -163,7 +174,7 @@ class Studio:
         photo, filled = self._cache.fill(session, fill)
         x0, y0, x1, y1 = filled.box
         alpha = None if photo.alpha is None else photo.alpha[y0:y1, x0:x1]
-        return encode_photo(Photo(filled.pixels, alpha, photo.icc), "PNG")
+        return encode_photo(Photo(filled.pixels, alpha, photo.icc), "PNG", effort=1)
 
     def fill_crop(self, session, fill, name):
         """One of the network's 128x128 pictures -> PNG; None where there was no reference."""

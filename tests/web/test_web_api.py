@@ -1,0 +1,257 @@
+import io
+
+import cv2
+import numpy as np
+import pillow_heif
+import pytest
+from fakes import textured
+from PIL import Image
+from web_server import FRAME, fill, fill_request, mask_text, photo_bytes, problem, upload
+
+import twoface
+from twoface.metadata import GENERATED
+
+
+def opened(answer, kind):
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == f"image/{kind}"
+    return Image.open(io.BytesIO(answer.content))
+
+
+def test_the_status_tells_limits_and_samples(client):
+    status = client.get("api/status").json()
+    assert status["version"] == twoface.__version__ and status["ready"] is True and status["backend"] is None
+    assert status["limits"]["min_face"] == 50 and status["limits"]["bytes"] == 40_000_000
+    for sample in status["samples"]:
+        for part in ("photo", "reference"):
+            assert opened(client.get(f"samples/{sample[part]}"), "jpeg").width > 100
+
+
+def test_an_upload_is_decoded_and_its_faces_are_found(client):
+    photo = upload(client, photo_bytes(400, 320, format="JPEG"), name="a photo.jpg")
+    assert (photo["width"], photo["height"], photo["format"]) == (400, 320, "JPEG")
+    assert photo["name"] == "a photo.jpg" and photo["megapixels"] == 0.1
+    (face,) = photo["faces"]
+    assert face["frame"] == pytest.approx(FRAME)
+    assert len(face["box"]) == 4 and face["score"] == 1
+
+
+def test_an_upload_is_turned_upright(client):
+    picture = Image.fromarray(textured(100, 200))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", exif=exif)
+    photo = upload(client, buffer.getvalue())
+    assert (photo["width"], photo["height"]) == (100, 200)
+
+
+def test_heic_has_a_preview_for_browsers_that_cannot_show_it(client):
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(textured(320, 400))).save(buffer, quality=90)
+    photo = upload(client, buffer.getvalue(), "phone.heic")
+    assert photo["format"] == "HEIF"
+    assert opened(client.get(f"api/photos/{photo['id']}/preview?side=200"), "webp").size == (200, 160)
+    assert opened(client.get(f"api/photos/{photo['id']}/preview"), "webp").size == (400, 320)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\photos\\me.jpg", "me.jpg"),
+        ("<img src=x>.png", "<img src=x>.png"),  # JSON; the page never makes HTML of it
+        ("a\r\nb\0.jpg", "ab.jpg"),
+        ("x" * 500 + ".jpg", "x" * 116 + ".jpg"),
+        ("..", "photo"),
+        ("", "photo"),
+    ],
+)
+def test_a_name_is_only_a_name(client, given, kept):
+    assert upload(client, name=given)["name"] == kept
+
+
+def test_the_crop_is_the_frame_turned_upright(client):
+    pixels = textured(320, 400)
+    photo = upload(client)
+    straight = FRAME | {"angle": 0, "side": 128, "x": 164, "y": 164}
+    crop = opened(client.get(f"api/photos/{photo['id']}/crop", params=straight | {"size": 128}), "png")
+    assert np.array_equal(np.asarray(crop), pixels[100:228, 100:228])
+    assert opened(client.get(f"api/photos/{photo['id']}/crop", params=FRAME), "webp").size == (512, 512)
+
+
+def test_turning_a_frame_clockwise_turns_its_crop_back(client):
+    marked = np.full((320, 400, 3), 90, np.uint8)
+    cv2.circle(marked, (200, 100), 10, (255, 0, 0), -1)  # above the centre
+    photo = upload(client, cv2.imencode(".png", marked[..., ::-1])[1].tobytes())
+    frame = {"x": 200, "y": 160, "side": 200, "angle": 90, "size": 200}
+    crop = np.asarray(opened(client.get(f"api/photos/{photo['id']}/crop", params=frame), "webp").convert("RGB"))
+    assert crop[100, 40, 0] > 200 and crop[100, 40, 1] < 60  # left of the centre
+
+
+@pytest.mark.parametrize("name", ["center", "eyes", "nose", "mouth", "lower", "left", "right"])
+def test_presets_are_masks(client, name):
+    mask = np.asarray(opened(client.get(f"api/holes/{name}?size=256"), "png"))
+    assert mask.shape == (256, 256) and set(np.unique(mask)) == {0, 255}
+
+
+def test_the_centre_has_a_size(client):
+    mask = np.asarray(opened(client.get("api/holes/center?size=256&center_size=32"), "png"))
+    assert (mask > 0).sum() == 64 * 64
+
+
+def test_a_fill_with_a_reference(client):
+    photo, reference = upload(client), upload(client, photo_bytes(seed=0), "other.png")
+    made = fill(client, photo, [reference])
+    assert made["reference_used"] == 0
+    assert made["identity"]["same_person"] is True and made["identity"]["similarity_visible_reference"] > 0.9
+    assert made["warnings"] == [] and made["seconds"]["total"] > 0
+    for name in ("masked", "filled", "reference"):
+        assert opened(client.get(f"api/fills/{made['id']}/crop/{name}"), "png").size == (128, 128)
+
+
+def test_the_most_alike_reference_is_used(client):
+    photo = upload(client)
+    others = [upload(client, photo_bytes(seed=seed)) for seed in (1, 0, 2)]
+    assert fill(client, photo, others)["reference_used"] == 1
+
+
+def test_a_stranger_is_warned_of(client):
+    made = fill(client, upload(client), [upload(client, photo_bytes(seed=3))])
+    assert made["identity"]["same_person"] is False
+    assert [warning["code"] for warning in made["warnings"]] == ["two_people"]
+
+
+def test_a_fill_without_a_reference(client):
+    made = fill(client, upload(client))
+    assert made["identity"] is None and made["reference_used"] is None
+    problem(client.get(f"api/fills/{made['id']}/crop/reference"), 404, "fill_gone")
+
+
+def test_a_small_face_is_warned_of(client):
+    frame = FRAME | {"side": 90}
+    assert [w["code"] for w in fill(client, upload(client), frame=frame)["warnings"]] == ["small_face"]
+
+
+def test_the_patch_is_what_changed_in_the_finished_photo(client):
+    photo, before = upload(client), textured(320, 400)
+    made = fill(client, photo, [upload(client, photo_bytes(seed=1))])
+    patch = np.asarray(opened(client.get(f"api/fills/{made['id']}/patch"), "png"))
+    after = np.asarray(opened(client.get(f"api/fills/{made['id']}/photo"), "png"))
+    place = made["patch"]
+    x, y = slice(place["x"], place["x"] + place["width"]), slice(place["y"], place["y"] + place["height"])
+    assert np.array_equal(after[y, x], patch)
+    assert not np.array_equal(before[y, x], patch)
+    rest = np.ones(before.shape[:2], bool)
+    rest[y, x] = False
+    assert np.array_equal(after[rest], before[rest])
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
+def test_the_download_keeps_metadata_and_says_that_it_was_generated(client, format, suffix):
+    exif = Image.Exif()
+    exif[0x010F] = "A camera"
+    photo = upload(client, photo_bytes(exif=exif.tobytes().removeprefix(b"Exif\0\0")), 'ünï;"c.png')
+    answer = client.get(f"api/fills/{fill(client, photo)['id']}/photo?format={format}&quality=80")
+    assert opened(answer, format).getexif()[0x010F] == "A camera"
+    assert GENERATED.encode() in answer.content
+    named = answer.headers["content-disposition"]
+    assert named == f"attachment; filename=\"filled.{suffix}\"; filename*=UTF-8''%C3%BCn%C3%AF%3B%22c-filled.{suffix}"
+
+
+def test_pictures_keep_the_colour_profile_and_transparency(client):
+    from PIL import ImageCms
+
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    alpha = np.full((320, 400), 200, np.uint8)
+    made = fill(client, photo := upload(client, photo_bytes(icc=icc, alpha=alpha)))
+    patch = opened(client.get(f"api/fills/{made['id']}/patch"), "png")
+    assert patch.mode == "RGBA" and patch.info["icc_profile"] == icc
+    assert opened(client.get(f"api/photos/{photo['id']}/preview"), "webp").info["icc_profile"] == icc
+
+
+def test_what_is_deleted_is_gone(client):
+    photo = upload(client)
+    made = fill(client, photo)
+    assert client.delete(f"api/photos/{photo['id']}").status_code == 204
+    problem(client.get(f"api/photos/{photo['id']}/preview"), 404, "photo_gone")
+    problem(client.get(f"api/fills/{made['id']}/patch"), 404, "fill_gone")
+    problem(client.post("api/fill", json=fill_request(photo)), 404, "photo_gone")
+    assert client.delete(f"api/photos/{photo['id']}").status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "not_a_picture"),
+        (b"hello", "not_a_picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_a_picture"),
+        (photo_bytes()[:2000], "damaged"),
+        (photo_bytes(format="JPEG")[:3000], "damaged"),
+    ],
+)
+def test_what_is_no_picture_is_refused(client, data, code):
+    problem(client.post("api/photos", content=data), 422, code)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"mask": mask_text(np.zeros((64, 64), np.uint8))}, 422, "mask_empty"),
+        ({"mask": mask_text(np.full((64, 32), 255, np.uint8))}, 422, "not_square"),
+        ({"mask": mask_text(np.full((1040, 1040), 255, np.uint8))}, 413, "too_many_pixels"),
+        ({"mask": "?"}, 400, "bad_request"),
+        ({"mask": "aGVsbG8="}, 422, "not_a_picture"),
+        ({"mask": None}, 400, "bad_request"),
+        ({"frame": FRAME | {"x": -20}}, 422, "frame_outside"),
+        ({"frame": FRAME | {"side": 5000}}, 422, "frame_outside"),
+        ({"frame": FRAME | {"x": 1e300}}, 400, "bad_request"),
+        ({"frame": FRAME | {"x": "left"}}, 400, "bad_request"),
+        ({"frame": FRAME | {"more": 1}}, 400, "bad_request"),
+        ({"references": [{"photo": "0" * 32, "frame": FRAME}]}, 404, "photo_gone"),
+        ({"references": [{"photo": "0" * 32, "frame": FRAME}] * 9}, 400, "bad_request"),
+        ({"photo": "../../etc/passwd"}, 400, "bad_request"),
+    ],
+)
+def test_a_fill_that_cannot_be_is_refused(client, changes, status, code):
+    problem(client.post("api/fill", json=fill_request(upload(client)) | changes), status, code)
+
+
+def test_a_face_that_is_too_small_is_refused_with_the_figures(client):
+    small = FRAME | {"side": 49.9}
+    photo = upload(client)
+    error = problem(client.post("api/fill", json=fill_request(photo, frame=small)), 422, "face_too_small")
+    assert (error["side"], error["min"]) == (49, 50)
+    problem(client.get(f"api/photos/{photo['id']}/crop", params=small), 422, "face_too_small")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "api/photos/0/crop",
+        "api/photos/0/crop?x=nan&y=1&side=100",
+        "api/photos/0/preview?side=9999999",
+        "api/photos/%2e%2e%2f/preview",
+        "api/holes/everything",
+        "api/holes/eyes?size=100000",
+        "api/fills/0/photo?format=bmp",
+        "api/fills/0/crop/everything",
+    ],
+)
+def test_addresses_that_cannot_be_are_refused(client, address):
+    assert client.get(address).status_code in (400, 404)
+    assert client.get(address).json()["error"]["code"] in ("bad_request", "not_found")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 100_000, b'{"photo": 1}', b"\xff\xfe"])
+def test_a_body_that_is_not_a_fill_is_refused(client, body):
+    answer = client.post("api/fill", content=body, headers={"Content-Type": "application/json"})
+    problem(answer, 400, "bad_request")
+
+
+def test_unknown_addresses_and_methods(client):
+    problem(client.get("api/nothing"), 404, "not_found")
+    problem(client.get("nothing.html"), 404, "not_found")
+    problem(client.put("api/photos"), 405, "bad_request")
+    assert client.get("samples/../app.py").status_code == 404
+    assert client.get("samples/%2e%2e/app.py").status_code == 404

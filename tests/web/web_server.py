@@ -1,0 +1,132 @@
+"""Web servers for the tests: real ones on free ports, in a thread of this process, their workers on stand-ins."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import signal
+import threading
+import time
+from functools import partial
+
+import cv2
+import httpx
+import numpy as np
+from fakes import FakeDetector, FakeEmbedder, placed_face, textured, write_network
+
+from twoface.engine import Inpainter
+from twoface.errors import TwoFaceError
+from twoface.faces import frame_transform
+from twoface.images import Photo, encode_photo
+from twoface.model import FillModel
+from twoface.web.server import Server
+from twoface.web.settings import Settings
+from twoface.web.tasks import open_studio
+
+MARK = {"X-Two-Face": "1"}
+FACE = (60, 40, 260, 240, 5.0)  # where the stand-in finds a face, in every photo
+FRAME = {"x": 160.0, "y": 140.0, "side": 200.0, "angle": 5.0}
+
+
+def fake_studio(network, pixels):
+    """A setup of workers with a constant network, and a detector that finds FACE."""
+    return open_studio(partial(fake_inpainter, network), pixels)
+
+
+def fake_inpainter(network):
+    face = placed_face(frame_transform(FACE))
+    return Inpainter(FillModel(network, threads=1), FakeDetector(face), FakeEmbedder())
+
+
+def wicked_studio(network, pixels):
+    """The same, but a file that begins with CRASH kills the process, SLEEP takes 60 s, and GREED all memory."""
+    work = fake_studio(network, pixels)
+
+    def do(task):
+        name, arguments = task
+        data = arguments.get("data", b"")
+        if data.startswith(b"CRASH"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if data.startswith(b"SLEEP"):
+            time.sleep(60)
+        if data.startswith(b"GREED"):
+            np.ones(10**10)
+        return work(task)
+
+    return do
+
+
+@contextlib.contextmanager
+def running(folder, setup=fake_studio, **settings):
+    """A Server that answers while the context lasts -> a client with a session of its own."""
+    network = write_network(folder / "network.onnx", weight=0.5)
+    settings = Settings(**{"port": 0, **settings})
+    server = Server(settings, partial(setup, network, settings.pixels))
+    up, failure = threading.Event(), []
+
+    def run():
+        try:
+            asyncio.run(server.serve(lambda url: up.set()))
+        except TwoFaceError as error:
+            failure.append(error)
+            up.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert up.wait(30)
+    if failure:
+        raise failure[0]
+    try:
+        with browser(server.url) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def browser(url, **options):
+    """A client that asks as our page does, with a session of its own."""
+    with httpx.Client(base_url=url, headers=MARK, timeout=30, verify=False, **options) as client:
+        client.get("/")
+        yield client
+
+
+def photo_bytes(width=400, height=320, seed=0, format="PNG", **fields):
+    return encode_photo(Photo(textured(height, width, seed), **fields), format, generated=False)
+
+
+def upload(client, data=None, name="me.png"):
+    """-> the JSON of the photo."""
+    return good(client.post("api/photos", params={"name": name}, content=photo_bytes() if data is None else data))
+
+
+def mask_text(mask=None, size=64):
+    """A mask as the page sends it: by default a square in the middle."""
+    if mask is None:
+        mask = np.zeros((size, size), np.uint8)
+        mask[size // 4 : -size // 4, size // 4 : -size // 4] = 255
+    return base64.b64encode(cv2.imencode(".png", mask)[1].tobytes()).decode()
+
+
+def fill_request(photo, references=(), **changes):
+    references = [{"photo": other["id"], "frame": FRAME} for other in references]
+    return {"photo": photo["id"], "frame": FRAME, "mask": mask_text(), "references": references, **changes}
+
+
+def fill(client, photo, references=(), **changes):
+    return good(client.post("api/fill", json=fill_request(photo, references, **changes)))
+
+
+def good(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def problem(answer, status, code):
+    """Check that it is that error -> the error."""
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert error["code"] == code and error["message"]
+    return error
