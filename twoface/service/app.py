@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 import twoface
-from twoface.service import oip_rest, tfserving
+from twoface.service import oip_rest, photos, tfserving
 from twoface.service.auth import Keys, RequireKey
 from twoface.service.core import Engine
 from twoface.service.examples import example
@@ -29,10 +29,11 @@ def build_app(settings):
     """-> FastAPI. Its engine starts and ends with its lifespan; `app.state` holds `engine`, `metrics` and `keys`."""
     metrics = Metrics()
     engine = Engine(settings, metrics)
+    workers = photos.PhotoWorkers(settings) if settings.photo_workers else contextlib.nullcontext()
 
     @contextlib.asynccontextmanager
     async def life(app):
-        async with engine:
+        async with engine, workers:
             yield
 
     app = FastAPIOffline(title="Two-Face", version=twoface.__version__, description=ABOUT, lifespan=life)
@@ -40,6 +41,9 @@ def build_app(settings):
     app.state.keys = Keys(settings.api_keys) if settings.api_keys else None
     app.include_router(tfserving.router(engine, settings))
     app.include_router(oip_rest.router(engine, settings))
+    if settings.photo_workers:
+        engine.switched.append(workers.follow)
+        app.include_router(photos.router(workers, settings))
     _add_pages(app, metrics)
     answer_errors(app)
     _add_middleware(app, settings, metrics)
@@ -64,10 +68,10 @@ def _add_middleware(app, settings, metrics):
 
     app.add_middleware(
         Limits,
-        body_bytes=lambda path: settings.body_bytes,
+        body_bytes=lambda path: settings.photo_bytes if path in photos.PATHS else settings.body_bytes,
         seconds=settings.receive_timeout,
         concurrency=settings.concurrency,
-        held_bytes=4 * settings.body_bytes,
+        held_bytes=4 * settings.largest_body,
         received=received,
     )
     if app.state.keys:

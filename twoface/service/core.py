@@ -55,7 +55,8 @@ class Engine:
     async def __aenter__(self):
         await self._refresh()
         if not self._served:
-            raise InputError("there is no network to serve: see the message above, and give another --model")
+            where = self._settings.model
+            raise InputError(f"no network to serve at {where}: give an ONNX file, or a folder that holds 1/model.onnx")
         self._watching = asyncio.ensure_future(self._watch())
         return self
 

@@ -12,6 +12,11 @@ from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.service.core import UnknownModel
 
 TIMEOUT_HEADER = "x-request-timeout-ms"
+INPUT_STATUS = {
+    **dict.fromkeys(("too_large", "too_many_pixels"), 413),
+    **dict.fromkeys(("encoding", "content_type", "not_a_picture"), 415),
+    **dict.fromkeys(("damaged", "no_face", "mask_empty", "mask_outside", "frame_outside", "not_square"), 422),
+}
 ERROR = {
     "content": {
         "application/json": {
@@ -75,7 +80,7 @@ def http_status(error):
     if isinstance(error, UnknownModel):
         return 404
     if isinstance(error, InputError):
-        return {"encoding": 415, "too_large": 413}.get(error.code, 400)
+        return INPUT_STATUS.get(error.code, 400)
     if isinstance(error, Unavailable):
         return {"busy": 429, "timeout": 504}.get(error.code, 503)
     return 500

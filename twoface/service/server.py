@@ -30,7 +30,7 @@ class Server(uvicorn.Server):
         self.port = self._socket.getsockname()[1]
         self.grpc_port = None
         self._grpc = None
-        body_seconds = settings.receive_timeout + settings.body_bytes / SLOWEST
+        body_seconds = settings.receive_timeout + settings.largest_body / SLOWEST
         super().__init__(
             uvicorn.Config(
                 self._app,
@@ -38,6 +38,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 lifespan="off",  # its context is entered in `serve`, so that what goes wrong there is raised
                 log_config=None,
+                log_level="warning",  # of uvicorn's own loggers
                 access_log=False,
                 server_header=False,
                 limit_concurrency=4 * settings.concurrency,

@@ -16,7 +16,9 @@ class Settings:
 
     model: an ONNX file, or a folder with one in a folder for each version (1/model.onnx); None: the one that ships.
     batch_wait: seconds that a crop waits for company. queue: crops that may wait for the network. rows: crops in
-    one request. Times are in seconds, sizes in bytes.
+    one request. photo_workers: processes of the photo API, 0 for none of it; photo_queue: calls that may wait for one;
+    photo_bytes: the largest form; photo_pixels: of one picture; photo_memory: address space of a process. Times are
+    in seconds, sizes in bytes.
     """
 
     model: Path | None = None
@@ -39,6 +41,10 @@ class Settings:
     drain: float = 30.0
     watch: float = 2.0
     photo_workers: int = 1
+    photo_queue: int = 16
+    photo_bytes: int = 64_000_000
+    photo_pixels: int = 50_000_000
+    photo_memory: int | None = 6_000_000_000
 
     def __post_init__(self):
         if not self.api_keys and not is_loopback(self.host):
@@ -50,6 +56,11 @@ class Settings:
     def body_bytes(self):
         """The largest body of a tensor door: the JSON of `rows` crops in full precision."""
         return self.rows * VALUES_A_ROW * LETTERS_A_VALUE + 65536
+
+    @property
+    def largest_body(self):
+        """The largest body of any door."""
+        return max(self.body_bytes, self.photo_bytes)
 
     @property
     def message_bytes(self):

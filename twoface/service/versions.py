@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from twoface.errors import InputError
-
 
 @dataclass(frozen=True)
 class Found:
@@ -38,9 +36,3 @@ def _look(path=None):
     except FileNotFoundError:
         return None
     return status and Found(path, (status.st_mtime_ns, status.st_size, status.st_ino))
-
-
-def check_model(model):
-    """Raise InputError when there is nothing to serve at all."""
-    if not find_versions(model):
-        raise InputError(f"no network at {model}: give an ONNX file, or a folder that holds 1/model.onnx")
