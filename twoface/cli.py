@@ -106,7 +106,7 @@ def train(args):
     _require("train", "torch", "lightning", "tensorboard", "safetensors", "h5py")
     from twoface.training.config import load_experiment
 
-    experiment = load_experiment(args.experiment)
+    experiment = load_experiment(args.experiment, args.settings)
     from twoface.training.loop import train as run  # takes seconds, and the file may be wrong
 
     run(

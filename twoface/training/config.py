@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from twoface.data.portraits import Augmentation
 from twoface.errors import InputError
 from twoface.training.curriculum import Stage
+from twoface.training.table import apply, read_table
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     name: str = "transfer"  # a name of twoface.models.build
     widths: tuple[int, ...] = (48, 96, 160, 192)  # of ours: channels at 64, 32, 16 and 8 px
+    vgg16: str = "vgg16-edges"  # the frozen networks, by their names in `twoface weights`
+    facenet: str = "facenet-casia"
 
 
 @dataclass(frozen=True)
@@ -68,22 +71,13 @@ class Experiment:
     stages: tuple[Stage, ...] = (Stage(),)
 
 
-def load_experiment(path: str | Path) -> Experiment:
-    """Read an experiment file.
+def load_experiment(path: str | Path, settings: Iterable[str] = ()) -> Experiment:
+    """Read an experiment file, changed by settings such as "train.batch=32" (`twoface.training.table`).
 
     Raises InputError for a file that is missing or not TOML, an unknown key (naming the nearest) or a value of
     the wrong type.
     """
-    path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}: give an experiment file such as experiments/transfer.toml"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
-    return parse_experiment(table, str(path))
+    return parse_experiment(apply(read_table(Path(path)), settings), str(path))
 
 
 def parse_experiment(table: dict, where: str = "experiment") -> Experiment:
@@ -119,14 +113,23 @@ def _build(kind: type, table: dict, where: str) -> Any:
 def _value(hint: type, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         return value if isinstance(value, hint) else _build(hint, value, where)
-    if choices := getattr(hint, "__args__", ()) if getattr(hint, "__origin__", None) is Literal else ():
-        if value not in choices:
-            raise InputError(f"{where} must be {' or '.join(choices)}, not {value!r}")
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise InputError(f"{where} must be {' or '.join(get_args(hint))}, not {value!r}")
         return value
+    if get_origin(hint) is tuple and isinstance(value, list | tuple):
+        return _values(get_args(hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if getattr(hint, "__origin__", None) is tuple and isinstance(value, list | tuple):
-        return tuple(value)
-    if not isinstance(value, getattr(hint, "__origin__", hint)) or (isinstance(value, bool) and hint is not bool):
+    if not isinstance(value, get_origin(hint) or hint) or (isinstance(value, bool) and hint is not bool):
         raise InputError(f"{where} must be {getattr(hint, '__name__', hint)}, not {value!r}")
     return value
+
+
+def _values(kinds: tuple, values: list | tuple, where: str) -> tuple:
+    """The elements of a tuple[kind, ...] or a tuple[kind, kind]."""
+    if kinds[-1] is Ellipsis:
+        kinds = kinds[:1] * len(values)
+    if len(values) != len(kinds):
+        raise InputError(f"{where} must hold {len(kinds)} values, not {len(values)}")
+    return tuple(_value(kind, v, f"{where}[{i}]") for i, (kind, v) in enumerate(zip(kinds, values, strict=True)))

@@ -44,7 +44,8 @@ class Frozen:
         if experiment.data.kind == "mnist":
             return cls(digits=digit_classifier(data, cache or cache_folder()))
         vgg = experiment.model.name in NEED_VGG or any(stage.perceptual for stage in experiment.stages)
-        return cls(VGG16(weights("vgg16-edges")) if vgg else None, FaceNet(weights("facenet-casia")))
+        model = experiment.model
+        return cls(VGG16(weights(model.vgg16)) if vgg else None, FaceNet(weights(model.facenet)))
 
     def to(self, fabric: Fabric) -> Frozen:
         """The same on the run's device, channels last."""
@@ -138,13 +139,14 @@ def open_task(
     seen = Portraits.load(data, about.validation_split, cache)
     validation = Validation(seen, frozen.facenet, fabric, about.hole)
     likeness = any(stage.identity for stage in experiment.stages)
-    embeddings = embed_all(portraits, frozen.facenet, fabric, cache) if likeness else None
+    embeddings = embed_all(portraits, frozen.facenet, fabric, cache, experiment.model.facenet) if likeness else None
     if about.sets == "pairs":
         pairs = PortraitPairs(portraits, seed, length, about.augmentation, about.single_share, about.drop_reference)
         return Task(pairs, validation, fabric, embeddings)
     frames = portraits.crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
     triples = Triples(frames, Roles.draw(portraits.identity, about.shares, seed), about.hole, seed, length)
     name = experiment.model.name
-    features = Features(name, triples, generator, judges, fabric, cache) if name in NEED_VGG else None
+    seen_by = f"{name} {experiment.model.vgg16}"
+    features = Features(seen_by, triples, generator, judges, fabric, cache) if name in NEED_VGG else None
     compared = "target_index" if experiment.losses.identity == "cosine_truth" else "reference_index"
     return Task(triples, validation, fabric, embeddings, compared, features)

@@ -94,9 +94,9 @@ def _frames(portraits: Portraits, places: np.ndarray) -> Tensor:
     return torch.from_numpy(portraits.crops[places][:, frame, frame].copy()).permute(0, 3, 1, 2).float() / 255
 
 
-def embed_all(portraits: Portraits, facenet: nn.Module, fabric: Fabric, cache: Path | None) -> Tensor:
-    """FaceNet embeddings of all crops, as they are, (N, 512) in float32; kept in `cache` when given."""
-    key = zlib.crc32("\n".join(portraits.paths).encode())
+def embed_all(portraits: Portraits, facenet: nn.Module, fabric: Fabric, cache: Path | None, name: str) -> Tensor:
+    """FaceNet embeddings of all crops, as they are, (N, 512) in float32; kept in `cache` when given, by its name."""
+    key = zlib.crc32("\n".join([name, *portraits.paths]).encode())
     path = cache / f"embeddings-{len(portraits)}-{key:08x}.npy" if cache else None
     if path and path.exists():
         return torch.from_numpy(np.load(path))
