@@ -14,7 +14,7 @@ from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, choose, crop, frame_transform, scale_of, shifted, touched, window
 from twoface.files import check_output, write_aside
 from twoface.holes import drawn_hole, given_hole, inside_frame
-from twoface.identity import Embedder, calibration_for, embedding_view, face_view, hide, similarity
+from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
 from twoface.images import Photo, encode_photo, output_format, read_photo
 from twoface.masks import box_hole
 from twoface.model import FillModel
@@ -121,6 +121,12 @@ class Inpainter:
     @cached_property
     def _embedder(self):
         return Embedder()  # loaded when the first reference asks for it
+
+    def warm_up(self):
+        """Load and run what the first photo would wait for; the fill network, which may be far away, is not asked."""
+        blank = np.zeros((1, VIEW, VIEW, 3), np.uint8)
+        self._detector.detect(blank[0])
+        self._embedder.embed(blank)
 
     def faces(self, photo):
         """All faces of a photo, the largest first -> list of `twoface.faces.Face`. photo: as of `fill`."""

@@ -1,0 +1,71 @@
+"""What a worker process of the photo API does: it decodes, fills and encodes. Photos are opened nowhere else."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+
+from twoface.engine import Inpainter
+from twoface.images import encode_photo, read_mask, read_photo
+
+
+@dataclass(frozen=True)
+class FillTask:
+    """photo, mask, references: files' bytes. The rest as of `Inpainter.fill` and `encode_photo`."""
+
+    photo: bytes
+    mask: bytes | None
+    hole: str | tuple | None
+    face: tuple | None
+    references: list
+    reference_faces: list | None
+    feather: float | None
+    center_size: int
+    format: str
+    quality: int
+
+
+@dataclass(frozen=True)
+class FacesTask:
+    """photo: a file's bytes."""
+
+    photo: bytes
+
+
+def open_desk(model, threads, max_pixels):
+    """What a worker process sets up -> its function of a task. model, threads: as of `Inpainter.load`."""
+    cv2.setNumThreads(threads)
+    inpainter = Inpainter.load(model, threads)
+    inpainter.warm_up()
+    return partial(_do, inpainter, max_pixels)
+
+
+def _do(inpainter, max_pixels, task):
+    photo = read_photo(task.photo, max_pixels)
+    return _fill(inpainter, max_pixels, photo, task) if isinstance(task, FillTask) else _faces(inpainter, photo)
+
+
+def _fill(inpainter, max_pixels, photo, task):
+    """-> the encoded picture, and the report of the fill."""
+    result = inpainter.fill(
+        photo,
+        mask=None if task.mask is None else read_mask(task.mask, photo.size, max_pixels),
+        hole=task.hole,
+        references=[
+            read_photo(data, max_pixels, f"reference {number}") for number, data in enumerate(task.references, 1)
+        ],
+        face=task.face,
+        reference_face=task.reference_faces,
+        feather=task.feather,
+        center_size=task.center_size,
+    )
+    return encode_photo(result.photo, task.format, task.quality), result.report()
+
+
+def _faces(inpainter, photo):
+    """-> the size of the photo and its faces, as dicts."""
+    faces = [
+        {"box": face.box, "frame": face.frame, "score": face.score, "landmarks": face.landmarks.tolist()}
+        for face in inpainter.faces(photo)
+    ]
+    return {"width": photo.size[0], "height": photo.size[1], "faces": faces}

@@ -1,0 +1,208 @@
+"""The photo API, for people who do not want tensors: whole photos in, filled photos and faces out.
+
+The work is done in processes of `twoface.service.photo_tasks`, by the same core as `twoface fill`. A photo stays in
+memory, and no name that came with a file is used for anything.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import os
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+from starlette.formparsers import MultiPartParser
+from starlette.responses import Response
+
+from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.faces import parse_frame
+from twoface.masks import parse_hole
+from twoface.pool import Pool
+from twoface.service.photo_tasks import FacesTask, FillTask, open_desk
+from twoface.service.rest import ERROR, ERRORS, timeout_of, while_there
+
+PATHS = ("/v1/fill", "/v1/faces")
+REPORT = "X-Two-Face-Report"
+MAX_REFERENCES = 8
+FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
+JSON = "application/json"
+PICTURE = {"schema": {"type": "string", "format": "binary"}}
+SQUARE = "as a square X0,Y0,X1,Y1 in pixels, and a fifth number, degrees clockwise, where it is turned"
+RESPONSES = {
+    **ERRORS,
+    413: {"description": "The body, or a picture in it, is too large", **ERROR},
+    415: {"description": "The body is no multipart form, or a file in it no picture that can be read", **ERROR},
+    422: {"description": "A field is missing or wrong, a picture is damaged, or there is no face in it", **ERROR},
+}
+
+log = logging.getLogger(__name__)
+
+
+class FaceFound(BaseModel):
+    """box: as detected. frame: the square that becomes the crop, X0,Y0,X1,Y1 and degrees, to be sent as `face`."""
+
+    box: tuple[float, float, float, float]
+    frame: tuple[float, float, float, float, float]
+    score: float
+    landmarks: list[tuple[float, float]] = Field(description="eyes, nose, mouth's corners")
+
+
+class FacesAnswer(BaseModel):
+    """The photo's size in pixels, upright, and its faces, the largest first."""
+
+    width: int
+    height: int
+    faces: list[FaceFound]
+
+
+class FillAnswer(BaseModel):
+    """picture: the filled photo in base64. report: as `twoface fill --report` writes it."""
+
+    picture: str
+    format: Literal["jpeg", "png", "webp"]
+    report: dict
+
+
+class PhotoWorkers:
+    """The processes of the photo API. They use the network that the service answers with, and follow when it changes.
+
+    Use it as `async with`, after `follow` has been told the first network.
+    """
+
+    def __init__(self, settings):
+        self._settings = settings
+        self._model, self._changed, self._replacing = None, asyncio.Event(), asyncio.Lock()
+        self._pool = self._following = None
+
+    def follow(self, model):
+        """Use this ONNX file from now on: what `Engine.switched` calls."""
+        self._model = model
+        self._changed.set()
+
+    async def do(self, task, seconds=None):
+        """A task's result. seconds: how long it is of use; a process that works is not killed for that.
+
+        Raises what the task raises, and what `Pool.call` does.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._pool.call(task, self._settings.timeout)
+        except TimeoutError as error:
+            raise Unavailable("the time that was given has passed", code="timeout") from error
+
+    async def __aenter__(self):
+        settings = self._settings
+        pool = Pool(self._setup(), settings.photo_workers, settings.photo_queue, settings.photo_memory)
+        await pool.start()
+        self._pool, self._following = pool, asyncio.ensure_future(self._follow())
+        return self
+
+    async def __aexit__(self, *_):
+        async with self._replacing:
+            self._following.cancel()
+        await self._pool.close(self._settings.drain)
+
+    def _setup(self):
+        self._changed.clear()
+        threads = self._settings.threads or max(1, len(os.sched_getaffinity(0)) // self._settings.photo_workers)
+        return partial(open_desk, self._model, threads, self._settings.photo_pixels)
+
+    async def _follow(self):
+        while True:
+            await self._changed.wait()
+            async with self._replacing:
+                try:
+                    await self._pool.replace(self._setup())
+                except (TwoFaceError, OSError) as error:
+                    log.error("the photo API stays with the network it has: %s", error)
+
+
+class _FormRoute(APIRoute):
+    """Looks at the form before FastAPI does: that it is one, and of how many parts."""
+
+    def get_route_handler(self):
+        handle = super().get_route_handler()
+
+        async def look_first(request: Request):
+            if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+                raise InputError("send a form, multipart/form-data: curl -F does", code="content_type")
+            if request.headers.get("content-encoding", "identity") != "identity":
+                raise InputError("send the body without Content-Encoding", code="encoding")
+            await request.form(max_files=MAX_REFERENCES + 2, max_fields=2 * MAX_REFERENCES + 16)
+            return await handle(request)
+
+        return look_first
+
+
+def router(workers, settings):
+    """The routes of the photo API -> APIRouter. workers: `PhotoWorkers`."""
+    MultiPartParser.spool_max_size = settings.photo_bytes + 1  # else starlette puts photos into files
+    routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=_FormRoute)
+
+    async def work(request, task):
+        return await while_there(request, workers.do(task, timeout_of(request)))
+
+    _add_fill(routes, work)
+    _add_faces(routes, work)
+    return routes
+
+
+def _add_fill(routes, work):
+    pictures = {f"image/{name}": PICTURE for name in FORMATS}
+    answers = {
+        200: {"model": FillAnswer, "description": f"The picture; {REPORT} holds the figures", "content": pictures}
+    }
+
+    @routes.post("/fill", summary="Fill a part of a face in a photo", responses=answers, response_class=Response)
+    async def fill(
+        request: Request,
+        photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP, HEIC or AVIF")],
+        mask: Annotated[UploadFile | None, File(description="of the photo's size, white where to fill")] = None,
+        hole: Annotated[str | None, Form(description="instead of a mask: eyes, nose, ..., or X0,Y0,X1,Y1")] = None,
+        face: Annotated[str | None, Form(description=f"the face {SQUARE}; else found")] = None,
+        references: Annotated[
+            list[UploadFile], File(description="the same person; the most alike is used", max_length=MAX_REFERENCES)
+        ] = [],  # noqa: B006 - FastAPI copies it
+        reference_faces: Annotated[
+            list[str], Form(description="none, or the face in each reference likewise; empty: found")
+        ] = [],  # noqa: B006
+        feather: Annotated[float | None, Form(ge=0, le=1000, description="width of the soft seam, pixels")] = None,
+        center_size: Annotated[int, Form(ge=1, le=128, description="of the hole 'center', of 128")] = 64,
+        format: Annotated[Literal["jpeg", "png", "webp"], Form(description="of the filled photo")] = "jpeg",
+        quality: Annotated[int, Form(ge=1, le=100, description="of jpeg and webp")] = 95,
+        answer: Annotated[
+            Literal["picture", "json"] | None, Query(description="default: by Accept, else the picture")
+        ] = None,
+    ):
+        task = FillTask(
+            photo=await photo.read(),
+            mask=None if mask is None else await mask.read(),
+            hole=parse_hole(hole) if hole else None,
+            face=parse_frame(face) if face else None,
+            references=[await reference.read() for reference in references],
+            reference_faces=[parse_frame(text) if text else None for text in reference_faces] or None,
+            feather=feather,
+            center_size=center_size,
+            format=FORMATS[format],
+            quality=quality,
+        )
+        picture, report = await work(request, task)
+        if answer == "json" or (answer is None and _prefers_json(request)):
+            text = base64.b64encode(picture).decode()
+            return Response(FillAnswer(picture=text, format=format, report=report).model_dump_json(), 200, None, JSON)
+        return Response(picture, headers={REPORT: json.dumps(report)}, media_type=f"image/{format}")
+
+
+def _add_faces(routes, work):
+    @routes.post("/faces", summary="Find the faces in a photo", response_model=FacesAnswer)
+    async def faces(request: Request, photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP, HEIC or AVIF")]):
+        return await work(request, FacesTask(await photo.read()))
+
+
+def _prefers_json(request):
+    accepted = request.headers.get("accept", "")
+    return JSON in accepted and "image/" not in accepted
