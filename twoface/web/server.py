@@ -8,11 +8,16 @@ from functools import partial
 
 import uvicorn
 
+from twoface.errors import TwoFaceError
 from twoface.pool import Pool
 from twoface.service.connections import bind, timed_connection
 from twoface.service.limits import SLOWEST
 from twoface.web import tasks
 from twoface.web.app import build_app
+
+PATIENCE = 2.0  # seconds in which a backend says that it is ready
+
+log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -25,7 +30,8 @@ class Server(uvicorn.Server):
     def __init__(self, settings, setup=None):
         self._settings = settings
         self._pool = Pool(setup or studio(settings), settings.workers, settings.queue, settings.memory)
-        app = build_app(settings, self._pool, readiness(settings, self._pool))
+        self._ready = readiness(settings, self._pool)
+        app = build_app(settings, self._pool, self._ready)
         self._socket = bind(settings.host, settings.port)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"http{'s' if settings.tls_cert else ''}://{host}:{self._socket.getsockname()[1]}/"
@@ -51,6 +57,8 @@ class Server(uvicorn.Server):
     async def serve(self, started=lambda url: None):
         """Answer until told to stop. started: called with the URL when it answers. Raises what the setup does."""
         await self._pool.start()
+        if not await self._ready():
+            log.warning("%s does not answer yet: nothing can be filled until it does", self._settings.backend)
         try:
             running = asyncio.create_task(super().serve(sockets=[self._socket]))
             while not (self.started or running.done()):
@@ -79,14 +87,35 @@ def serve(settings, open_browser=False):
 
 def studio(settings):
     """What the workers set up, ready to be sent to them."""
-    key = settings.backend_key and settings.backend_key.read_text().strip()
-    return partial(tasks.open_studio, partial(tasks.load_inpainter, settings.backend, key), settings.pixels)
+    return partial(tasks.open_studio, partial(tasks.load_inpainter, settings.backend, _key(settings)), settings.pixels)
 
 
 def readiness(settings, pool):
     """-> async () -> whether a fill would be answered now."""
+    if settings.backend is None:
 
-    async def ready():
-        return pool.ready
+        async def ready():
+            return pool.ready
 
-    return ready
+        return ready
+
+    from twoface.client import connect  # the embedded engine does without its packages
+
+    backend = connect(settings.backend, _key(settings), PATIENCE)
+
+    async def backend_ready():
+        try:
+            return pool.ready and await asyncio.to_thread(backend.ready)
+        except TwoFaceError as error:
+            log.warning("%s", error)
+            return False
+
+    return backend_ready
+
+
+def _key(settings):
+    if settings.backend_key is None:
+        return None
+    from twoface.client import read_key
+
+    return read_key(settings.backend_key)
