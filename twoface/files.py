@@ -54,6 +54,11 @@ def write_aside(path, data, force=False):
     return path
 
 
+def cache_folder():
+    """Where files are kept that can be made or fetched again: $TWOFACE_CACHE, else ~/.cache/twoface -> Path."""
+    return Path(os.environ.get("TWOFACE_CACHE", Path.home() / ".cache" / "twoface"))
+
+
 def package_file(package, name, sha256):
     """The path of a network file inside an installed package, its content checked; the package is not imported.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from twoface.download import download, sha256_of
 from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.files import package_file, write_aside
+from twoface.files import cache_folder, package_file, write_aside
 from twoface.identity import SHA256 as FACENET_SHA256
 from twoface.models import convert
 
@@ -73,11 +72,6 @@ WEIGHTS = {
         url=f"{GITHUB}/20180402-114759-vggface2.pt",
     ),
 }
-
-
-def cache_folder() -> Path:
-    """$TWOFACE_CACHE, else ~/.cache/twoface."""
-    return Path(os.environ.get("TWOFACE_CACHE", Path.home() / ".cache" / "twoface"))
 
 
 def cached(name: str) -> Path:
