@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import logging
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -11,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
 import twoface
-from twoface.errors import InputError
+from twoface.errors import InputError, TwoFaceError
 from twoface.masks import HOLES
 from twoface.service.rest import read_body, while_there
 from twoface.web import tasks
 
 Id = Annotated[str, StringConstraints(pattern="^[0-9a-f-]{1,64}$")]
 Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+log = logging.getLogger(__name__)
 SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
 
@@ -61,12 +63,19 @@ def router(pool, settings, ready):
         call = pool.call((task, {"session": session, **arguments}), settings.timeout, key=session)
         return await while_there(request, call)
 
+    async def is_ready():
+        try:
+            return await ready()
+        except TwoFaceError as error:
+            log.warning("%s", error)
+            return False
+
     @api.get("/status")
     async def status():
         return {
             "version": twoface.__version__,
             "backend": settings.backend,
-            "ready": await ready(),
+            "ready": await is_ready(),
             "limits": {
                 "bytes": settings.photo_bytes,
                 "pixels": settings.pixels,

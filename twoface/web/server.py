@@ -8,7 +8,6 @@ from functools import partial
 
 import uvicorn
 
-from twoface.errors import TwoFaceError
 from twoface.pool import Pool
 from twoface.service.connections import bind, timed_connection
 from twoface.service.limits import SLOWEST
@@ -55,11 +54,14 @@ class Server(uvicorn.Server):
         )
 
     async def serve(self, started=lambda url: None):
-        """Answer until told to stop. started: called with the URL when it answers. Raises what the setup does."""
+        """Answer until told to stop. started: called with the URL when it answers.
+
+        Raises what the setup raises, and TwoFaceError for a backend that does not know our key, or is none.
+        """
         await self._pool.start()
-        if not await self._ready():
-            log.warning("%s does not answer yet: nothing can be filled until it does", self._settings.backend)
         try:
+            if not await self._ready():
+                log.warning("%s does not answer yet: nothing can be filled until it does", self._settings.backend)
             running = asyncio.create_task(super().serve(sockets=[self._socket]))
             while not (self.started or running.done()):
                 await asyncio.sleep(0.01)
@@ -91,7 +93,7 @@ def studio(settings):
 
 
 def readiness(settings, pool):
-    """-> async () -> whether a fill would be answered now."""
+    """-> async () -> whether a fill would be answered now. Raises TwoFaceError where a backend never will."""
     if settings.backend is None:
 
         async def ready():
@@ -104,11 +106,7 @@ def readiness(settings, pool):
     backend = connect(settings.backend, _key(settings), PATIENCE)
 
     async def backend_ready():
-        try:
-            return pool.ready and await asyncio.to_thread(backend.ready)
-        except TwoFaceError as error:
-            log.warning("%s", error)
-            return False
+        return pool.ready and await asyncio.to_thread(backend.ready)
 
     return backend_ready
 

@@ -3,7 +3,6 @@
 A task is (name of a method of `Studio`, its arguments); files of the user are opened nowhere else.
 """
 
-import contextlib
 import dataclasses
 import threading
 import time
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 
 from twoface.engine import Inpainter
-from twoface.errors import InputError, Unavailable
+from twoface.errors import InputError
 from twoface.faces import crop, frame_transform
 from twoface.images import Photo, encode_photo, read_mask, read_photo
 from twoface.masks import named_hole
@@ -61,7 +60,7 @@ def open_studio(load, max_pixels):
     """What a worker process sets up -> its function of a task. load: picklable () -> Inpainter."""
     cv2.setNumThreads(2)
     inpainter = load()
-    warm_up(inpainter)
+    inpainter.warm_up()
     studio = Studio(inpainter, max_pixels)
     threading.Thread(target=studio.keep_sweeping, daemon=True).start()
     return studio.do
@@ -74,14 +73,6 @@ def load_inpainter(backend=None, key=None):
     from twoface.client import connect
 
     return Inpainter.load(connect(backend, key))
-
-
-def warm_up(inpainter):
-    """Load what is loaded at the first fill, so that nobody waits for it."""
-    grey, square = np.full((NETWORK, NETWORK, 3), 100, np.uint8), (0, 0, NETWORK, NETWORK)
-    inpainter.faces(grey)
-    with contextlib.suppress(Unavailable):  # a backend may come up later
-        inpainter.fill(grey, hole="eyes", face=square, reference=grey, reference_face=square)
 
 
 class Studio:
