@@ -27,20 +27,18 @@ def main(argv=None):
 def fill(args):
     from twoface.engine import Inpainter
     from twoface.faces import parse_frame
-    from twoface.files import check_output, write_aside
-    from twoface.images import output_format
+    from twoface.files import write_aside
     from twoface.masks import parse_hole
 
     hole = parse_hole(args.hole) if args.hole else None
     face = parse_frame(args.face) if args.face else None
     reference_face = [parse_frame(text) for text in args.reference_face] or None
-    output_format(args.out)
-    for path in (args.out, args.report, *_crop_paths(args.crops, args.reference)):
-        if path:
-            check_output(path, args.force)
+    if args.backend and args.model:
+        raise InputError("a backend has a network of its own: leave --model or --backend out")
+    _check_outputs(args, *_crop_paths(args.crops, args.reference))
 
     start = time.perf_counter()
-    result = Inpainter.load(args.model, args.threads).fill(
+    result = Inpainter.load(_backend(args) if args.backend else args.model, args.threads).fill(
         args.photo,
         mask=args.mask,
         hole=hole,
@@ -59,10 +57,52 @@ def fill(args):
 
     print(f"result     {args.out}")
     print(f"time       {seconds:.2f} s in all, of which the network took {result.timing['network']:.2f} s")
-    print("\n".join(_identity(result)))
-    for warning in result.warnings:
-        print(f"twoface: warning: {warning}", file=sys.stderr)
+    _tell(result.report())
     return 0
+
+
+def client_fill(args):
+    from twoface.faces import parse_frame
+    from twoface.files import write_aside
+    from twoface.images import output_format
+
+    _check_outputs(args)
+    start = time.perf_counter()
+    filled = _photo_client(args).fill(
+        args.photo,
+        mask=args.mask,
+        hole=args.hole,
+        references=args.reference,
+        face=args.face,
+        reference_faces=[parse_frame(text) for text in args.reference_face],
+        feather=args.feather,
+        center_size=args.center_size,
+        format=output_format(args.out).lower(),
+        quality=args.quality,
+    )
+    write_aside(args.out, filled.picture, args.force)
+    if args.report:
+        write_aside(args.report, (json.dumps(filled.report, indent=1) + "\n").encode(), args.force)
+
+    print(f"result     {args.out}")
+    seconds, there = time.perf_counter() - start, filled.report["seconds"]["total"]
+    print(f"time       {seconds:.2f} s in all, of which the fill itself took {there:.2f} s")
+    _tell(filled.report)
+    return 0
+
+
+def client_faces(args):
+    print(json.dumps(_photo_client(args).faces(args.photo), indent=1))
+    return 0
+
+
+def client_status(args):
+    model = _backend(args)
+    ready = model.ready()
+    print(f"{args.backend} is {'ready' if ready else 'away, or not ready'}")
+    for name, value in sorted((model.metadata if ready else {}).items()):
+        print(f"{name}: {value}")
+    return 0 if ready else 1
 
 
 def batch(args):
@@ -76,11 +116,17 @@ def batch(args):
 
 def evaluate(args):
     _require("evaluate", "skimage")
+    if args.digits:
+        _require("train", "torch", "lightning", "safetensors")
+        from twoface.evaluation.digits import evaluate_digits
+
+        evaluate_digits(args.digits, args.data, args.out, args.cache, args.force)
+        return 0
     from twoface.evaluation.evaluate import evaluate as score
 
     score(
         args.data,
-        out=args.out,
+        out=args.out or Path("out/evaluation"),
         split=args.split,
         model=args.model,
         hole=args.hole,
@@ -252,14 +298,46 @@ def _require(extra, *modules):
         raise TwoFaceError(f"this command needs {', '.join(missing)}: run pip install 'twoface[{extra}]'")
 
 
-def _identity(result):
+def _backend(args):
+    _require("client", "httpx", "grpc", "tritonclient")
+    from twoface.client import connect, read_key
+
+    return connect(args.backend, read_key(args.api_key) if args.api_key else None, args.timeout, args.ca)
+
+
+def _photo_client(args):
+    _require("client", "httpx", "grpc", "tritonclient")
+    from twoface.client import PhotoClient, read_key
+
+    return PhotoClient(args.backend, read_key(args.api_key) if args.api_key else None, args.timeout, args.ca)
+
+
+def _check_outputs(args, *others):
+    """Before the work: that the result has a name that can be written, and that nothing is in the way."""
+    from twoface.files import check_output
+    from twoface.images import output_format
+
+    output_format(args.out)
+    for path in (args.out, args.report, *others):
+        if path:
+            check_output(path, args.force)
+
+
+def _tell(report):
+    """Print the figures and the warnings of a fill's report."""
+    print("\n".join(_identity(report)))
+    for warning in report["warnings"]:
+        print(f"twoface: warning: {warning}", file=sys.stderr)
+
+
+def _identity(report):
     """Lines that say in plain words what the figures mean."""
-    if result.reference_used is None:
+    if report["reference_used"] is None:
         return ["identity   no reference was given, so nobody's likeness was sought"]
-    figures, used = result.identity, result.references[result.reference_used]
+    figures, used = report["identity"], report["references"][report["reference_used"]]
     verdict = "no sign of two people" if figures["same_person"] else "perhaps two people"
     return [
-        f"reference  {used['name']}, {result.reference_why}",
+        f"reference  {used['name']}, {report['reference_why']}",
         f"identity   {figures['similarity_result_reference']:.2f} between result and reference (1 is the most alike),",
         f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference: {verdict}",
         f"           (a sign would be below {figures['threshold']:.2f}; with such a hole"
@@ -305,6 +383,13 @@ you choose: then nothing has to be found in it, so a face that is covered altoge
 lie in it as in a portrait: the eyes at .375 and .625 of its width and .46 of its height. Outside the hole and its
 feather the photo stays as it is, bit for bit (in a .png). Without a reference the network invents a face."""
 
+CLIENT_EXAMPLES = """examples, with a `twoface serve` running elsewhere:
+  twoface client status --backend http://192.168.1.5:8000 --api-key key.txt
+  twoface client faces me.jpg
+  twoface client fill me.jpg --reference me-last-year.jpg --hole eyes -o filled.jpg
+
+The photos go there, unlike with `twoface fill --backend URL`, which sends 128x128 crops only."""
+
 BATCH_EXAMPLES = """example of JOBS.csv (paths are relative to it; what is empty has its default; boxes need quotes):
   photo,mask,hole,face,reference,reference_face,out
   a.jpg,,eyes,,a1.jpg;a2.jpg,,
@@ -316,8 +401,9 @@ then:
 results/results.csv has a line for each row: what happened, in how many seconds, and the identity figures. A bad row
 is reported and the rest goes on. Run it again, and it does what is missing or failed. Exit code 1 if a row failed."""
 
-EVALUATE_EXAMPLES = """example:
+EVALUATE_EXAMPLES = """examples:
   twoface evaluate --data faces --split val --hole center --out out/evaluation
+  twoface evaluate --digits runs/mnist_two --data mnist
 
 Everyone of the split with two pictures gives one pair, always the same by the seed. Writes evaluation.json,
 evaluation.md and grid.png."""
@@ -415,6 +501,11 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"twoface {twoface.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _fill_options(_command(commands, "fill", fill, "fill a part of the face in a photo", FILL_EXAMPLES))
+    client = commands.add_parser("client", help="have a `twoface serve` do it", epilog=CLIENT_EXAMPLES)
+    client = client.add_subparsers(metavar="COMMAND", required=True)
+    _client_fill_options(_command(client, "fill", client_fill, "fill a part of the face in a photo", CLIENT_EXAMPLES))
+    _client_faces_options(_command(client, "faces", client_faces, "find the faces in a photo", CLIENT_EXAMPLES))
+    _backend_options(_command(client, "status", client_status, "is the server ready", CLIENT_EXAMPLES)[0])
     _batch_options(_command(commands, "batch", batch, "fill the photos of a CSV file", BATCH_EXAMPLES))
     _evaluate_options(_command(commands, "evaluate", evaluate, "score a network on held-out people", EVALUATE_EXAMPLES))
     data = commands.add_parser("data", help="make training data").add_subparsers(metavar="COMMAND", required=True)
@@ -436,6 +527,35 @@ def _command(commands, name, run, summary, examples):
 
 
 def _fill_options(command):
+    add, _ = command
+    _photo_options(command)
+    add("--crops", metavar="DIR", type=Path, help="write the network's 128x128 view: masked, reference, filled, mask")
+    add("--threads", metavar="N", type=_number(int, 1), help="of the processor (default: 2 at most)")
+    _shared_options(add)
+    _backend_options(add, None)
+
+
+def _client_fill_options(command):
+    _photo_options(command)
+    _result_options(command[0])
+    _backend_options(command[0])
+
+
+def _client_faces_options(command):
+    command[0]("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC or AVIF")
+    _backend_options(command[0])
+
+
+def _backend_options(add, default="http://127.0.0.1:8000"):
+    told = f"default {default}" if default else "its network fills, the rest is done here"
+    add("--backend", metavar="URL", default=default, help=f"a `twoface serve`, http, https, grpc or grpcs ({told})")
+    add("--api-key", metavar="FILE", type=Path, help="whose first line is a key of the backend")
+    add("--ca", metavar="FILE.pem", type=Path, help="certificates to trust instead of the system's")
+    add("--timeout", metavar="S", type=_number(float, 0.001), default=60, help="for the backend's answer (60)")
+
+
+def _photo_options(command):
+    """A photo and what is to be done with it."""
     add, parser = command
     add("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC or AVIF, of any size")
     add("-o", "--out", metavar="OUT", type=Path, required=True, help="the result: .jpg, .png or .webp")
@@ -449,9 +569,6 @@ def _fill_options(command):
     add("--face", metavar=box, help="the face as a square in photo pixels, turned clockwise (default: found by itself)")
     add("--reference-face", metavar=box, action="append", default=[], help="the same in the reference, once for each")
     add("--report", metavar="FILE.json", type=Path, help="write what was done, with all figures")
-    add("--crops", metavar="DIR", type=Path, help="write the network's 128x128 view: masked, reference, filled, mask")
-    add("--threads", metavar="N", type=_number(int, 1), help="of the processor (default: 2 at most)")
-    _shared_options(add)
 
 
 def _batch_options(command):
@@ -463,24 +580,30 @@ def _batch_options(command):
 
 
 def _shared_options(add):
+    _result_options(add)
+    add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
+
+
+def _result_options(add):
     add("--feather", metavar="PX", type=_number(float, 0), help="width of the soft seam, photo pixels")
     add("--center-size", metavar="PX", type=_number(int, 1, 128), default=64,
         help="side of the hole 'center', of the 128 pixels that the network sees (default 64)")  # fmt: skip
     add("--quality", metavar="Q", type=_number(int, 1, 100), default=95, help="of .jpg and .webp (default 95)")
-    add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
     add("--force", action="store_true", help="overwrite what exists")
 
 
 def _evaluate_options(command):
     add, _ = command
-    add("--data", metavar="DIR", type=Path, required=True, help="a folder made by `twoface data prepare`")
+    add("--data", metavar="DIR", type=Path, required=True, help="a folder made by `twoface data prepare`, or MNIST's")
+    add("--digits", metavar="RUN", type=Path, help="score a run on MNIST instead: of what follows, --out alone counts")
+    add("--cache", metavar="DIR", type=Path, help="where the digit classifier is kept")
     add("--split", default="val", help="of the data (default val)")
     add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
     add("--hole", default="center", help="center, eyes, nose, mouth, lower, left or right (default center)")
     add("--center-size", metavar="PX", type=_number(int, 1, 128), default=64, help="side of the hole 'center' (64)")
     add("--source", default="lfw", help="the collection whose people are taken, or 'all' (default lfw)")
     add("--seed", type=int, default=0, help="draws the pairs (default 0)")
-    add("--out", metavar="DIR", type=Path, default=Path("out/evaluation"), help="default out/evaluation")
+    add("--out", metavar="DIR", type=Path, help="default out/evaluation, or the run's own folder")
     add("--force", action="store_true", help="overwrite what exists")
 
 
@@ -497,7 +620,7 @@ def _prepare_options(command):
 def _train_options(command):
     add, _ = command
     add("experiment", metavar="EXPERIMENT.toml", type=Path, help="what differs from the defaults")
-    add("--data", metavar="DIR", type=Path, required=True, help="a folder made by `twoface data prepare`")
+    add("--data", metavar="DIR", type=Path, required=True, help="a folder made by `twoface data prepare`, or MNIST's")
     add("--out", metavar="DIR", type=Path, help="the run's folder (default runs/ and the experiment's name)")
     add("--cache", metavar="DIR", type=Path, help="keep decoded crops here for the next run, 77 kB each")
     add("--resume", action="store_true", help="go on with the run in the folder")

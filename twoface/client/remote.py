@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 
 from twoface.client.http import Http, patiently, stranger
-from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.errors import InputError, Unavailable
 from twoface.model import OUTPUT_SHAPES, checked
 
 MODEL = "two_face_model"
@@ -51,13 +51,12 @@ class RemoteModel:
         self.url, self._door, self._timeout = door.url, door, timeout
 
     def run(self, image, mask, reference):
-        """As `FillModel.run`. Raises Unavailable when the server is away, busy or late, else TwoFaceError."""
+        """As `FillModel.run`. Raises Unavailable when the server is away, busy or late; TwoFaceError for a wrong key,
+        another server, and a failure there; InputError for what the network there cannot fill.
+        """
         inputs = {"image": image, "mask": mask, "reference": reference}
         inputs = {name: np.ascontiguousarray(array, "<f4") for name, array in inputs.items()}
-        try:
-            outputs = patiently(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
-        except InputError as error:  # what we sent is ours to get right, not the user's
-            raise TwoFaceError(str(error), code=error.code) from error
+        outputs = patiently(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
         if outputs.keys() < OUTPUT_SHAPES.keys():
             raise stranger(self.url)
         return checked(outputs, len(image), f"{self.url} serves another network")

@@ -1,0 +1,295 @@
+"""The photo API of a real server, by what its clients would send."""
+
+import base64
+import io
+import json
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from serving import network_file, running
+
+from twoface import Inpainter
+from twoface.client import PhotoClient
+from twoface.errors import InputError, Unavailable
+from twoface.images import encode_photo, read_photo
+
+LIMITS = {"photo_workers": 1, "photo_bytes": 2_000_000, "photo_pixels": 1_000_000, "photo_queue": 2}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(network_file(tmp_path_factory.mktemp("served")), **LIMITS) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def photo(samples):
+    return (samples / "photo.jpg").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def reference(samples):
+    return (samples / "reference.jpg").read_bytes()
+
+
+def png(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def fill(client, photo, *others, **fields):
+    """Send a form -> the response. others: (name, bytes) of more files."""
+    query = {name: fields.pop(name) for name in ("answer",) if name in fields}
+    files = [("photo", photo), *others]
+    return client.post("/v1/fill", data=fields, files=files, params=query)
+
+
+def error(response, status, words, code=None):
+    said = response.json()
+    assert response.status_code == status and re.search(words, said["error"]), said
+    assert "\n" not in said["error"] and said.get("code") == code
+    return said
+
+
+def test_the_answer_is_what_fill_gives(client, photo, reference, samples, tmp_path):
+    answer = fill(client, photo, ("references", reference), hole="eyes", format="png")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
+    here = Inpainter.load(network_file(tmp_path), threads=1).fill(photo, hole="eyes", reference=reference)
+    assert np.array_equal(read_photo(answer.content).pixels, here.photo.pixels)
+    report, mine = json.loads(answer.headers["x-two-face-report"]), json.loads(json.dumps(here.report()))
+    assert report["changed"] == mine["changed"] and report["hole"] == mine["hole"]
+    assert report["references"][0]["name"] == "reference 1"
+    assert report["identity"]["same_person"] is True
+
+
+def test_json_by_query_or_accept(client, photo):
+    asked = fill(client, photo, hole="eyes", answer="json", format="webp")
+    accepted = client.post(
+        "/v1/fill",
+        data={"hole": "eyes", "format": "webp"},
+        files={"photo": photo},
+        headers={"accept": "application/json"},
+    )
+    for answer in (asked, accepted):
+        said = answer.json()
+        assert said["format"] == "webp" and said["report"]["size"] == [512, 512]
+        assert read_photo(base64.b64decode(said["picture"])).format == "WEBP"
+    both = client.post(
+        "/v1/fill",
+        data={"hole": "eyes"},
+        files={"photo": photo},
+        headers={"accept": "image/jpeg, application/json;q=0.5"},
+    )
+    assert both.headers["content-type"] == "image/jpeg"
+
+
+def test_faces_come_with_the_frame_that_fill_takes(client, photo):
+    said = client.post("/v1/faces", files={"photo": photo}).json()
+    assert (said["width"], said["height"], len(said["faces"])) == (512, 512, 1)
+    frame = ",".join(map(str, said["faces"][0]["frame"]))
+    found, given = (
+        json.loads(fill(client, photo, hole="mouth", **face).headers["x-two-face-report"])
+        for face in ({}, {"face": frame})
+    )
+    assert np.allclose(found["transform"], given["transform"])
+
+
+def test_every_field_arrives(client, photo, reference, samples):
+    mask = np.zeros((512, 512), np.uint8)
+    mask[100:150, 190:260] = 255
+    stranger = (samples / "stranger.jpg").read_bytes()
+    answer = fill(
+        client,
+        photo,
+        ("mask", png(mask)),
+        ("references", stranger),
+        ("references", reference),
+        reference_faces=["", "140,30,310,200,3"],
+        feather="5",
+        quality="50",
+    )
+    report = json.loads(answer.headers["x-two-face-report"])
+    assert report["hole"]["box"] == [190, 100, 260, 150] and report["changed"] == [185, 95, 265, 155]
+    assert report["references"][1]["face"] == [140, 30, 310, 200, 3] and report["reference_used"] == 1
+    assert len(answer.content) < len(fill(client, photo, hole="100,100,150,150", face="60,10,320,270").content)
+
+
+@pytest.mark.parametrize(
+    "fields, status, words, code",
+    [
+        ({}, 400, "either a mask or a hole", None),
+        ({"hole": "chin"}, 400, "unknown hole", None),
+        ({"hole": "1,2,3"}, 400, "not a box", None),
+        ({"hole": "5,5,9999,9"}, 400, "does not fit", None),
+        ({"hole": "0,0,9,9"}, 422, "off the face", "mask_outside"),
+        ({"hole": "0,0,300,300"}, 422, "outside the face's frame", "mask_outside"),
+        ({"hole": "eyes", "face": "a"}, 400, "not a box", None),
+        ({"hole": "eyes", "face": "nan,nan,nan,nan,nan"}, 422, "lies outside", "frame_outside"),
+        ({"hole": "eyes", "face": "0,0,50,90"}, 422, "give a square", "not_square"),
+        ({"hole": "eyes", "reference_faces": "0,0,50,50"}, 400, "a face for each", None),
+        ({"hole": "eyes", "feather": "-1"}, 422, "feather", None),
+        ({"hole": "eyes", "feather": "nan"}, 422, "feather", None),
+        ({"hole": "eyes", "quality": "many"}, 422, "quality", None),
+        ({"hole": "eyes", "center_size": "0"}, 422, "center_size", None),
+        ({"hole": "eyes", "format": "gif"}, 422, "format", None),
+        ({"hole": "eyes", "answer": "yaml"}, 422, "answer", None),
+    ],
+)
+def test_fields_that_cannot_be_used(client, photo, fields, status, words, code):
+    error(fill(client, photo, **fields), status, words, code)
+
+
+def test_pictures_that_cannot_be_used(client, photo):
+    empty, small = np.zeros((512, 512), np.uint8), np.full((100, 100), 255, np.uint8)
+    plain = png(np.full((200, 200, 3), 90, np.uint8))
+    bomb = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(bomb, "PNG")
+    eyes = {"hole": "eyes"}
+    error(fill(client, b"hello", **eyes), 415, "the photo is not a picture", "not_a_picture")
+    error(fill(client, b"", **eyes), 415, "the photo is not a picture", "not_a_picture")
+    error(fill(client, photo[: len(photo) // 2], **eyes), 422, "the photo is damaged", "damaged")
+    error(fill(client, plain, **eyes), 422, "no face was found in the photo", "no_face")
+    error(fill(client, bomb.getvalue(), **eyes), 413, "the photo has more than 1 megapixels", "too_many_pixels")
+    error(fill(client, photo, ("mask", bomb.getvalue())), 413, "the mask has more", "too_many_pixels")
+    error(fill(client, photo, ("mask", png(empty))), 422, "mask is empty", "mask_empty")
+    error(fill(client, photo, ("mask", png(small))), 400, "the mask is 100x100, the photo 512x512")
+    error(fill(client, photo, ("mask", b"hello")), 415, "the mask is not a picture", "not_a_picture")
+    error(fill(client, photo, ("references", b"hello"), **eyes), 415, "reference 1 is not", "not_a_picture")
+    error(fill(client, photo, ("references", plain), **eyes), 422, "reference 1: no face", "no_face")
+    error(client.post("/v1/faces", files={"photo": b"hello"}), 415, "not a picture", "not_a_picture")
+
+
+def test_bodies_that_are_no_form(client, photo):
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    error(client.post("/v1/fill", json={"photo": "x"}), 415, "multipart", "content_type")
+    error(client.post("/v1/fill"), 415, "multipart", "content_type")
+    gzip = {**form, "content-encoding": "gzip"}
+    error(client.post("/v1/fill", content=b"x", headers=gzip), 415, "Content-Encoding", "encoding")
+    error(client.post("/v1/fill", content=b"", headers=form), 422, "photo: Field required")
+    error(client.post("/v1/fill", content=b"nonsense", headers=form), 400, "multipart")
+    no_boundary = {"content-type": "multipart/form-data"}
+    error(client.post("/v1/fill", content=b"x", headers=no_boundary), 400, "boundary")
+    cut = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n' + photo[:1000]
+    error(client.post("/v1/fill", content=cut, headers=form), 422, "photo: Field required")
+    error(client.post("/v1/fill", data={"photo": "text"}, files={"mask": b""}), 422, "photo")
+
+
+def test_too_much(client, photo, reference):
+    many = [("references", reference)] * 9
+    error(fill(client, photo, *many, hole="eyes"), 422, "references")
+    error(fill(client, photo, *many, *many, hole="eyes"), 400, "[Tt]oo many files")
+    error(fill(client, photo, hole="eyes", **{f"field {n}": "x" for n in range(100)}), 400, "[Tt]oo many fields")
+    error(fill(client, bytes(100_000_000), hole="eyes"), 413, "larger than 2.0 MB", "too_large")
+    assert client.post("/v1/faces", files={"photo": photo}).status_code == 200
+
+
+def test_a_name_of_a_file_is_used_for_nothing(client, photo, tmp_path):
+    name = f"../../{tmp_path}/<b>evil\\x.jpg"
+    answer = client.post("/v1/fill", data={"hole": "eyes"}, files={"photo": (name, photo), "references": (name, photo)})
+    assert answer.status_code == 200 and "evil" not in str(answer.headers)
+    refused = client.post("/v1/fill", data={"hole": "eyes"}, files={"photo": (name, b"hello")})
+    assert "evil" not in refused.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_queue_says_when_to_come_back(server, client, photo):
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: fill(client, photo, hole="eyes"), range(12)))
+    statuses = {answer.status_code for answer in answers}
+    assert statuses == {200, 429}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.headers["retry-after"] == "1" and refused.json()["code"] == "busy"
+
+
+def test_a_deadline_that_passes(client, photo):
+    for milliseconds in ("0", "1"):
+        late = client.post(
+            "/v1/fill", data={"hole": "eyes"}, files={"photo": photo}, headers={"x-request-timeout-ms": milliseconds}
+        )
+        error(late, 504, "time", "timeout")
+    assert fill(client, photo, hole="eyes").status_code == 200  # by the same process, not killed for that
+
+
+def test_a_new_version_is_followed(tmp_path, photo, reference):
+    network_file(tmp_path / "1", "model.onnx", gain=1.0)
+    with running(tmp_path, photo_workers=1) as server:
+        client = PhotoClient(server.url)
+
+        def brightness():
+            filled = client.fill(photo, references=[reference], hole="eyes", feather=0, format="png")
+            x0, y0, x1, y1 = filled.report["hole"]["box"]
+            return read_photo(filled.picture).pixels[y0:y1, x0:x1].mean()
+
+        before = brightness()
+        (tmp_path / "next").mkdir()
+        network_file(tmp_path / "next", "model.onnx", gain=0.0, offset=1.0)
+        os.rename(tmp_path / "next", tmp_path / "2")
+        for _ in range(200):
+            if brightness() > before + 20:
+                break
+        else:
+            raise AssertionError("the photo API stays with the old version")
+
+
+def test_without_photo_workers_there_is_no_photo_api(tmp_path, photo):
+    with running(network_file(tmp_path)) as server, httpx.Client(base_url=server.url) as client:
+        assert fill(client, photo, hole="eyes").status_code == 404
+        assert "/v1/fill" not in client.get("/openapi.json").json()["paths"]
+
+
+def test_the_client(server, client, photo, reference, samples, tmp_path):
+    ours = PhotoClient(server.url)
+    faces = ours.faces(samples / "photo.jpg")
+    filled = ours.fill(
+        samples / "photo.jpg",
+        hole=(190, 100, 260, 150),
+        references=[reference, samples / "stranger.jpg"],
+        face=faces[0]["frame"],
+        reference_faces=[None, (100, 100, 300, 300)],
+        feather=3,
+        format="png",
+    )
+    assert filled.report["hole"]["box"] == [190, 100, 260, 150] and filled.report["reference_used"] == 0
+    assert read_photo(filled.picture).size == (512, 512)
+    mask = np.zeros((512, 512, 3), np.uint8)
+    mask[100:150, 190:260] = 255
+    assert ours.fill(photo, mask=encode_photo(read_photo(png(mask)), "PNG")).report["hole"]["pixels"] == 3500
+    with pytest.raises(InputError, match="unknown hole"):
+        ours.fill(photo, hole="chin")
+    with pytest.raises(InputError, match="no face") as caught:
+        ours.faces(png(np.zeros((99, 99, 3), np.uint8))) or ours.fill(png(np.zeros((99, 99, 3), np.uint8)), hole="eyes")
+    assert caught.value.code == "no_face"
+    with pytest.raises(InputError, match="does not exist"):
+        ours.faces(tmp_path / "none.jpg")
+    with pytest.raises(InputError, match="no photo API"):
+        PhotoClient(f"grpc://{server.grpc}")
+    with pytest.raises(Unavailable, match="twoface serve"):
+        PhotoClient("http://127.0.0.1:9", timeout=2).faces(photo)
+    ours.close()
+
+
+def test_the_client_waits_while_the_server_is_busy(server, photo):
+    ours = PhotoClient(server.url)
+    with ThreadPoolExecutor(6) as pool:
+        assert len(list(pool.map(lambda _: ours.faces(photo), range(6)))) == 6
+
+
+def test_openapi_says_what_is_answered(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    answers = paths["/v1/fill"]["post"]["responses"]
+    assert {"image/jpeg", "image/png", "image/webp", "application/json"} == set(answers["200"]["content"])
+    assert {"400", "413", "415", "422", "429", "503", "504"} <= set(answers)
+    for status in set(answers) - {"200"}:
+        assert "error" in answers[status]["content"]["application/json"]["schema"]["required"], status
