@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from twoface.errors import TwoFaceError, Unavailable
+from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.service.batching import Batcher
 from twoface.service.metrics import Metrics
 
@@ -24,7 +24,7 @@ def rows(*values):
 
 
 class Network:
-    """Answers the sum of its three inputs; fails for a batch with 13 in it. `gate` holds it until set."""
+    """Answers the sum of its three inputs; fails for a batch with 13 in it, refuses one with 7. `gate` holds it until set."""
 
     def __init__(self):
         self.gate, self.batches = threading.Event(), []
@@ -35,6 +35,8 @@ class Network:
         self.batches.append(len(image))
         if 13 in image:
             raise TwoFaceError("thirteen")
+        if 7 in image:
+            raise InputError("seven is not for this network")
         return {"sum": image + mask + reference}
 
 
@@ -169,6 +171,18 @@ def test_a_failure_is_only_that_callers():
 
     batched(scenario, failed=lambda: failures.append(1))
     assert failures == [1]
+
+
+def test_what_the_network_refuses_is_the_callers_fault_and_no_failure():
+    failures = []
+
+    async def scenario(batcher, network, metrics):
+        with pytest.raises(InputError, match="seven"):
+            await batcher.submit(rows(7))
+        assert value(metrics, "twoface_engine_errors_total") == 0
+
+    batched(scenario, failed=lambda: failures.append(1))
+    assert failures == []
 
 
 def test_closing_finishes_what_waits():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twoface.errors import TwoFaceError, Unavailable
+from twoface.errors import InputError, TwoFaceError, Unavailable
 
 
 @dataclass(eq=False)
@@ -134,8 +134,9 @@ class Batcher:
             for call in batch:  # one caller's crops must not fail the others
                 await self._answer([call])
         else:
-            self._metrics.engine_errors.inc()
-            self._failed()
+            if not isinstance(error, InputError):  # which is the caller's fault
+                self._metrics.engine_errors.inc()
+                self._failed()
             for call in batch:
                 if not call.answer.done():
                     call.answer.set_exception(error)

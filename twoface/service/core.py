@@ -12,7 +12,7 @@ import numpy as np
 from twoface.errors import InputError
 from twoface.model import FillModel
 from twoface.service.batching import Batcher
-from twoface.service.tensors import SIZE, generated
+from twoface.service.tensors import CENTER, SIZE, generated
 from twoface.service.versions import Found, find_versions
 
 MODEL = "two_face_model"
@@ -186,5 +186,6 @@ class Engine:
 
 
 def _blank(rows):
-    picture = np.zeros((rows, 3, SIZE, SIZE), np.float32)
-    return picture, np.ones((rows, 1, SIZE, SIZE), np.float32), picture
+    picture, mask = np.zeros((rows, 3, SIZE, SIZE), np.float32), np.zeros((rows, 1, SIZE, SIZE), np.float32)
+    mask[:, :, CENTER, CENTER] = 1  # the one hole that every network fills
+    return picture, mask, picture

@@ -85,10 +85,14 @@ def _shape(value, name):
 
 
 def _even(value, shape):
-    """Whether all lists are as long as the first of their level."""
+    """Whether all lists are as long as the first of their level. What is no list is found when it is flattened."""
     if len(shape) == 1:
         return True
-    return all(isinstance(item, simdjson.Array) and len(item) == shape[1] and _even(item, shape[1:]) for item in value)
+    try:
+        lengths = set(map(len, value))
+    except TypeError:  # a number between lists
+        return False
+    return lengths == {shape[1]} and (len(shape) == 2 or all(_even(item, shape[1:]) for item in value))
 
 
 def _scalars(value, depth):
