@@ -1,0 +1,117 @@
+// The server, as functions. Every failure is an ApiError with a code that strings.json has words for.
+
+export class ApiError extends Error {
+  /** code: of the server, or "offline" (it did not answer). values: the numbers that the words need. */
+  constructor(code, message, { status = 0, retryAfter = null, ...values } = {}) {
+    super(message);
+    Object.assign(this, { code, status, retryAfter, values });
+  }
+}
+
+export const isAbort = (error) => error?.name === "AbortError";
+
+/** What the server offers: limits, samples, backend, version. Filled by `meet`. */
+export const server = {};
+
+export async function meet() {
+  Object.assign(server, await json("api/status"));
+}
+
+/** A cookie for a password. */
+export function logIn(password) {
+  return call("login", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ password }) });
+}
+
+/** Upload a file -> the photo's id, size and faces. progress: called with the share that has been sent. */
+export function addPhoto(file, name, { progress, signal }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch cannot tell how much has been sent
+    const abort = () => request.abort();
+    request.open("POST", `api/photos?name=${encodeURIComponent(name)}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.setRequestHeader("X-Two-Face", "1");
+    request.upload.onprogress = (event) => event.lengthComputable && progress?.(event.loaded / event.total);
+    request.onload = () => {
+      const body = parse(request.responseText);
+      if (request.status < 300 && body) resolve(body);
+      else reject(failure(request.status, body, request.getResponseHeader("Retry-After")));
+    };
+    request.onerror = () => reject(offline());
+    request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+    request.onloadend = () => signal?.removeEventListener("abort", abort);
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) return request.onabort();
+    request.send(file);
+  });
+}
+
+export const removePhoto = (id) => call(`api/photos/${id}`, { method: "DELETE" });
+
+export const preview = (id, side, signal) => blob(`api/photos/${id}/preview?side=${side}`, { signal });
+
+export function crop(id, { x, y, side, angle }, size, signal) {
+  return blob(`api/photos/${id}/crop?${new URLSearchParams({ x, y, side, angle, size })}`, { signal });
+}
+
+export const hole = (name, size, signal) => blob(`api/holes/${name}?size=${size}`, { signal });
+
+/** request: {photo, frame, mask, references} as the server takes it -> what it says of the fill. */
+export function fill(request, signal) {
+  return json("api/fill", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(request),
+    signal,
+  });
+}
+
+export const patch = (id, signal) => blob(`api/fills/${id}/patch`, { signal });
+
+export const fillCrop = (id, name, signal) => blob(`api/fills/${id}/crop/${name}`, { signal });
+
+/** The finished photo -> {blob, name}, the name by the server. */
+export async function finished(id, format, signal) {
+  const answer = await call(`api/fills/${id}/photo?format=${format}`, { signal });
+  return { blob: await answer.blob(), name: fileName(answer.headers.get("Content-Disposition")) ?? `two-face.${format}` };
+}
+
+export const sample = (name, signal) => blob(`samples/${encodeURIComponent(name)}`, { signal });
+
+async function json(address, options) {
+  return (await call(address, options)).json();
+}
+
+async function blob(address, options) {
+  return (await call(address, options)).blob();
+}
+
+async function call(address, { headers = {}, ...options } = {}) {
+  let answer;
+  try {
+    answer = await fetch(address, { headers: { "X-Two-Face": "1", ...headers }, ...options });
+  } catch (error) {
+    throw isAbort(error) ? error : offline();
+  }
+  if (!answer.ok) throw failure(answer.status, parse(await answer.text()), answer.headers.get("Retry-After"));
+  return answer;
+}
+
+function failure(status, body, retryAfter) {
+  const { code = "unknown", message = "", ...values } = body?.error ?? {};
+  return new ApiError(code, message || `HTTP ${status}`, { ...values, status, retryAfter: Number(retryAfter) || null });
+}
+
+const offline = () => new ApiError("offline", "the server does not answer");
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function fileName(disposition) {
+  const coded = /filename\*=utf-8''([^;]+)/i.exec(disposition ?? "");
+  return coded ? decodeURIComponent(coded[1]) : /filename="([^"]+)"/i.exec(disposition ?? "")?.[1];
+}

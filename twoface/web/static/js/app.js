@@ -1,0 +1,128 @@
+// The page: words, what the server offers, the work of an earlier visit, then the steps.
+
+import { meet, server } from "./api.js";
+import { button, el, icon } from "./dom.js";
+import { forgetFills } from "./fills.js";
+import { LANGUAGES, currentLanguage, loadStrings, setLanguage, t, translate } from "./i18n.js";
+import { announce, notice, problem, watchErrors } from "./notices.js";
+import { Picture } from "./picture.js";
+import * as router from "./router.js";
+import { face } from "./steps/face.js";
+import { hole } from "./steps/hole.js";
+import { photos } from "./steps/photos.js";
+import { result } from "./steps/result.js";
+import { flush, restore, startOver, subscribe, work } from "./store.js";
+
+const STEPS = [photos, face, hole, result];
+const main = document.getElementById("step");
+
+let leave = () => {};
+let current = null;
+
+/** What the steps may ask of the page. */
+const app = {
+  go: router.go,
+  async startOver() {
+    work.photo?.remove();
+    work.references.forEach((picture) => picture.remove());
+    forgetFills();
+    await startOver();
+    router.go("photos");
+  },
+};
+
+async function begin() {
+  await loadStrings();
+  document.body.dataset.started = "yes";
+  watchErrors();
+  translate(document);
+  document.getElementById("brand").addEventListener("click", follow);
+  document.getElementById("skip").addEventListener("click", skip);
+  await restore(Picture.revive, () => notice(t("page.not_kept")));
+  await meetServer();
+}
+
+/** Ask the server what it offers; without it there is nothing to do but to try again. */
+async function meetServer() {
+  main.replaceChildren();
+  try {
+    await meet();
+  } catch (error) {
+    main.replaceChildren(problem(error, { text: t("action.retry"), run: meetServer }));
+    return;
+  }
+  for (const picture of [work.photo, ...work.references]) if (picture?.state === "new") picture.upload();
+  window.addEventListener("pagehide", flush);
+  subscribe(drawStepper);
+  router.start(STEPS, show);
+}
+
+function show(step) {
+  const moved = current && current !== step;
+  leave();
+  current = step;
+  drawFrame();
+  main.replaceChildren();
+  main.className = `step-${step.name}`;
+  leave = step.show(main, app) ?? (() => {});
+  document.title = `${t(`${step.name}.name`)} · Two-Face`;
+  if (!moved) return;
+  window.scrollTo(0, 0);
+  main.querySelector("h1").focus({ preventScroll: true });
+  announce(t("page.step_of", { index: STEPS.indexOf(step) + 1, name: t(`${step.name}.name`) }));
+}
+
+/** Header and footer, which are there in every step. */
+function drawFrame() {
+  translate(document);
+  drawStepper();
+  document.getElementById("languages").replaceChildren(...Object.entries(LANGUAGES).map(languageButton));
+  document.getElementById("privacy").replaceChildren(icon("lock"), privacy());
+  document.getElementById("version").textContent = `Two-Face ${server.version}`;
+}
+
+function drawStepper() {
+  const place = document.getElementById("stepper");
+  const hadFocus = place.contains(document.activeElement) ? document.activeElement.dataset.step : null;
+  const items = STEPS.map((step, index) => {
+    const open = STEPS.slice(0, index + 1).every((earlier) => earlier.open());
+    const here = step === current;
+    return el("li", {}, el(
+      "button",
+      { type: "button", "data-step": step.name, disabled: !open, "aria-current": here && "step", onclick: () => router.go(step.name) },
+      el("span", { class: "dot", "aria-hidden": "true" }, String(index + 1)),
+      el("span", { class: "name" }, t(`${step.name}.name`)),
+    ));
+  });
+  place.replaceChildren(...items);
+  if (hadFocus) place.querySelector(`[data-step="${hadFocus}"]`)?.focus();
+}
+
+function languageButton([code, name]) {
+  const choose = () => {
+    setLanguage(code);
+    show(current);
+    document.querySelector(`#languages [lang="${code}"]`).focus();
+  };
+  const pressed = String(code === currentLanguage());
+  return button(code.toUpperCase(), { label: name, lang: code, "aria-pressed": pressed, onclick: choose });
+}
+
+/** True wherever the server runs: on this machine, elsewhere, or in front of a remote backend. */
+function privacy() {
+  if (server.backend) return t("page.privacy_backend", { backend: server.backend });
+  const here = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  return here ? t("page.privacy") : t("page.privacy_remote", { host: location.hostname });
+}
+
+function follow(event) {
+  event.preventDefault();
+  router.go("photos");
+}
+
+function skip(event) {
+  event.preventDefault();
+  main.focus();
+}
+
+begin();

@@ -1,0 +1,42 @@
+// The identity figures in words, and what they can and cannot tell (docs/evaluation.md).
+
+import { el } from "../dom.js";
+import { number, percent, t } from "../i18n.js";
+
+// Cosines of whole faces, from the calibration: two photos of one person have .67 in the mean, two people are told
+// apart best at .45, and 1 % of photos of one person lie below .31.
+const BANDS = [[0.67, "very_likely"], [0.45, "likely"], [0.31, "unsure"], [-1, "unlikely"]];
+const BLIND = 0.25; // a check that finds fewer wrong references than this share says next to nothing
+
+/** What a person should know of a fill -> element. */
+export function verdict({ identity, warnings }) {
+  const small = warnings.some(({ code }) => code === "small_face");
+  const lines = identity ? judged(identity) : [el("p", { class: "verdict plain" }, t("verdict.none"))];
+  return el("div", {}, ...lines, small && el("p", { class: "fine warn-words" }, t("warning.small_face")));
+}
+
+function judged({ similarity_result_reference: result, similarity_visible_reference: visible, same_person, threshold, strangers_warned }) {
+  const values = {
+    result: number(result, 2),
+    visible: number(visible, 2),
+    threshold: number(threshold, 2),
+    found: percent(strangers_warned),
+  };
+  if (!same_person) {
+    return [
+      el("div", { class: "verdict warn", role: "alert" },
+        el("p", { class: "verdict-title" }, t("verdict.two_people")),
+        el("p", {}, t("verdict.two_people_words", values))),
+      el("p", { class: "muted fine" }, t("verdict.two_people_figures", values)),
+    ];
+  }
+  const [, band] = BANDS.find(([least]) => result >= least);
+  return [
+    el("div", { class: "verdict" },
+      el("p", { class: "verdict-title" }, t(`verdict.${band}`, values)),
+      el("p", {}, t("verdict.meaning"))),
+    el("details", { class: "fine" },
+      el("summary", {}, t(strangers_warned < BLIND ? "verdict.blind" : "verdict.check", values)),
+      el("p", { class: "muted" }, t("verdict.figures", values))),
+  ];
+}

@@ -1,0 +1,121 @@
+// The hole: a square drawn over the face's frame, opaque where it is to be filled, with its undo history.
+
+export const SIDE = 512; // pixels; the network sees 128
+const KEPT_STEPS = 60;
+
+export class Mask {
+  constructor() {
+    this.canvas = new OffscreenCanvas(SIDE, SIDE);
+    this.context = this.canvas.getContext("2d", { willReadFrequently: true });
+    this.version = 0; // grows with every change
+    this.past = [];
+    this.future = [];
+    this.known = { version: -1, bits: null };
+  }
+
+  get empty() {
+    return !this.bits().some((byte) => byte);
+  }
+
+  /** Call before a change that "undo" shall take back. */
+  remember() {
+    this.past.push(this.bits());
+    if (this.past.length > KEPT_STEPS) this.past.shift();
+    this.future = [];
+  }
+
+  undo() {
+    this.#travel(this.past, this.future);
+  }
+
+  redo() {
+    this.#travel(this.future, this.past);
+  }
+
+  clear() {
+    this.remember();
+    this.context.clearRect(0, 0, SIDE, SIDE);
+    this.version++;
+  }
+
+  /** A stroke of the brush, or of the eraser. Points and radius are in mask pixels. */
+  stroke(from, to, radius, erase) {
+    this.#draw(erase, (context) => {
+      context.lineCap = context.lineJoin = "round";
+      context.lineWidth = 2 * radius;
+      context.beginPath();
+      context.moveTo(from.x, from.y);
+      context.lineTo(to.x + 1e-3, to.y);
+      context.stroke();
+    });
+  }
+
+  box(from, to) {
+    const left = Math.round(Math.min(from.x, to.x));
+    const top = Math.round(Math.min(from.y, to.y));
+    const width = Math.round(Math.max(from.x, to.x)) - left;
+    const height = Math.round(Math.max(from.y, to.y)) - top;
+    this.#draw(false, (context) => context.fillRect(left, top, width, height));
+  }
+
+  /** Take a black and white picture: what is light becomes the hole. */
+  takePicture(bitmap) {
+    this.remember();
+    const context = new OffscreenCanvas(SIDE, SIDE).getContext("2d");
+    context.imageSmoothingEnabled = bitmap.width > SIDE;
+    context.drawImage(bitmap, 0, 0, SIDE, SIDE);
+    const { data } = context.getImageData(0, 0, SIDE, SIDE);
+    this.#paint((i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) * data[4 * i + 3] >= 3 * 128 * 255);
+  }
+
+  /** One bit for each pixel, row by row -> Uint8Array, not to be changed. */
+  bits() {
+    if (this.known.version !== this.version) this.known = { version: this.version, bits: this.#read() };
+    return this.known.bits;
+  }
+
+  load(bits) {
+    if (bits) this.#paint((i) => bits[i >> 3] & (1 << (i & 7)));
+  }
+
+  /** As a PNG, white on black -> Blob. */
+  async png() {
+    const canvas = new OffscreenCanvas(SIDE, SIDE);
+    const context = canvas.getContext("2d");
+    const bits = this.bits();
+    const picture = context.createImageData(SIDE, SIDE);
+    for (let i = 0; i < SIDE * SIDE; i++) {
+      picture.data.fill(bits[i >> 3] & (1 << (i & 7)) ? 255 : 0, 4 * i, 4 * i + 3);
+      picture.data[4 * i + 3] = 255;
+    }
+    context.putImageData(picture, 0, 0);
+    return canvas.convertToBlob({ type: "image/png" });
+  }
+
+  #read() {
+    const { data } = this.context.getImageData(0, 0, SIDE, SIDE);
+    const bits = new Uint8Array((SIDE * SIDE) / 8);
+    for (let i = 0; i < SIDE * SIDE; i++) if (data[4 * i + 3] >= 128) bits[i >> 3] |= 1 << (i & 7);
+    return bits;
+  }
+
+  #draw(erase, paint) {
+    this.context.globalCompositeOperation = erase ? "destination-out" : "source-over";
+    this.context.fillStyle = this.context.strokeStyle = "#fff";
+    paint(this.context);
+    this.version++;
+  }
+
+  #paint(isHole) {
+    const picture = this.context.createImageData(SIDE, SIDE);
+    for (let i = 0; i < SIDE * SIDE; i++) if (isHole(i)) picture.data.fill(255, 4 * i, 4 * i + 4);
+    this.context.putImageData(picture, 0, 0);
+    this.version++;
+  }
+
+  #travel(from, to) {
+    if (!from.length) return;
+    to.push(this.bits());
+    this.load(from.pop());
+  }
+}

@@ -1,0 +1,142 @@
+// Step 3: what is to be filled, painted on the upright face.
+
+import * as api from "../api.js";
+import { actions, heading } from "../components/actions.js";
+import { chooseFiles } from "../components/dropzone.js";
+import { MaskEditor } from "../components/mask-editor.js";
+import { receives } from "../components/receives.js";
+import { button, el } from "../dom.js";
+import { t } from "../i18n.js";
+import { SIDE } from "../mask.js";
+import { announce, busy, problem } from "../notices.js";
+import { save } from "../save.js";
+import { changed, work } from "../store.js";
+import { framesReady } from "./face.js";
+
+export const hole = { name: "hole", open: framesReady, show };
+
+export const holeReady = () => framesReady() && !work.mask.empty;
+
+const PRESETS = ["eyes", "nose", "mouth", "lower", "left", "right", "center"];
+const TOOLS = ["brush", "eraser", "box", "move"];
+
+function show(root, app) {
+  const trouble = el("div");
+  const editor = new MaskEditor(refresh, refreshTools);
+  const stage = el("div", { class: "stage-place" }, editor.element);
+  const seen = receives();
+  const need = el("p", { class: "need", role: "status" });
+  const size = el("input", { type: "range", min: 4, max: 200, step: 4, id: "brush-size" });
+  const toolButtons = TOOLS.map((name) =>
+    button("", { symbol: name, label: t(`hole.${name}`), kind: "tool", onclick: () => editor.setTool(name) }));
+  const [undo, redo, clear] = ["undo", "redo", "clear"].map((name) =>
+    button("", { symbol: name, label: t(`hole.${name}`), kind: "tool", onclick: () => change(name) }));
+  const bar = actions({
+    back: { text: t("face.name"), run: () => app.go("face") },
+    between: need,
+    next: { text: t("hole.next"), symbol: "spark", run: next },
+  });
+
+  size.addEventListener("input", () => editor.setSize(Number(size.value)));
+  root.append(
+    heading(t("hole.title"), t("hole.lead")),
+    el("div", { class: "editor" }, stage, el("div", { class: "side" }, ...side())),
+    bar,
+  );
+  load();
+  refresh();
+
+  function side() {
+    const view = (symbol, label, run) => button("", { symbol, label, kind: "tool", onclick: run });
+    return [
+      el("p", { class: "label", id: "presets" }, t("hole.presets")),
+      el("div", { class: "presets", role: "group", "aria-labelledby": "presets" }, PRESETS.map(preset)),
+      el("p", { class: "label" }, t("hole.by_hand")),
+      el("div", { class: "toolbar", role: "group", "aria-label": t("hole.by_hand") }, toolButtons, el("span", { class: "gap" }), undo, redo, clear),
+      el("label", { class: "range" }, el("span", {}, t("hole.size")), size),
+      el("div", { class: "toolbar", role: "group", "aria-label": t("hole.view") },
+        view("plus", t("hole.zoom_in"), () => editor.view.zoom(1.4)),
+        view("minus", t("hole.zoom_out"), () => editor.view.zoom(1 / 1.4)),
+        view("fit", t("hole.fit"), () => editor.view.fit()),
+        el("span", { class: "gap" }),
+        button(t("hole.upload"), { kind: "small quiet", symbol: "up", onclick: () => chooseFiles(([file]) => takeMask(file), false) }),
+        button(t("hole.download"), { kind: "small quiet", symbol: "down", onclick: async () => save(await work.mask.png(), "two-face-hole.png") })),
+      trouble,
+      seen.element,
+      el("details", { class: "keys" }, el("summary", {}, t("page.keys")), el("p", { id: "hole-keys" }, t("hole.keys"))),
+    ];
+  }
+
+  function preset(name) {
+    return button(t(`hole.preset.${name}`), { kind: "preset", symbol: `hole-${name}`, onclick: () => takePreset(name) });
+  }
+
+  async function load() {
+    const waiting = busy(t("hole.loading"));
+    stage.append(waiting);
+    try {
+      editor.show(await createImageBitmap(await work.photo.crop(SIDE)));
+      trouble.replaceChildren();
+    } catch (error) {
+      trouble.replaceChildren(problem(error, { text: t("action.retry"), run: load }));
+    }
+    waiting.remove();
+  }
+
+  async function takePreset(name) {
+    try {
+      work.mask.takePicture(await createImageBitmap(await api.hole(name, SIDE)));
+    } catch (error) {
+      trouble.replaceChildren(problem(error, { text: t("action.retry"), run: () => takePreset(name) }));
+      return;
+    }
+    trouble.replaceChildren();
+    announce(t("hole.preset_set", { name: t(`hole.preset.${name}`) }));
+    refresh();
+  }
+
+  async function takeMask(file) {
+    try {
+      const bitmap = await createImageBitmap(file);
+      if (bitmap.width !== bitmap.height) throw new api.ApiError("not_square", "", {});
+      work.mask.takePicture(bitmap);
+      trouble.replaceChildren(...(work.mask.empty ? [problem(new api.ApiError("mask_empty", ""))] : []));
+    } catch (error) {
+      trouble.replaceChildren(problem(error.code === "not_square" ? error : new api.ApiError("not_a_picture", "")));
+    }
+    refresh();
+  }
+
+  function change(name) {
+    work.mask[name]();
+    refresh();
+  }
+
+  function refresh() {
+    editor.view.request();
+    seen.refresh();
+    undo.disabled = !work.mask.past.length;
+    redo.disabled = !work.mask.future.length;
+    clear.disabled = work.mask.empty;
+    need.textContent = work.mask.empty ? t("hole.need") : "";
+    if (!work.mask.empty) need.classList.remove("urgent");
+    bar.next.classList.toggle("waiting", work.mask.empty);
+    refreshTools();
+    changed();
+  }
+
+  function refreshTools() {
+    toolButtons.forEach((tool, i) => tool.setAttribute("aria-pressed", String(TOOLS[i] === editor.tool)));
+    size.value = editor.size;
+    editor.view.request();
+  }
+
+  function next() {
+    if (holeReady()) return app.go("result");
+    need.classList.add("urgent");
+    announce(need.textContent);
+    editor.canvas.focus();
+  }
+
+  return () => editor.close();
+}
