@@ -89,7 +89,7 @@ def scaled(path):
 @contextlib.contextmanager
 def serving():
     """-> the URL of a new server, and its process."""
-    command = [sys.executable, "-m", "twoface.cli", "web", "--port", "0"]
+    command = [sys.executable, "-c", "from twoface.cli import main; main()", "web", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield re.search(r"http\S+", process.stdout.readline()).group(), process
@@ -166,7 +166,7 @@ def memory(url, pid, files, fills):
 
 def family(pid):
     """A process and its children, as Linux tells."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
     return [pid, *(each for child in children for each in family(int(child)))]
 
 

@@ -56,6 +56,12 @@ def backend(folder, **ports):
         assert not thread.is_alive()
 
 
+def until(true):
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+
+
 @pytest.mark.parametrize("door", ["http", "grpc"])
 def test_a_backend_that_dies_and_comes_back(tmp_path, door):
     with contextlib.ExitStack() as first:
@@ -75,10 +81,8 @@ def test_a_backend_that_dies_and_comes_back(tmp_path, door):
             assert upload(client)["faces"], "what needs no network goes on"
 
             with backend(tmp_path, **ports):
-                deadline = time.monotonic() + 20
-                while client.post("api/fill", json=fill_request(photo)).status_code != 200:
-                    assert time.monotonic() < deadline
-                assert good(client.get("api/status"))["ready"] is True
+                until(lambda: client.post("api/fill", json=fill_request(photo)).status_code == 200)
+                until(lambda: good(client.get("api/status"))["ready"])
 
 
 def test_a_backend_that_is_away_at_the_start(tmp_path):

@@ -11,6 +11,9 @@ from twoface.client.remote import MODEL
 from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.model import OUTPUT_SHAPES
 
+# A server that comes back is found within seconds; gRPC's own pauses between attempts grow to two minutes.
+OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_reconnect_backoff_ms", 2000)]
+
 
 class GrpcDoor:
     """As `twoface.client.remote.RestDoor`. url: grpc://HOST:PORT, or grpcs://... for TLS."""
@@ -18,7 +21,7 @@ class GrpcDoor:
     def __init__(self, url, api_key, ca):
         self.url = url
         self._metadata = [("authorization", f"Bearer {api_key}")] if api_key else []
-        address, options = urlsplit(url).netloc, [("grpc.max_receive_message_length", -1)]
+        address, options = urlsplit(url).netloc, OPTIONS
         if url.startswith("grpcs://"):
             self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(_read(ca)), options)
         else:
