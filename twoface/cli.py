@@ -163,6 +163,7 @@ def train(args):
         max_minutes=args.max_minutes,
         max_steps=args.max_steps,
         devices=args.devices,
+        nodes=args.nodes,
         precision=args.precision,
         cache=args.cache,
     )
@@ -265,30 +266,36 @@ def web(args):
 
 def serve(args):
     _require("serve", "fastapi_offline", "uvicorn", "simdjson", "orjson", "prometheus_client", "grpc", "tritonclient")
-    from twoface.service.server import serve as run
     from twoface.service.settings import Settings
 
-    run(
-        Settings(
-            model=args.model,
-            host=args.host,
-            port=args.port,
-            grpc_port=None if args.no_grpc else args.grpc_port,
-            api_keys=args.api_key,
-            tls_cert=args.tls_cert,
-            tls_key=args.tls_key,
-            cors=tuple(args.cors),
-            device=args.device,
-            threads=args.threads,
-            batch_size=args.batch_size,
-            batch_wait=args.batch_wait_ms / 1000,
-            queue=args.queue,
-            rows=args.rows,
-            timeout=args.timeout,
-            drain=args.drain,
-            photo_workers=args.photo_workers,
-        )
+    settings = Settings(
+        model=args.model,
+        host=args.host,
+        port=args.port,
+        grpc_port=None if args.no_grpc else args.grpc_port,
+        api_keys=args.api_key,
+        tls_cert=args.tls_cert,
+        tls_key=args.tls_key,
+        cors=tuple(args.cors),
+        device=args.device,
+        threads=args.threads,
+        batch_size=args.batch_size,
+        batch_wait=args.batch_wait_ms / 1000,
+        queue=args.queue,
+        rows=args.rows,
+        timeout=args.timeout,
+        drain=args.drain,
+        photo_workers=args.photo_workers,
     )
+    if args.replicas:
+        _require("scale", "ray")
+        from twoface.service.scale import serve_replicas
+
+        serve_replicas(settings, *args.replicas)
+    else:
+        from twoface.service.server import serve as run
+
+        run(settings)
     return 0
 
 
@@ -462,6 +469,7 @@ With --backend only crops of 128x128 pixels leave this machine, and only to that
 SERVE_EXAMPLES = """examples:
   twoface serve
   twoface serve --model versions --host 0.0.0.0 --api-key keys.txt --tls-cert cert.pem --tls-key key.pem
+  twoface serve --replicas 1:4 --api-key keys.txt
 
 then, here:
   curl -s http://127.0.0.1:8000/examples/tfserving.json -o body.json
@@ -494,6 +502,16 @@ def _number(kind, least, most=None):
 
     parse.__name__ = "whole number" if kind is int else "number"  # argparse's word for it
     return parse
+
+
+def _replicas(text):
+    """A count, or a range "1:4" -> (fewest, most)."""
+    fewest, colon, most = text.partition(":")
+    number = _number(int, 1, 1000)
+    fewest, most = number(fewest), number(most if colon else fewest)
+    if most < fewest:
+        raise argparse.ArgumentTypeError(f"{text}: the second number is below the first")
+    return fewest, most
 
 
 def _parser():
@@ -627,6 +645,7 @@ def _train_options(command):
     add("--max-minutes", metavar="M", type=_number(float, 0.01), help="stop, saved, after so long")
     add("--max-steps", metavar="N", type=_number(int, 1), help="stop, saved, after so many steps")
     add("--devices", metavar="N", type=_number(int, 1), default=1, help="GPUs, or processes on CPUs (default 1)")
+    add("--nodes", metavar="N", type=_number(int, 1), default=1, help="machines with so many devices each (default 1)")
     _precision_option(add)
     _set_option(add)
 
@@ -713,3 +732,4 @@ def _serve_options(command):
     add("--drain", metavar="S", type=_number(float, 0), default=30, help="at the end, to finish what runs (30)")
     add("--photo-workers", metavar="N", type=_number(int, 0), default=1,
         help="processes of the photo API (default 1), about 0.5 GB each")  # fmt: skip
+    add("--replicas", metavar="N[:MAX]", type=_replicas, help="as many servers on Ray Serve (needs twoface[scale])")

@@ -82,7 +82,7 @@ def answered(method):
             return reply
         except TwoFaceError as error:
             if getattr(error, "retry_after", None) is not None:
-                grpc_context.set_trailing_metadata((("retry-after", str(error.retry_after)),))
+                grpc_context.set_trailing_metadata([("retry-after", str(error.retry_after))])
             code = _fail(grpc_context, grpc_status(error), " ".join(str(error).split()))
             return REPLIES[method.__name__]()
         except asyncio.CancelledError:
@@ -233,7 +233,8 @@ def _from_contents(tensor, dtype, shape):
 def _seconds(request, grpc_context):
     """The nearer of the call's deadline and Triton's parameter timeout, in seconds, or None."""
     parameter = request.parameters["timeout"].int64_param if "timeout" in request.parameters else 0
-    given = [grpc_context.time_remaining(), oip.timeout(parameter)]
+    remaining = getattr(grpc_context, "time_remaining", lambda: None)  # under Ray its proxy keeps the deadline
+    given = [remaining(), oip.timeout(parameter)]
     return min((seconds for seconds in given if seconds is not None), default=None)
 
 

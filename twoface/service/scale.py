@@ -1,0 +1,124 @@
+"""The same app on Ray Serve: several replicas on one machine or many, more of them under load, Ray's dashboard.
+
+`twoface serve --replicas` starts a Ray of its own on this machine; deploy/ray/serve.yaml names `app` for a Ray that
+runs on many. docs/scaling.md tells both.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import ray
+from ray import serve
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from twoface.errors import InputError, TwoFaceError
+from twoface.service.app import build_app
+from twoface.service.logs import configure_logs
+from twoface.service.oip_grpc import InferenceServicer
+from twoface.service.settings import Settings
+
+NAME = "twoface"
+PATHS = ("model", "api_keys")
+
+log = logging.getLogger(__name__)
+sys.modules.setdefault("grpc_service_pb2", service_pb2)  # the messages say that they come from there; Ray pickles them
+
+
+def add_servicer(servicer, server):
+    """What Ray's gRPC proxy calls to learn the methods: named in its `grpc_servicer_functions`."""
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+
+
+class Replica(InferenceServicer):
+    """One process with an engine. Ray's proxies hand it HTTP requests for its app, and gRPC messages by method."""
+
+    def __init__(self, settings):
+        configure_logs()
+        self._built = build_app(settings)
+        state = self._built.state
+        super().__init__(state.engine, state.metrics, settings, state.keys)
+
+    def __serve_build_asgi_app__(self):
+        return self._built
+
+    def check_health(self):
+        """What Ray asks now and then: it replaces a replica that raises."""
+        if not self.engine.ready:
+            raise TwoFaceError("the network fails, or is stuck: the log says why")
+
+
+def application(settings, fewest, most):
+    """The app as Ray Serve runs it -> Application. fewest, most: replicas; in between, as many as the load asks for.
+
+    Each takes `settings.threads` cores for itself. It is the replica that says when there is too much, as without Ray.
+    """
+    deployment = serve.deployment(
+        serve.ingress()(Replica),
+        name=NAME,
+        ray_actor_options={"num_cpus": settings.threads},
+        autoscaling_config={
+            "min_replicas": fewest,
+            "max_replicas": most,
+            "target_ongoing_requests": settings.batch_size,
+        },
+        max_ongoing_requests=settings.concurrency,
+        graceful_shutdown_timeout_s=settings.drain,
+        health_check_period_s=2,
+        logging_config={"enable_access_log": False},  # the app has its own
+    )
+    return deployment.bind(settings)
+
+
+def app(options):
+    """What deploy/ray/serve.yaml names -> Application. options: "replicas", [fewest, most], and fields of `Settings`.
+
+    A cluster can be reached by others, so "api_keys" is needed. Raises InputError.
+    """
+    options = dict(options)
+    fewest, most = options.pop("replicas", (1, 1))
+    given = {name: Path(value) if name in PATHS else value for name, value in options.items()}
+    return application(Settings(**{"host": "0.0.0.0", "threads": 1, **given}), fewest, most)
+
+
+def check(settings):
+    """Raise InputError for what Ray's proxies cannot do as we say."""
+    if settings.tls_cert:
+        raise InputError("--replicas has no TLS: end it in a proxy in front, which reaches this on 127.0.0.1")
+    if settings.grpc_port is not None and not settings.api_keys:
+        raise InputError("Ray's gRPC port can be reached by others: give --api-key FILE, or --no-grpc")
+
+
+def start_doors(settings):
+    """Start Ray's proxies."""
+    http = {"host": settings.host, "port": settings.port, "request_timeout_s": settings.timeout}
+    grpc = {"port": settings.grpc_port, "grpc_servicer_functions": ["twoface.service.scale.add_servicer"]}
+    serve.start(http_options=http, grpc_options=None if settings.grpc_port is None else grpc)
+
+
+def serve_replicas(settings, fewest, most):
+    """Run a Ray of our own with that many replicas until SIGTERM or SIGINT; what was accepted is answered.
+
+    Raises InputError for settings that Ray cannot keep.
+    """
+    check(settings)
+    configure_logs()
+    threads = settings.threads or max(1, (os.cpu_count() or 1) // most)
+    stopped = threading.Event()
+    ray.init(address="local", dashboard_host="127.0.0.1")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        start_doors(settings)
+        serve.run(application(replace(settings, threads=threads), fewest, most), name=NAME)
+        log.info("serving on %s, HTTP port %s, gRPC port %s", settings.host, settings.port, settings.grpc_port)
+        stopped.wait()
+        serve.delete(NAME)  # its replicas finish what they have; the doors that stay say that there is nobody
+        log.info("drained")
+    finally:
+        serve.shutdown()
+        ray.shutdown()
