@@ -24,7 +24,7 @@ def rows(*values):
 
 
 class Network:
-    """Answers the sum of its three inputs; fails for a batch with 13 in it, refuses one with 7. `gate` holds it until set."""
+    """Answers the sum of its inputs; fails for a batch with 13 in it, refuses one with 7. `gate` holds it until set."""
 
     def __init__(self):
         self.gate, self.batches = threading.Event(), []
