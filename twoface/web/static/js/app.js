@@ -1,7 +1,7 @@
 // The page: words, what the server offers, the work of an earlier visit, then the steps.
 
 import { meet, server } from "./api.js";
-import { button, el, icon } from "./dom.js";
+import { button, el, icon, loadIcons } from "./dom.js";
 import { forgetFills } from "./fills.js";
 import { LANGUAGES, currentLanguage, loadStrings, setLanguage, t, translate } from "./i18n.js";
 import { announce, notice, problem, watchErrors } from "./notices.js";
@@ -32,7 +32,7 @@ const app = {
 };
 
 async function begin() {
-  await loadStrings();
+  await Promise.all([loadStrings(), loadIcons()]);
   document.body.dataset.started = "yes";
   watchErrors();
   translate(document);
@@ -105,7 +105,7 @@ function languageButton([code, name]) {
     document.querySelector(`#languages [lang="${code}"]`).focus();
   };
   const pressed = String(code === currentLanguage());
-  return button(code.toUpperCase(), { label: name, lang: code, "aria-pressed": pressed, onclick: choose });
+  return button(code.toUpperCase(), { title: name, lang: code, "aria-pressed": pressed, onclick: choose });
 }
 
 /** True wherever the server runs: on this machine, elsewhere, or in front of a remote backend. */

@@ -14,13 +14,22 @@ export function el(tag, props = {}, ...children) {
   return element;
 }
 
+/** Put img/icons.svg into the page, so that its symbols are there when the server is not. */
+export async function loadIcons() {
+  const answer = await fetch("img/icons.svg");
+  if (!answer.ok) throw new Error(`icons.svg: ${answer.status}`);
+  const sprite = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
+  sprite.classList.add("sprite");
+  document.body.append(sprite);
+}
+
 /** A symbol of img/icons.svg, hidden from screen readers. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `img/icons.svg#${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   svg.append(use);
   return svg;
 }

@@ -50,9 +50,9 @@ export function cornerTo(frame, index, point) {
   return { ...frame, side, x: fixed.x + half.x, y: fixed.y + half.y };
 }
 
-/** The top of the frame turned towards `point`; near upright it snaps. */
-export function turnedTo(frame, point) {
-  const angle = upright((Math.atan2(point.y - frame.y, point.x - frame.x) * 180) / Math.PI + 90);
+/** The top (side -1) or the foot (1) of the frame turned towards `point`; near upright it snaps. */
+export function turnedTo(frame, point, side = -1) {
+  const angle = upright((Math.atan2(point.y - frame.y, point.x - frame.x) * 180) / Math.PI - side * 90);
   return { ...frame, angle: Math.abs(angle) < 1.5 ? 0 : angle };
 }
 

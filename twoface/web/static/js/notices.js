@@ -18,6 +18,13 @@ export function words(error) {
   return { title: t(`error.${code}`, values), hint: has(`hint.${code}`) ? t(`hint.${code}`, values) : null };
 }
 
+const PASSING = new Set([
+  "offline", "backend_away", "busy", "too_many", "timeout", "worker_died", "failed", "unknown", "cancelled", "photo_gone", "fill_gone",
+]);
+
+/** Whether the same again may go well. */
+export const passing = (error) => PASSING.has(error.code);
+
 /** A box that says what went wrong and what to do. actions: [{text, run}], e.g. a retry. */
 export function problem(error, ...actions) {
   const { title, hint } = words(error);

@@ -40,6 +40,7 @@ export class Compare {
   async load() {
     this.screen = await this.picture.screen();
     this.view.setPicture(this.picture.width, this.picture.height);
+    this.set(this.picture.frame.x / this.picture.width);
     this.full = await this.picture.full();
     this.view.request();
   }

@@ -22,7 +22,7 @@ export class FrameEditor {
       "aria-describedby": "face-keys",
     });
     this.element = el("div", { class: "stage" }, this.canvas);
-    this.view = new Viewport(this.canvas, (context) => this.draw(context));
+    this.view = new Viewport(this.canvas, (context) => this.draw(context), ARM + 10);
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener("blur", () => this.tell());
     listen(this.canvas, {
@@ -66,10 +66,18 @@ export class FrameEditor {
   handles() {
     const { frame } = this.picture;
     const points = geometry.corners(frame).map((corner) => this.view.toScreen(corner));
-    const top = geometry.ofFrame(frame, { x: 0, y: -0.5 });
-    const arm = geometry.turned({ x: 0, y: -ARM }, frame.angle);
-    const base = this.view.toScreen(top);
-    return { points, base, turn: { x: base.x + arm.x, y: base.y + arm.y } };
+    const above = this.arm(-1);
+    const { x, y } = above.turn;
+    const seen = x > 8 && y > 8 && x < this.view.width - 8 && y < this.view.height - 8;
+    return { points, ...(seen ? above : this.arm(1)) };
+  }
+
+  /** The handle that turns, above the square (side -1) or below it (1). */
+  arm(side) {
+    const { frame } = this.picture;
+    const base = this.view.toScreen(geometry.ofFrame(frame, { x: 0, y: side / 2 }));
+    const reach = geometry.turned({ x: 0, y: side * ARM }, frame.angle);
+    return { side, base, turn: { x: base.x + reach.x, y: base.y + reach.y } };
   }
 
   /** What lies under a point of the canvas: turn, corner (with index), frame, face (with the frame) or nothing. */
@@ -77,8 +85,8 @@ export class FrameEditor {
     const near = ({ x, y }) => Math.hypot(x - point.x, y - point.y) <= reach;
     const place = this.view.toPicture(point);
     if (this.picture.frame) {
-      const { points, turn } = this.handles();
-      if (near(turn)) return { kind: "turn" };
+      const { points, turn, side } = this.handles();
+      if (near(turn)) return { kind: "turn", side };
       const index = points.findIndex(near);
       if (index >= 0) return { kind: "corner", index };
       if (geometry.contains(this.picture.frame, place)) return { kind: "frame" };
@@ -96,7 +104,7 @@ export class FrameEditor {
     const [now, last] = [point, before].map((place) => this.view.toPicture(place));
     const { frame } = this.picture;
     this.drag.moved = true;
-    if (this.drag.kind === "turn") this.set(geometry.turnedTo(frame, now));
+    if (this.drag.kind === "turn") this.set(geometry.turnedTo(frame, now, this.drag.side));
     else if (this.drag.kind === "corner") this.set(geometry.cornerTo(frame, this.drag.index, now));
     else if (this.drag.kind === "frame") this.set(geometry.moved(frame, now.x - last.x, now.y - last.y));
     else if (this.drag.kind !== "pinch" && !frame) this.set(geometry.spanned(this.drag.start, now));

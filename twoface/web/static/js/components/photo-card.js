@@ -3,7 +3,7 @@
 import { button, el } from "../dom.js";
 import { corners } from "../geometry.js";
 import { count, number, t } from "../i18n.js";
-import { problem } from "../notices.js";
+import { passing, problem } from "../notices.js";
 import { Viewport } from "./viewport.js";
 
 /** -> {element, refresh(), close()}. on: {remove(), replace()}, replace only where the picture can be. */
@@ -37,6 +37,7 @@ export function photoCard(picture, on) {
     if (now === shown) return;
     shown = now;
     state.replaceChildren(describe(picture));
+    element.classList.toggle("failed-card", picture.state === "failed" && !bitmap);
     canvas.setAttribute("aria-label", t("photos.picture_label", { name: picture.name }));
     if (!bitmap && picture.state !== "failed") load();
     else if (picture.width) view.setPicture(picture.width, picture.height);
@@ -55,7 +56,8 @@ function tools(picture, { replace, remove }) {
 }
 
 function describe(picture) {
-  if (picture.state === "failed") return problem(picture.error, { text: t("action.retry"), run: () => picture.upload() });
+  const again = { text: t("action.retry"), run: () => picture.upload() };
+  if (picture.state === "failed") return problem(picture.error, ...(passing(picture.error) ? [again] : []));
   if (picture.state === "ready") {
     const size = `${number(picture.width)} × ${number(picture.height)}`;
     const faces = picture.faces.length ? count("photos.faces", picture.faces.length) : t("photos.no_face");

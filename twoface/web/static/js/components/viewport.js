@@ -5,9 +5,9 @@ import { crispCanvas } from "../dom.js";
 const LARGEST = 16; // CSS pixels for one of the picture
 
 export class Viewport {
-  /** draw: called with (context, viewport) in CSS pixels whenever the view has changed. */
-  constructor(canvas, draw) {
-    Object.assign(this, { canvas, draw, width: 0, height: 0, scale: 1, x: 0, y: 0 });
+  /** draw: called with (context, viewport) in CSS pixels whenever the view has changed. margin: room about the picture. */
+  constructor(canvas, draw, margin = 0) {
+    Object.assign(this, { canvas, draw, margin, width: 0, height: 0, scale: 1, x: 0, y: 0 });
     this.picture = { width: 1, height: 1 };
     this.follow = () => this.fit();
     this.observer = new ResizeObserver(() => this.#resize());
@@ -27,8 +27,9 @@ export class Viewport {
 
   /** Show all of it. */
   fit() {
-    this.show({ x: 0, y: 0, ...this.picture });
+    this.scale = this.fitScale;
     this.follow = () => this.fit();
+    this.pan(0, 0);
   }
 
   /** Show a box of the picture, and keep to it when the canvas changes. */
@@ -41,7 +42,8 @@ export class Viewport {
   }
 
   get fitScale() {
-    return Math.min(this.width / this.picture.width, this.height / this.picture.height);
+    const [width, height] = [this.width, this.height].map((room) => Math.max(1, room - 2 * this.margin));
+    return Math.min(width / this.picture.width, height / this.picture.height);
   }
 
   get zoomed() {
@@ -60,7 +62,7 @@ export class Viewport {
   /** Move the picture, its middle never leaving the canvas. */
   pan(dx, dy) {
     const held = (start, length, room) =>
-      length <= room ? (room - length) / 2 : Math.min(Math.max(start, room - length), 0);
+      length <= room ? (room - length) / 2 : Math.min(Math.max(start, room - length - this.margin), this.margin);
     this.x = held(this.x + dx, this.picture.width * this.scale, this.width);
     this.y = held(this.y + dy, this.picture.height * this.scale, this.height);
     this.follow = this.zoomed ? () => this.pan(0, 0) : () => this.fit();

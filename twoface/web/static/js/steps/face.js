@@ -88,7 +88,7 @@ function show(root, app) {
       const choose = () => editor.set(frame);
       place.append(button(t("face.found", { index: index + 1 }), { kind: "chip", onclick: choose, "data-face": index }));
     });
-    return el("div", {}, el("p", { class: "label" }, t("face.found_title")), place);
+    return el("div", {}, el("p", { class: "label" }, t(shown.faces.length > 1 ? "face.found_title" : "face.found_one")), place);
   }
 
   function refresh() {

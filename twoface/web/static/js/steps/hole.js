@@ -23,7 +23,7 @@ const TOOLS = ["brush", "eraser", "box", "move"];
 function show(root, app) {
   const trouble = el("div");
   const editor = new MaskEditor(refresh, refreshTools);
-  const stage = el("div", { class: "stage-place" }, editor.element);
+  const stage = el("div", { class: "stage-place" }, editor.element, viewTools());
   const seen = receives();
   const need = el("p", { class: "need", role: "status" });
   const size = el("input", { type: "range", min: 4, max: 200, step: 4, id: "brush-size" });
@@ -46,21 +46,26 @@ function show(root, app) {
   load();
   refresh();
 
+  function viewTools() {
+    const tool = (symbol, label, run) => button("", { symbol, label, kind: "tool", onclick: run });
+    return el("div", { class: "toolbar center", role: "group", "aria-label": t("hole.view") },
+      tool("plus", t("hole.zoom_in"), () => editor.view.zoom(1.5)),
+      tool("minus", t("hole.zoom_out"), () => editor.view.zoom(1 / 1.5)),
+      tool("fit", t("hole.fit"), () => editor.view.fit()));
+  }
+
   function side() {
-    const view = (symbol, label, run) => button("", { symbol, label, kind: "tool", onclick: run });
     return [
-      el("p", { class: "label", id: "presets" }, t("hole.presets")),
-      el("div", { class: "presets", role: "group", "aria-labelledby": "presets" }, PRESETS.map(preset)),
-      el("p", { class: "label" }, t("hole.by_hand")),
-      el("div", { class: "toolbar", role: "group", "aria-label": t("hole.by_hand") }, toolButtons, el("span", { class: "gap" }), undo, redo, clear),
-      el("label", { class: "range" }, el("span", {}, t("hole.size")), size),
-      el("div", { class: "toolbar", role: "group", "aria-label": t("hole.view") },
-        view("plus", t("hole.zoom_in"), () => editor.view.zoom(1.4)),
-        view("minus", t("hole.zoom_out"), () => editor.view.zoom(1 / 1.4)),
-        view("fit", t("hole.fit"), () => editor.view.fit()),
-        el("span", { class: "gap" }),
-        button(t("hole.upload"), { kind: "small quiet", symbol: "up", onclick: () => chooseFiles(([file]) => takeMask(file), false) }),
-        button(t("hole.download"), { kind: "small quiet", symbol: "down", onclick: async () => save(await work.mask.png(), "two-face-hole.png") })),
+      el("div", { class: "group", role: "group", "aria-labelledby": "presets" },
+        el("p", { class: "label", id: "presets" }, t("hole.presets")),
+        el("div", { class: "presets" }, PRESETS.map(preset))),
+      el("div", { class: "group", role: "group", "aria-labelledby": "by-hand" },
+        el("p", { class: "label", id: "by-hand" }, t("hole.by_hand")),
+        el("div", { class: "toolbar" }, toolButtons, el("span", { class: "gap" }), undo, redo, clear),
+        el("label", { class: "range" }, el("span", {}, t("hole.size")), size)),
+      el("div", { class: "row tight" },
+        button(t("hole.upload"), { kind: "small", symbol: "up", onclick: () => chooseFiles(([file]) => takeMask(file), false) }),
+        button(t("hole.download"), { kind: "small", symbol: "down", onclick: async () => save(await work.mask.png(), "two-face-hole.png") })),
       trouble,
       seen.element,
       el("details", { class: "keys" }, el("summary", {}, t("page.keys")), el("p", { id: "hole-keys" }, t("hole.keys"))),

@@ -7,7 +7,7 @@ import { photoCard } from "../components/photo-card.js";
 import { button, el } from "../dom.js";
 import { t } from "../i18n.js";
 import { Mask } from "../mask.js";
-import { announce, busy, problem } from "../notices.js";
+import { announce, busy, notice, problem } from "../notices.js";
 import { Picture } from "../picture.js";
 import { changed, chosenReferences, pictures, subscribe, work } from "../store.js";
 
@@ -69,7 +69,8 @@ function show(root, app) {
   function references() {
     if (!work.useReference) return [el("p", { class: "off" }, t("photos.off"))];
     const shown = work.references.map((picture) => card(picture).element);
-    return [...shown, dropzone(takeReferences, { several: true, small: shown.length > 0, label: t("photos.choose_reference") })];
+    if (shown.length >= server.limits.references) return shown;
+    return [...shown, dropzone(takeReferences, { several: true, small: shown.length > 0, label: shown.length ? null : t("photos.choose_reference") })];
   }
 
   function card(picture) {
@@ -126,14 +127,12 @@ function referenceSwitch() {
 }
 
 function samples() {
-  const [offered] = server.samples ?? [];
-  if (!offered) return null;
   const place = el("p", { class: "samples row center" });
   const offer = () => place.replaceChildren(
     el("span", { class: "muted" }, t("photos.none_at_hand")),
-    button(t("photos.try_sample"), { kind: "small", onclick: load }),
+    ...server.samples.map((offered) => button(t(`photos.sample.${offered.id}`), { kind: "small", onclick: () => load(offered) })),
   );
-  async function load() {
+  async function load(offered) {
     const control = new AbortController();
     place.replaceChildren(busy(t("photos.loading_sample"), () => control.abort()));
     try {
@@ -145,7 +144,7 @@ function samples() {
       work.useReference = document.getElementById("use-reference").checked = true;
       takeReferences([new File([reference], t("photos.sample_reference"))]);
     } catch (error) {
-      if (error.name !== "AbortError") return place.replaceChildren(problem(error, { text: t("action.retry"), run: load }));
+      if (error.name !== "AbortError") return place.replaceChildren(problem(error, { text: t("action.retry"), run: () => load(offered) }));
     }
     offer();
   }
@@ -162,7 +161,10 @@ function takePhotos(files) {
 }
 
 function takeReferences(files) {
-  for (const file of files) {
+  const most = server.limits.references;
+  const room = most - work.references.length;
+  if (files.length > room) notice(t("photos.most_references", { most }));
+  for (const file of files.slice(0, room)) {
     const picture = new Picture(file, file.name);
     work.references.push(picture);
     picture.upload();
