@@ -14,8 +14,8 @@ class Limits:
 
     body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `SLOWEST` bytes.
     concurrency: requests with bodies that are in work at a time. held_bytes: of all their bodies together.
-    received: called with the seconds that a body took. refuse: (status, message, code, headers) -> the response to
-    answer 413, 408 and 429 with, by default {"error": ..., "code": ...}.
+    received: called with the seconds that a body took. refuse: (status, message, code, headers, numbers by name) ->
+    the response to answer 413, 408 and 429 with, by default {"error": ..., "code": ...}.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Limits:
 
     def _too_large(self, most):
         message = f"the body is larger than {most / MEGABYTE:.1f} MB, the most that is taken here"
-        return self._refuse(413, message, "too_large", None)
+        return self._refuse(413, message, "too_large", None, limit=most)
 
     def _busy(self):
         return self._refuse(429, "too much at once: try again later", "busy", {"retry-after": "1"})
@@ -104,7 +104,7 @@ class _Body:
         return again
 
 
-def _refuse(status, message, code, headers):
+def _refuse(status, message, code, headers, **numbers):
     return JSONResponse({"error": message, "code": code}, status, headers)
 
 

@@ -41,7 +41,7 @@ def build_app(settings, pool, ready):
         seconds=settings.receive_timeout,
         concurrency=settings.concurrency,
         held_bytes=settings.concurrency * settings.photo_bytes // 4,
-        refuse=refuse(settings),
+        refuse=refuse,
     )
     return Guard(limited, sessions)
 

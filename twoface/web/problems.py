@@ -43,15 +43,9 @@ def answer_problems(app):
         return problem(500, "failed", "this is a fault of the server: its log has the details")
 
 
-def refuse(settings):
+def refuse(status, message, code, headers, **numbers):
     """What `twoface.service.limits.Limits` answers with, as a `problem`."""
-
-    def answer(status, message, code, headers):
-        if code == "too_large":
-            return problem(status, "bytes", message, headers, limit=settings.photo_bytes)
-        return problem(status, {"busy": "too_many"}.get(code, code), message, headers)
-
-    return answer
+    return problem(status, {"too_large": "bytes", "busy": "too_many"}.get(code, code), message, headers, **numbers)
 
 
 def _status(error):
