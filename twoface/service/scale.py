@@ -89,6 +89,8 @@ def check(settings):
     """Raise InputError for what Ray's proxies cannot do as we say."""
     if settings.tls_cert:
         raise InputError("--replicas has no TLS: end it in a proxy in front, which reaches this on 127.0.0.1")
+    if 0 in (settings.port, settings.grpc_port):
+        raise InputError("--replicas needs a --port and a --grpc-port that are not 0")
     if settings.grpc_port is not None and not settings.api_keys:
         raise InputError("Ray's gRPC port can be reached by others: give --api-key FILE, or --no-grpc")
 

@@ -1,0 +1,148 @@
+"""`twoface serve --replicas 2` as a process of its own, on the constant network of `fakes`, where Ray is installed."""
+
+import importlib.util
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from serving import expected, network_file, pictures
+from test_core import until
+from test_running import INFER, TWOFACE, picture_of, post
+from tritonclient.utils import InferenceServerException
+
+from twoface.cli import main
+
+KEY = "k" * 20
+HEADERS = {"x-api-key": KEY}
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'twoface[scale]'"
+)
+
+
+@pytest.mark.parametrize("replicas", ["0", "3:2", "2:", "x"])
+def test_replicas_are_a_count_or_a_range(replicas, capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--replicas", replicas])
+    assert "--replicas" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray_it_says_what_to_install(capsys):
+    assert main(["serve", "--replicas", "2"]) == 1
+    assert "twoface[scale]" in capsys.readouterr().err
+
+
+@needs_ray
+@pytest.mark.parametrize(
+    ("options", "advice"), [([], "--no-grpc"), (["--port", "0"], "--port"), (["--tls-cert", "c"], "--tls")]
+)
+def test_what_ray_cannot_keep_is_refused(options, advice, capsys):
+    assert main(["serve", "--replicas", "2", *options]) == 2
+    assert advice in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory):
+    """Two replicas -> url, grpc, process, pids() of the replicas that ever were."""
+    folder = tmp_path_factory.mktemp("scaled")
+    (folder / "keys").write_text(KEY)
+    ports = [free_port(), free_port()]
+    line = [*TWOFACE, "serve", "--replicas", "2", "--threads", "1", "--photo-workers", "0"]
+    line += ["--model", str(network_file(folder)), "--api-key", str(folder / "keys")]
+    line += ["--port", str(ports[0]), "--grpc-port", str(ports[1])]
+    log = folder / "log"
+    with open(log, "w") as file:
+        process = subprocess.Popen(line, stdout=file, stderr=file, env={**os.environ, "RAY_DEDUP_LOGS": "0"})
+
+    def pids():
+        return list(dict.fromkeys(re.findall(r"ServeReplica:\S+ pid=(\d+)", log.read_text())))
+
+    try:
+        until(lambda: "serving on" in log.read_text() or process.poll() is not None, seconds=120)
+        until(lambda: len(pids()) == 2, seconds=30)
+        where = {"url": f"http://127.0.0.1:{ports[0]}", "grpc": f"127.0.0.1:{ports[1]}"}
+        yield SimpleNamespace(**where, process=process, pids=pids, log=log)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@needs_ray
+def test_every_door_answers(replicas):
+    example = httpx.get(replicas.url + "/examples/tfserving.json", headers=HEADERS)
+    answer = httpx.post(f"{replicas.url}/v1/models/two_face_model:predict", content=example.content, headers=HEADERS)
+    assert np.shape(answer.json()["outputs"]) == (1, 128, 128, 3)
+    np.testing.assert_array_equal(picture_of(post(replicas, **HEADERS)), expected(*pictures()))
+    with triton.InferenceServerClient(replicas.grpc) as client:
+        answer = client.infer("two_face_model", tensors(), headers=HEADERS)
+        np.testing.assert_array_equal(answer.as_numpy("generated"), expected(*pictures()))
+
+
+@needs_ray
+def test_errors_are_those_of_the_doors(replicas):
+    assert post(replicas).status_code == 401
+    assert httpx.get(replicas.url + "/v2/models/other", headers=HEADERS).status_code == 404
+    assert httpx.post(replicas.url + INFER, content=b"[", headers=HEADERS).status_code == 400
+    with triton.InferenceServerClient(replicas.grpc) as client:
+        for headers, name, status in ((None, "two_face_model", "UNAUTHENTICATED"), (HEADERS, "other", "NOT_FOUND")):
+            with pytest.raises(InferenceServerException) as error:
+                client.infer(name, tensors(), headers=headers)
+            assert error.value.status() == f"StatusCode.{status}"
+
+
+@needs_ray
+def test_a_replica_that_is_killed_costs_no_wrong_picture_and_is_replaced(replicas):
+    stop, wrong, statuses = threading.Event(), [], []
+
+    def keep_asking(seed):
+        while not stop.is_set():
+            answer = post(replicas, seed, **HEADERS)
+            statuses.append(answer.status_code)
+            if answer.status_code == 200 and not np.array_equal(picture_of(answer), expected(*pictures(seed=seed))):
+                wrong.append(seed)
+
+    with ThreadPoolExecutor(4) as pool:
+        callers = [pool.submit(keep_asking, seed) for seed in range(4)]
+        try:
+            until(lambda: statuses.count(200) > 20, seconds=30)
+            before = replicas.pids()
+            os.kill(int(before[0]), signal.SIGKILL)
+            until(lambda: len(replicas.pids()) > len(before), seconds=90)
+            answered = statuses.count(200)
+            until(lambda: statuses.count(200) > answered + 20, seconds=30)
+        finally:
+            stop.set()
+        assert all(caller.result() is None for caller in callers)
+    assert wrong == []
+    assert set(statuses) <= {200, 500, 503} and statuses[-10:] == [200] * 10
+
+
+@needs_ray
+def test_sigterm_answers_what_was_accepted_and_ends_with_0(replicas):
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(post, replicas, seed, **HEADERS) for seed in range(8)]
+        until(lambda: any(answer.done() for answer in answers), seconds=30)
+        replicas.process.send_signal(signal.SIGTERM)
+        statuses = [answer.result().status_code for answer in answers]
+    assert statuses == [200] * 8
+    assert replicas.process.wait(60) == 0
+    assert "drained" in replicas.log.read_text()
+
+
+def tensors():
+    arrays = dict(zip(("image", "reference"), pictures(), strict=True))
+    return [triton.InferInput(k, a.shape, "FP32").set_data_from_numpy(a) for k, a in arrays.items()]
