@@ -4,7 +4,7 @@ import sys
 WALK = (
     "twoface, twoface.batch, twoface.blend, twoface.cli, twoface.data.prepare, twoface.engine, twoface.errors, "
     "twoface.faces, twoface.files, twoface.holes, twoface.identity, twoface.images, twoface.masks, twoface.metadata, "
-    "twoface.model, twoface.pool, twoface.web.server, twoface.workers"
+    "twoface.model, twoface.pool, twoface.service.server, twoface.web.server, twoface.workers"
 )
 
 

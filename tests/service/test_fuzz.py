@@ -47,13 +47,16 @@ def test_the_openapi_document_holds(server):
     unfit = [checks.positive_data_acceptance]
     operations = [result.ok() for result in document.get_all_operations()]
     assert len(operations) > 15
+    served = {"name": "two_face_model", "version": "1"}
     for operation in operations:
         modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]  # of a body
         for mode in modes if operation.method == "post" else modes[:1]:
 
             @given(operation.as_strategy(generation_mode=mode))
-            @settings(FIXED, max_examples=8)
+            @settings(FIXED, max_examples=5)
             def holds(case):
+                if case.method == "POST":  # the bodies are of interest here
+                    case.path_parameters = {key: served[key] for key in case.path_parameters}
                 case.call_and_validate(excluded_checks=unfit)
 
             holds()

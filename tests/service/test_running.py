@@ -23,6 +23,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from twoface.errors import InputError, TwoFaceError
+from twoface.service import server as server_module
+from twoface.service.json_tensors import dump_json
 from twoface.service.server import Server
 from twoface.service.settings import Settings
 
@@ -273,6 +275,29 @@ def test_a_request_cut_short_leaves_the_server_well(hasty):
         head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
         connection.sendall(head.encode() + content[:100_000])
     assert post(hasty).status_code == 200
+
+
+def test_who_does_not_take_the_answer_is_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(server_module, "SLOWEST", 1e9)  # else a body has minutes to come, and an answer to go
+    with running(network_file(tmp_path), receive_timeout=0.3) as server:
+        image = pictures(16)[0]
+        tensor = {"name": "image", "shape": image.shape, "datatype": "UINT8", "data": (image * 255).astype(int).ravel()}
+        content = dump_json({"inputs": [tensor]})
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", server.port))
+            head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
+            connection.sendall(head.encode() + content)
+            until(lambda: metric(server, "twoface_batch_rows_count") == 1)
+            until(
+                lambda: not on_loop(server, lambda: [c for c in server.server_state.connections if c.flow.write_paused])
+            )
+            received = 0
+            with contextlib.suppress(ConnectionError):
+                while more := connection.recv(1 << 20):
+                    received += len(more)
+        assert received < 20_000_000, "it was cut off before its end"
+        assert post(server).status_code == 200
 
 
 def test_too_many_bodies_at_once_are_429(tmp_path):

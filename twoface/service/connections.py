@@ -23,14 +23,15 @@ def bind(host, port):
 
 
 def timed_connection(head_seconds, body_seconds):
-    """A protocol class for uvicorn that drops a connection whose headers, or whose body, come too slowly.
+    """A protocol class for uvicorn that drops a connection whose request comes, or whose answer goes, too slowly.
 
     `twoface.service.limits` answers a slow body before that; this is for what no application sees: headers that
-    never end, and the rest of a body that has been refused, for which `head_seconds` are left.
+    never end, the rest of a body that has been refused, for which `head_seconds` are left, and a client that does
+    not take its answer within `body_seconds`.
     """
 
     class TimedConnection(H11Protocol):
-        _timer = _phase = None
+        _timer = _phase = _reader = None
 
         def connection_made(self, transport):
             super().connection_made(transport)
@@ -44,8 +45,18 @@ def timed_connection(head_seconds, body_seconds):
             super().on_response_complete()
             self._watch()
 
+        def pause_writing(self):
+            super().pause_writing()
+            self._reader = self.loop.call_later(body_seconds, self.transport.abort)
+
+        def resume_writing(self):
+            super().resume_writing()
+            self._reader.cancel()
+
         def connection_lost(self, exc):
             self._stop()
+            if self._reader is not None:
+                self._reader.cancel()
             super().connection_lost(exc)
 
         def _watch(self):

@@ -11,7 +11,7 @@ from twoface.errors import InputError
 from twoface.service import oip
 from twoface.service.core import MODEL
 from twoface.service.json_tensors import JsonBody, dump_json
-from twoface.service.rest import ERRORS, read_body, timeout_of, while_there
+from twoface.service.rest import ERRORS, Name, read_body, timeout_of, while_there
 from twoface.service.tensors import Crops
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -209,21 +209,21 @@ def _add_server_routes(routes, engine):
 
 def _add_model_routes(routes, path, engine, settings):
     @routes.get(path, summary="The model's inputs and outputs")
-    async def metadata(name: str, version: str = ""):
+    async def metadata(name: Name, version: str = ""):
         return oip.model_metadata(engine.served(oip.parse_version(version), name), engine.versions, MODEL)
 
     @routes.get(f"{path}/ready", summary="Whether the model answers; 503 when not")
-    async def ready(name: str, version: str = ""):
+    async def ready(name: Name, version: str = ""):
         engine.served(oip.parse_version(version), name)
         return JSONResponse({"name": MODEL, "ready": engine.ready}, 200 if engine.ready else 503)
 
     @routes.get(f"{path}/config", summary="The model's configuration in Triton's form")
-    async def config(name: str, version: str = ""):
+    async def config(name: Name, version: str = ""):
         engine.served(oip.parse_version(version), name)
         return oip.model_config(settings, MODEL)
 
     @routes.post(f"{path}/infer", summary="Fill the holes", openapi_extra=INFER)
-    async def infer(name: str, request: Request, version: str = ""):
+    async def infer(name: Name, request: Request, version: str = ""):
         number = engine.served(oip.parse_version(version), name).version
         body, seconds = await read_body(request), timeout_of(request)
         with engine.stage("decode"):

@@ -2,15 +2,18 @@
 
 import asyncio
 import re
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Path, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.service.core import UnknownModel
+from twoface.service.core import MODEL, UnknownModel
 
+Name = Annotated[str, Path(examples=[MODEL])]
+Version = Annotated[str, Path(examples=["1"])]
 TIMEOUT_HEADER = "x-request-timeout-ms"
 INPUT_STATUS = {
     **dict.fromkeys(("too_large", "too_many_pixels"), 413),

@@ -9,7 +9,7 @@ from twoface.errors import InputError
 from twoface.service.core import MODEL
 from twoface.service.json_tensors import JsonBody, dump_json, unknown_key
 from twoface.service.oip import parse_version
-from twoface.service.rest import ERRORS, read_body, timeout_of, while_there
+from twoface.service.rest import ERRORS, Name, Version, read_body, timeout_of, while_there
 from twoface.service.tensors import check
 
 INPUTS = {"masked_image": "image", "reference_image": "reference", "mask": "mask"}
@@ -138,28 +138,28 @@ def router(engine, settings):
     routes = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"], responses=ERRORS)
 
     @routes.get("/{name}", summary="Which versions are there")
-    async def statuses(name: str):
+    async def statuses(name: Name):
         engine.served(name=name)
         return status(engine.versions)
 
     @routes.get("/{name}/versions/{version}", summary="Whether a version is there")
-    async def one_status(name: str, version: str):
+    async def one_status(name: Name, version: Version):
         return status([engine.served(parse_version(version), name).version])
 
     @routes.get("/{name}/metadata", summary="The signature")
-    async def signature(name: str):
+    async def signature(name: Name):
         return metadata(MODEL, engine.served(name=name).version)
 
     @routes.get("/{name}/versions/{version}/metadata", summary="The signature of a version")
-    async def one_signature(name: str, version: str):
+    async def one_signature(name: Name, version: Version):
         return metadata(MODEL, engine.served(parse_version(version), name).version)
 
     @routes.post("/{name}:predict", summary="Fill the holes", openapi_extra=PREDICT)
-    async def predict(name: str, request: Request):
+    async def predict(name: Name, request: Request):
         return await _predict(request, name, None)
 
     @routes.post("/{name}/versions/{version}:predict", summary="Fill the holes, by a version", openapi_extra=PREDICT)
-    async def predict_by(name: str, version: str, request: Request):
+    async def predict_by(name: Name, version: Version, request: Request):
         return await _predict(request, name, parse_version(version))
 
     async def _predict(request, name, version):
