@@ -21,6 +21,10 @@ Id = Annotated[str, StringConstraints(pattern="^[0-9a-f-]{1,64}$")]
 Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 log = logging.getLogger(__name__)
 SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+SAMPLES = [
+    {"id": "portrait", "photo": "photo.jpg", "reference": "reference.jpg"},
+    {"id": "stranger", "photo": "photo.jpg", "reference": "stranger.jpg"},
+]
 
 
 class Frame(BaseModel):
@@ -63,6 +67,14 @@ def router(pool, settings, ready):
         call = pool.call((task, {"session": session, **arguments}), settings.timeout, key=session)
         return await while_there(request, call)
 
+    _add_status(api, settings, ready)
+    _add_photos(api, ask)
+    _add_holes(api)
+    _add_fills(api, ask, settings.references)
+    return api
+
+
+def _add_status(api, settings, ready):
     async def is_ready():
         try:
             return await ready()
@@ -86,6 +98,8 @@ def router(pool, settings, ready):
             "samples": SAMPLES,
         }
 
+
+def _add_photos(api, ask):
     @api.post("/photos")
     async def add_photo(request: Request, name: str = ""):
         return await ask(request, "add_photo", name=_clean(name), data=await read_body(request))
@@ -108,6 +122,8 @@ def router(pool, settings, ready):
     async def forget(request: Request, photo: Id):
         await ask(request, "forget", photo=photo)
 
+
+def _add_holes(api):
     @api.get("/holes/{name}")
     async def hole(
         name: Literal[HOLES],
@@ -116,10 +132,14 @@ def router(pool, settings, ready):
     ):
         return _picture(tasks.hole_picture(name, size, center_size), "png")
 
+
+def _add_fills(api, ask, most):
+    """most: references in one fill."""
+
     @api.post("/fill")
     async def fill(request: Request, wanted: Fill):
-        if len(wanted.references) > settings.references:
-            raise InputError(f"at most {settings.references} references are taken", code="bad_request")
+        if len(wanted.references) > most:
+            raise InputError(f"at most {most} references are taken", code="bad_request")
         return await ask(
             request,
             "fill",
@@ -141,19 +161,11 @@ def router(pool, settings, ready):
     async def finished(
         request: Request,
         fill: Id,
-        format: Literal["png", "jpeg", "webp"] = "png",
+        format: Literal[tuple(SUFFIX)] = "png",
         quality: Annotated[int, Query(ge=1, le=100)] = 95,
     ):
         name, data = await ask(request, "finished", fill=fill, format=format.upper(), quality=quality)
         return _picture(data, format, {"content-disposition": _attachment(name, SUFFIX[format])})
-
-    return api
-
-
-SAMPLES = [
-    {"id": "portrait", "photo": "photo.jpg", "reference": "reference.jpg"},
-    {"id": "stranger", "photo": "photo.jpg", "reference": "stranger.jpg"},
-]
 
 
 def _picture(data, form, headers=None):
