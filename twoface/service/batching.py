@@ -11,7 +11,7 @@ import numpy as np
 from twoface.errors import InputError, TwoFaceError, Unavailable
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class _Call:
     crops: object
     arrived: float
@@ -66,7 +66,7 @@ class Batcher:
             self._metrics.dropped.labels("cancelled").inc()
             raise
         finally:
-            with contextlib.suppress(ValueError):  # it has left the queue
+            if call in self._calls:  # not in a batch, and never to be
                 self._calls.remove(call)
                 self._changed()
 
