@@ -87,7 +87,7 @@ class FaceNet(nn.Module):
         x, mean, deviation = face * 255, 127.5, 128.0
         if self.prewhiten:
             mean = x.mean((1, 2, 3), keepdim=True)
-            deviation = x.std((1, 2, 3), keepdim=True, correction=0).clamp_min(x[0].numel() ** -0.5)
+            deviation = x.std((1, 2, 3), keepdim=True, correction=0).clamp_min(x.shape[1:].numel() ** -0.5)
         x = self.trunk((x - mean) / deviation)
         return F.normalize(x.mean((2, 3)).float() @ self.head + self.head_bias, dim=1)
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from twoface.models.discriminators import Discriminators
 from twoface.models.thesis_generators import SLOPE, start_as_keras
+from twoface.models.together import BatchNorm, Dropout
 from twoface.models.vgg import Trunk
 
 
@@ -95,9 +96,9 @@ def _dense(features: int, width: int) -> nn.Module:
 def _encoder(channels: int, first: int, second: int) -> nn.Module:
     layers = []
     for cin, cout in ((channels, first), (first, second)):
-        layers += [nn.Conv2d(cin, cout, 5, 2, 2), nn.LeakyReLU(SLOPE), nn.Dropout(0.3)]
+        layers += [nn.Conv2d(cin, cout, 5, 2, 2), nn.LeakyReLU(SLOPE), Dropout(0.3)]
     return nn.Sequential(*layers)
 
 
 def _block(cin: int, cout: int) -> list[nn.Module]:
-    return [nn.Conv2d(cin, cout, 3, padding=1), nn.BatchNorm2d(cout), nn.LeakyReLU(SLOPE)]
+    return [nn.Conv2d(cin, cout, 3, padding=1), BatchNorm(cout), nn.LeakyReLU(SLOPE)]

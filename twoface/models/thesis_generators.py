@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from twoface.models.together import BatchNorm
 from twoface.models.vgg import Trunk
 
 SLOPE = 0.3  # of every leaky ReLU (Keras' own)
@@ -125,8 +126,8 @@ def _encoder(channels: int, first: int, second: int, third: int) -> nn.Module:
 
 
 def _down(cin: int, cout: int, kernel: int, stride: int) -> list[nn.Module]:
-    return [nn.Conv2d(cin, cout, kernel, stride, kernel // 2), nn.BatchNorm2d(cout), nn.LeakyReLU(SLOPE)]
+    return [nn.Conv2d(cin, cout, kernel, stride, kernel // 2), BatchNorm(cout), nn.LeakyReLU(SLOPE)]
 
 
 def _up(cin: int, cout: int, kernel: int) -> list[nn.Module]:
-    return [nn.ConvTranspose2d(cin, cout, kernel, padding=kernel // 2), nn.BatchNorm2d(cout), nn.LeakyReLU(SLOPE)]
+    return [nn.ConvTranspose2d(cin, cout, kernel, padding=kernel // 2), BatchNorm(cout), nn.LeakyReLU(SLOPE)]

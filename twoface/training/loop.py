@@ -16,9 +16,11 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from twoface.errors import InputError, TwoFaceError
+from twoface.models.together import over_processes
 from twoface.training import checkpoints
 from twoface.training.config import Experiment, to_table
 from twoface.training.curriculum import stage_at
+from twoface.training.machine import describe
 from twoface.training.step import Diverged, Networks, train_step
 from twoface.training.tasks import Frozen, build_networks, check, open_task
 from twoface.training.validate import write_picture
@@ -32,6 +34,7 @@ def train(
     max_minutes: float | None = None,
     max_steps: int | None = None,
     devices: int = 1,
+    nodes: int = 1,
     accelerator: str = "auto",
     precision: str = "bf16-mixed",
     cache: Path | None = None,
@@ -40,28 +43,30 @@ def train(
 ) -> int:
     """Train until the experiment's samples are seen, or as many minutes or steps as given; save; say where.
 
-    Writes into `out`: state.pt, generator.safetensors, experiment.json, stats.jsonl, previews/ and TensorBoard's files.
+    Writes into `out`: state.pt, generator.safetensors, experiment.json, machine.json, stats.jsonl, previews/ and
+    TensorBoard's files. devices: processes, or GPUs, of each of the nodes; all share each batch.
     watch: is told the samples and the scores after each validation; what it raises ends the run, unsaved.
     Returns the number of samples seen. SIGINT and SIGTERM end the run after the step, saved.
     Raises InputError for an `out` that holds another run (without `resume`), TwoFaceError when the loss diverges.
     """
     config = experiment.train
-    if config.batch % devices:
-        raise InputError(f"a batch of {config.batch} does not divide among {devices} devices")
+    if config.batch % (devices * nodes):
+        raise InputError(f"a batch of {config.batch} does not divide among {devices * nodes} devices")
     if (out / "state.pt").exists() and not resume:
         raise InputError(f"{out} holds a run already: give --resume to go on with it, or another --out")
-    strategy = "ddp_find_unused_parameters_true" if devices > 1 else "auto"  # a stage may leave a judge out
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision, strategy=strategy)
+    strategy = "ddp_find_unused_parameters_true" if devices * nodes > 1 else "auto"  # a stage may leave a judge out
+    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision, strategy=strategy)
     fabric.launch()
     fabric.seed_everything(experiment.seed, verbose=False)
 
     # The networks that only look on, and those that learn.
-    frozen = (frozen or Frozen.load(experiment, data, cache)).to(fabric)
+    with fabric.rank_zero_first(local=True):  # which fetches what is not there yet
+        frozen = (frozen or Frozen.load(experiment, data, cache)).to(fabric)
     generator, judges = build_networks(experiment, frozen.vgg)
     check(experiment, judges)
     averaged = AveragedModel(generator, multi_avg_fn=_ema(config.ema)).eval()  # buffers are those of the last step
-    g_opt = torch.optim.Adam(generator.parameters(), lr=0.0, betas=config.betas)
-    d_opt = torch.optim.Adam(judges.parameters(), lr=0.0, betas=config.betas)
+    g_opt = torch.optim.Adam(generator.parameters(), lr=0.0, betas=config.betas, fused=True)
+    d_opt = torch.optim.Adam(judges.parameters(), lr=0.0, betas=config.betas, fused=True)
     generator, g_opt = fabric.setup(generator, g_opt)
     judges, d_opt = fabric.setup(judges, d_opt)
     averaged = fabric.to_device(averaged)
@@ -73,6 +78,7 @@ def train(
 
     # Where an earlier run stopped.
     samples = seconds = 0
+    kept = "nothing is saved yet"
     if resume:
         state = checkpoints.load(out)
         if state["experiment"] != json.loads(json.dumps(to_table(experiment))):
@@ -80,12 +86,15 @@ def train(
         for name, part in learned.items():
             part.load_state_dict(state[name])
         samples, seconds = state["samples"], state["seconds"]
+        kept = f"the last good checkpoint, of {samples} samples, is {out / checkpoints.LAST}"
 
     def save() -> None:
+        nonlocal kept
         if fabric.is_global_zero:
             state = {name: part.state_dict() for name, part in learned.items()}
             state |= {"experiment": json.loads(json.dumps(to_table(experiment))), "samples": samples}
             checkpoints.save(out, state | {"seconds": seconds + time.monotonic() - began}, averaged.module)
+        kept = f"the last good checkpoint, of {samples} samples, is {out / checkpoints.LAST}"
 
     def report(row: dict) -> None:
         with (out / "stats.jsonl").open("a") as file:
@@ -105,6 +114,7 @@ def train(
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         (out / "experiment.json").write_text(json.dumps(to_table(experiment), indent=1))
+        (out / "machine.json").write_text(json.dumps(describe(fabric, precision), indent=1))
         board = SummaryWriter(str(out))
     began = saved = logged = time.monotonic()
     sums: dict[str, list] = {}
@@ -116,13 +126,13 @@ def train(
 
             # One turn of each network.
             stage, step = stage_at(experiment.stages, samples), samples // config.batch
-            torch.manual_seed((experiment.seed << 32) + step * fabric.world_size + fabric.global_rank)  # for dropout
+            torch.manual_seed((experiment.seed << 32) + step)  # for dropout
             batch = task.batch(drawn)
             try:
                 terms = train_step(fabric, nets, batch, stage, config, step, experiment.losses)
             except Diverged as error:
                 raise TwoFaceError(
-                    f"{error} at sample {samples}: lower a weight or the rate; the save in {out} is good"
+                    f"{error} in step {step}, at {samples} samples: {kept}; lower a weight or the rate"
                 ) from error
             averaged.update_parameters(generator.module)
             samples, steps = samples + config.batch, steps + 1
@@ -131,7 +141,7 @@ def train(
 
             # What it did, now and then.
             if steps % config.log_every == 0:
-                means = {name: float(torch.stack(values).mean()) for name, values in sums.items()}
+                means = {name: float(over_processes(torch.stack(values).mean())) for name, values in sums.items()}
                 if fabric.is_global_zero:
                     now = time.monotonic()
                     speed = {
@@ -150,7 +160,8 @@ def train(
             if time.monotonic() - saved > 60 * config.save_every_minutes:
                 save()
                 saved = time.monotonic()
-            if stop or steps == max_steps or (max_minutes and time.monotonic() - began > 60 * max_minutes):
+            over = bool(stop) or bool(max_minutes and time.monotonic() - began > 60 * max_minutes)
+            if over_processes(fabric.to_device(torch.tensor(float(over)))) or steps == max_steps:  # all together
                 break
             asked = time.monotonic()
 

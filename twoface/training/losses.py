@@ -1,4 +1,7 @@
-"""The terms of the objective: tensors in, a scalar out. Pure."""
+"""The terms of the objective: tensors in, a scalar out. Pure, but for asking other processes for their counts.
+
+Where several processes share a batch, the mean over processes of what these give is the term of the whole batch.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from twoface.models.together import over_processes
+
 
 def l1_hole(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute difference in the hole. fill, target (N,C,H,W); mask (N,1,H,W), 1 = hole."""
-    return ((fill - target).abs() * mask).sum() / (fill.shape[1] * mask.sum()).clamp_min(1)
+    return ((fill - target).abs() * mask).sum() / (fill.shape[1] * over_processes(mask.sum())).clamp_min(1)
 
 
 def mse(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -20,7 +25,7 @@ def mse(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
     """Mean over layers of the features' L1 distance, each relative to the layer's own size (Johnson et al. 2016)."""
     terms = [
-        F.l1_loss(f.float(), r.float()) / r.float().abs().mean().clamp_min(1e-6)
+        F.l1_loss(f.float(), r.float()) / over_processes(r.float().abs().mean()).clamp_min(1e-6)
         for f, r in zip(fake, real, strict=True)
     ]
     return sum(terms) / len(terms)
@@ -28,12 +33,12 @@ def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
 
 def cosine(fake: Tensor, wanted: Tensor) -> Tensor:
     """1 - cosine of unit embeddings (N, D), mean: 0 for the same direction, 2 for opposite ones."""
-    return (1 - (fake * wanted).sum(1)).mean()
+    return _mean(1 - (fake * wanted).sum(1))
 
 
 def l2(fake: Tensor, wanted: Tensor) -> Tensor:
     """Euclidean distance of embeddings (N, D), mean."""
-    return torch.linalg.vector_norm(fake - wanted + 1e-8, dim=1).mean()  # its gradient at 0 is not a number
+    return _mean(torch.linalg.vector_norm(fake - wanted + 1e-8, dim=1))  # its gradient at 0 is not a number
 
 
 def adversarial(fake_logits: Tensor, weights: Tensor) -> Tensor:
@@ -56,7 +61,7 @@ def transfer(weight: Tensor, mask: Tensor) -> Tensor:
     weight (N,1,h,w), mask (N,1,H,W), of samples that have a reference.
     """
     hole = F.adaptive_avg_pool2d(mask, weight.shape[-2:])
-    return ((1 - weight) * hole).sum() / hole.sum().clamp_min(1e-6)
+    return ((1 - weight) * hole).sum() / over_processes(hole.sum()).clamp_min(1e-6)
 
 
 def smooth(flow: Tensor, gain: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
@@ -65,6 +70,11 @@ def smooth(flow: Tensor, gain: Tensor, offset: Tensor, weight: Tensor) -> Tensor
     for field, unit in ((flow, 8.0), (gain, 1.0), (offset, 1.0), (weight, 1.0)):
         total = total + (field.diff(dim=2).abs().mean() + field.diff(dim=3).abs().mean()) / unit
     return total
+
+
+def _mean(values: Tensor) -> Tensor:
+    """values (N,), N perhaps another, or 0, in another process."""
+    return values.sum() / over_processes(values.new_tensor(float(len(values)))).clamp_min(1e-6)
 
 
 REC = {"l1_hole": l1_hole, "mse": mse}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from twoface.errors import TwoFaceError
 from twoface.models.discriminators import hole_window
 from twoface.models.facenet import INPUT as FACENET_INPUT
+from twoface.models.together import over_processes
 from twoface.training import losses
 from twoface.training.config import LossConfig, TrainConfig
 from twoface.training.curriculum import Stage
@@ -120,13 +122,14 @@ def generator_turn(
     terms = {}
     # Without a reference there is no likeness to learn, only a FaceNet to fool.
     shown = batch.reference.amax((1, 2, 3)) > 0
+    anyone = bool(over_processes(shown.sum().float()) > 0)  # a process without one must not stay away from a sum
     if stage.rec:
         terms["rec"] = losses.REC[forms.rec](fields["fill"], batch.target, batch.mask)
     with fabric.autocast():
         if stage.perceptual:
             windows = (hole_window(x, batch.mask, config.window) for x in (composite, batch.target))
             terms["perceptual"] = _perceptual(nets.vgg, *windows)
-        if stage.identity and shown.any():
+        if stage.identity and anyone:
             embedding = nets.facenet(face_view(composite[shown]))
             terms["identity"] = losses.IDENTITY[forms.identity](embedding, batch.embedding[shown])
         if fake:
@@ -134,7 +137,7 @@ def generator_turn(
             (judged,) = nets.discriminators.module(reference, fake)
             terms |= {name: losses.adversarial(*verdict) for name, verdict in judged.items()}
             nets.discriminators.requires_grad_(True)
-    if stage.transfer and shown.any():
+    if stage.transfer and anyone:
         terms["transfer"] = losses.transfer(fields["weight"][shown], batch.mask[shown])
     if stage.smooth:
         terms["smooth"] = losses.smooth(*(fields[name] for name in FIELDS))
@@ -147,8 +150,7 @@ def generator_turn(
         nets.generator, nets.generator_optimizer, max_norm=config.clip or float("inf"), error_if_nonfinite=False
     )
     for name, value in {**terms, "gradient": norm}.items():
-        if not torch.isfinite(value):
-            raise Diverged(f"{name} became {float(value.detach())}")
+        _check(name, value)
     nets.generator_optimizer.step()
     return {name: value.detach() for name, value in (terms | {"total": total}).items()}
 
@@ -174,8 +176,7 @@ def discriminator_turn(
     total = stage.discriminator_weight * sum(terms.values())
     if config.r1 and step % config.r1_every == 0 and "adv_local" in names:
         total = total + config.r1_every * config.r1 / 2 * _r1(nets, real["adv_local"], reference)
-    if not torch.isfinite(total):  # in the warm-up no term of the generator's would tell
-        raise Diverged(f"discriminator became {float(total.detach())}")
+    _check("discriminator", total)  # in the warm-up no term of the generator's would tell
     nets.discriminator_optimizer.zero_grad()
     fabric.backward(total)
     nets.discriminator_optimizer.step()
@@ -200,6 +201,13 @@ def _r1(nets: Networks, real: Tensor, reference: dict[str, Tensor]) -> Tensor:
     logits, weights = verdict
     (gradient,) = torch.autograd.grad((logits * weights).sum(), real, create_graph=True)
     return gradient[:, :3].square().sum((1, 2, 3)).mean()
+
+
+def _check(name: str, value: Tensor) -> None:
+    """All processes stop together."""
+    everyones = float(over_processes(value.detach()))
+    if not math.isfinite(everyones):
+        raise Diverged(f"{name} became {everyones}")
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
