@@ -4,7 +4,7 @@ import httpx
 import pytest
 from web_server import MARK, browser, fill, photo_bytes, problem, running, upload
 
-from twoface.errors import InputError, TwoFaceError
+from twoface.errors import InputError
 from twoface.web.security import HEADERS
 from twoface.web.server import Server
 from twoface.web.sessions import SECONDS, TRIES, WINDOW, Sessions
@@ -38,11 +38,6 @@ def test_a_password_must_be_worth_one(tmp_path, content):
     (tmp_path / "passwords").write_text(content)
     with pytest.raises(InputError, match="16 letters"):
         Server(Settings(port=0, auth=tmp_path / "passwords"))
-
-
-def test_a_taken_port_is_one_line(server):
-    with pytest.raises(TwoFaceError, match="cannot listen on 127.0.0.1 port"):
-        Server(Settings(port=server.base_url.port))
 
 
 @pytest.mark.parametrize(

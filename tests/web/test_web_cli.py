@@ -1,0 +1,43 @@
+import re
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from twoface.cli import main
+
+WEB = [sys.executable, "-c", "import sys; from twoface.cli import main; sys.exit(main())", "web"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--host", "0.0.0.0"], 2, "give --auth FILE"),
+        (["--tls-cert", "cert.pem"], 2, "--tls-key"),
+        (["--auth", "nothing.txt"], 2, "nothing.txt"),
+        (["--backend", "ftp://there"], 2, "is not a backend"),
+        (["--backend", "http://there:1", "--backend-key", "nothing.txt"], 2, "nothing.txt"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, monkeypatch, capsys, arguments, code, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(["web", "--port", "0", *arguments]) == code
+    error = capsys.readouterr().err
+    assert error.startswith("twoface: ") and error.count("\n") == 1 and words in error
+
+
+def test_a_taken_port_is_one_line(server, capsys):
+    assert main(["web", "--port", str(server.base_url.port)]) == 1
+    assert "cannot listen on 127.0.0.1 port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_is_and_stops_when_told(number):
+    with subprocess.Popen([*WEB, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        url = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline()).group()
+        assert "<title>Two-Face</title>" in httpx.get(url).text
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
