@@ -1,0 +1,71 @@
+"""A real browser at a real server: its engine is a stand-in, all the rest is what ships."""
+
+import shutil
+from functools import partial
+
+import numpy as np
+import pytest
+from fakes import FakeDetector, FakeEmbedder, placed_face
+from visitor import DESKTOP, Visitor
+from web_server import FACE, running
+
+from twoface.engine import Inpainter
+from twoface.faces import frame_transform
+from twoface.model import FillModel
+from twoface.web.tasks import open_studio
+
+ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream"]
+
+
+class Seeing(FakeDetector):
+    """Finds FACE in every picture that is not of one colour."""
+
+    def detect(self, pixels, near=None):
+        return self.faces if np.ptp(pixels) > 20 else []
+
+
+def seeing_inpainter(network):
+    return Inpainter(FillModel(network, threads=1), Seeing(placed_face(frame_transform(FACE))), FakeEmbedder())
+
+
+def seeing_studio(network, pixels):
+    return open_studio(partial(seeing_inpainter, network), pixels)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Debian's Chromium, else Playwright's own. Module-wide: Playwright's loop would be in the way of other tests'."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    with sync_api.sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium ({str(error).splitlines()[0]}): apt-get install chromium")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The address of a server for all tests of a file; a file over 400 kB is too large for it."""
+    with running(tmp_path_factory.mktemp("site"), seeing_studio, photo_bytes=400_000) as client:
+        yield str(client.base_url)
+
+
+@pytest.fixture
+def visit(chromium, site):
+    """Open the page: visit(language="en", url=..., **options of the browser context) -> Visitor.
+
+    At the end it has logged no error, broken no rule of the content security policy, and spoken to nobody else.
+    """
+    visitors = []
+
+    def open_page(language="en", url=site, **options):
+        context = chromium.new_context(locale=language, viewport=options.pop("viewport", DESKTOP), **options)
+        visitors.append(Visitor(context, url, language))
+        return visitors[-1]
+
+    yield open_page
+    for visitor in visitors:
+        visitor.context.close()
+        assert visitor.troubles == [] and visitor.strangers == []

@@ -1,0 +1,50 @@
+"""What people with other eyes and other screens get: axe at every step, and pictures of each in out/screens/."""
+
+from pathlib import Path
+
+import pytest
+from visitor import DESKTOP, file
+
+AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+SCREENS = Path(__file__).parents[3] / "out" / "screens"
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+LOOKS = {
+    "desktop-light-en": ("en", {"viewport": DESKTOP, "color_scheme": "light"}),
+    "desktop-dark-es": ("es", {"viewport": DESKTOP, "color_scheme": "dark"}),
+    "phone-light-es": ("es", PHONE | {"color_scheme": "light"}),
+    "phone-dark-en": ("en", PHONE | {"color_scheme": "dark"}),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_step_is_accessible(visit, look):
+    language, options = LOOKS[look]
+    me = visit(language, reduced_motion="reduce", **options)
+    judge(me, look, "1-photos-empty")
+    me.bring(file(), file("ref.png", seed=1))
+    judge(me, look, "1-photos")
+    me.go("face")
+    judge(me, look, "2-face")
+    me.go("hole")
+    me.preset("eyes")
+    judge(me, look, "3-hole")
+    me.go("result")
+    me.filled()
+    judge(me, look, "4-result")
+    me.button("result.over").click()
+    me.page.get_by_role("dialog").wait_for()
+    judge(me, look, "5-start-over")
+
+
+def judge(me, look, step):
+    """No finding of axe that is serious or critical; and a screenshot."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    me.page.screenshot(path=SCREENS / f"{step}-{look}.png", full_page=True)
+    me.page.evaluate(f"() => {{ {AXE} }}")
+    findings = me.page.evaluate("async () => (await axe.run()).violations")
+    serious = [
+        (finding["id"], [node["target"] for node in finding["nodes"]])
+        for finding in findings
+        if finding["impact"] in ("serious", "critical")
+    ]
+    assert serious == [], f"{look}, {step}"

@@ -1,0 +1,139 @@
+"""Every error says in the page, where it happens, what to do; and nothing is lost."""
+
+import json
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from test_web_backend import backend, remote_studio
+from visitor import file
+from web_server import MARK, running
+
+LARGE = {**file("large.png"), "buffer": bytes(400_001)}
+TEXT = {"name": "letter.txt.png", "mimeType": "image/png", "buffer": b"Dear grandmother, " * 20}
+
+
+@pytest.mark.parametrize(("given", "code"), [(TEXT, "not_a_picture"), (LARGE, "bytes")])
+def test_a_file_that_cannot_be_used(visit, given, code):
+    me = visit()
+    me.choose("photos.choose", given)
+    me.problem(code)
+    me.choose("photos.replace", file())
+    me.page.locator(".found").wait_for()
+
+
+def test_a_damaged_picture(visit):
+    me = visit()
+    whole = file()
+    me.choose("photos.choose", {**whole, "buffer": whole["buffer"][: len(whole["buffer"]) // 2]})
+    me.problem("damaged")
+
+
+def test_a_step_that_is_not_ready_says_what_is_missing(visit):
+    me = visit()
+    me.button("photos.next").click()
+    me.sees("photos.need_photo")
+    me.choose("photos.choose", file())
+    me.page.locator(".found").wait_for()
+    me.button("photos.next").click()
+    me.sees("photos.need_reference")
+    me.page.get_by_role("switch").uncheck()
+    me.go("face")
+    me.go("hole")
+    me.button("hole.next").click()
+    me.sees("hole.need")
+    me.heading("hole")
+
+
+def test_a_mask_file_that_cannot_be_used(visit):
+    me = visit()
+    me.to_hole(file())
+    me.choose("hole.upload", TEXT)
+    me.problem("not_a_picture")
+    me.choose("hole.upload", file())
+    me.problem("not_square")
+
+
+def test_the_camera_is_refused(visit):
+    me = visit()
+    me.button("photos.camera").first.click()
+    me.page.get_by_text(me.words("error.camera_refused")).wait_for()
+
+
+def test_photos_that_the_server_forgot_are_sent_again(visit):
+    me = visit()
+    sent = []
+    me.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    with me.page.expect_response("**/api/photos?*") as answer:
+        me.choose("photos.choose", file())
+    me.page.get_by_role("switch").uncheck()
+    me.page.locator(".found").wait_for()
+    photo = answer.value.json()["id"]
+    assert me.context.request.delete(f"{me.page.url.split('#')[0]}api/photos/{photo}", headers=MARK).ok
+    me.go("face")
+    me.go("hole")
+    me.preset("eyes")
+    me.go("result")
+    me.filled()
+    assert sum("/api/photos" in url for url in sent) == 2
+    assert me.page.get_by_role("alert").count() == 0
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "busy"), (503, "timeout"), (500, "worker_died")])
+def test_a_server_in_trouble_and_a_second_try(visit, status, code):
+    me = visit()
+    me.to_hole(file())
+    me.preset("nose")
+    body = json.dumps({"error": {"code": code, "message": "as the server says"}})
+    me.page.route("**/api/fill", lambda route: route.fulfill(status=status, body=body), times=1)
+    me.button("hole.next").click()
+    me.problem(code).get_by_role("button", name=me.words("action.retry")).click()
+    me.filled()
+
+
+def test_a_server_that_does_not_answer(visit):
+    me = visit()
+    me.to_hole(file())
+    me.preset("nose")
+    me.page.route("**/api/fill", lambda route: route.abort(), times=1)
+    me.button("hole.next").click()
+    me.problem("offline").get_by_role("button", name=me.words("action.retry")).click()
+    me.filled()
+
+
+def test_a_long_fill_can_be_cancelled(visit):
+    me = visit()
+    me.to_hole(file())
+    me.preset("nose")
+    me.page.route("**/api/fill", lambda route: None, times=1)  # never answered
+    me.button("hole.next").click()
+    me.button("action.cancel").click()
+    me.problem("cancelled").get_by_role("button", name=me.words("result.again")).click()
+    me.filled()
+
+
+def test_what_a_file_calls_itself_is_only_text(visit):
+    me = visit()
+    me.choose("photos.choose", file("<img src=x onerror=alert(1)>.png"))
+    me.page.locator(".found").wait_for()
+    assert me.page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_backend_that_dies_in_the_middle_and_comes_back(visit, tmp_path, scheme):
+    with ExitStack() as first:
+        served = first.enter_context(backend(tmp_path))
+        ports = {"port": served.port, "grpc_port": served.grpc_port}
+        url = f"{scheme}://127.0.0.1:{ports['port' if scheme == 'http' else 'grpc_port']}"
+        options = {"backend": url, "backend_key": tmp_path / "keys"}
+        with running(tmp_path, partial(remote_studio, url), **options) as client:
+            me = visit(url=str(client.base_url))
+            me.to_result(file())
+            first.close()  # it dies
+            me.button("result.change").click()
+            me.heading("hole")
+            me.preset("mouth")
+            me.button("hole.next").click()
+            me.problem("backend_away")
+            with backend(tmp_path, **ports):
+                me.retry_until_filled()

@@ -1,0 +1,273 @@
+"""From photos to a filled one, as people do it."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from visitor import file
+
+from twoface.metadata import GENERATED
+
+FACELESS = {
+    "name": "wall.png",
+    "mimeType": "image/png",
+    "buffer": cv2.imencode(".png", np.full((300, 400, 3), 120, np.uint8))[1].tobytes(),
+}
+
+
+def exif():
+    block = Image.Exif()
+    block[0x010F] = "Camera & Sons"
+    return block.tobytes().removeprefix(b"Exif\0\0")
+
+
+def downloaded(visitor, kind):
+    visitor.page.get_by_label(visitor.words("result.format")).select_option(kind)
+    with visitor.page.expect_download() as download:
+        visitor.button("result.download").click()
+    assert download.value.suggested_filename.endswith({"jpeg": ".jpg"}.get(kind, f".{kind}"))
+    return download.value.path().read_bytes()
+
+
+def test_with_a_reference_up_to_the_file(visit):
+    me = visit()
+    photo = file(exif=exif())
+    me.to_result(photo, file("ref.png", seed=1))
+    for name in ("masked", "filled", "reference"):
+        assert me.page.get_by_alt_text(me.words(f"result.{name}_alt")).evaluate("image => image.naturalWidth") == 128
+    before = np.array(Image.open(io.BytesIO(photo["buffer"])))
+    for kind in ("png", "jpeg", "webp"):
+        data = downloaded(me, kind)
+        image = Image.open(io.BytesIO(data))
+        assert image.format == kind.upper() and image.size == (400, 320)
+        assert GENERATED.encode() in data and image.getexif()[0x010F] == "Camera & Sons"
+        if kind == "png":
+            changed = (np.array(image.convert("RGB")) != before).any(2)
+            y, x = np.nonzero(changed)
+            assert changed.any() and x.min() > 60 and x.max() < 260 and y.min() > 80 and y.max() < 180
+    slider = me.page.get_by_role("slider", name=me.words("result.slider"))
+    slider.focus()
+    me.page.keyboard.press("End")
+    assert slider.get_attribute("aria-valuenow") == "100"
+    me.page.keyboard.press("ArrowLeft")
+    assert slider.get_attribute("aria-valuenow") == "98"
+
+
+def test_without_a_reference(visit):
+    me = visit()
+    me.to_result(file())
+    me.sees("verdict.none")
+    assert me.page.get_by_alt_text(me.words("result.reference_alt")).count() == 0
+
+
+def test_with_another_person_as_reference_it_warns(visit):
+    me = visit()
+    other = 255 - np.array(Image.open(io.BytesIO(file()["buffer"])))
+    data = cv2.imencode(".png", other[:, :, ::-1])[1].tobytes()
+    me.to_result(file(), {"name": "other.png", "mimeType": "image/png", "buffer": data})
+    me.sees("verdict.two_people")
+
+
+def test_variants_by_each_reference_and_by_none(visit):
+    me = visit()
+    me.to_result(file(), file("far.png", seed=3), file("same.png"))
+    me.sees("result.chosen", index=2)
+    for key, values in (("result.with", {"index": 1}), ("result.without", {}), ("result.with", {"index": 2})):
+        chip = me.button(key, **values)
+        chip.click()
+        me.page.locator("button[aria-pressed=true]", has_text=me.words(key, **values)).wait_for()
+
+
+def test_the_samples(visit):
+    me = visit()
+    me.button("photos.sample.portrait").click()
+    me.page.locator(".found").nth(1).wait_for()
+    me.go("face")
+
+
+def test_a_photo_from_the_camera(visit):
+    me = visit(permissions=["camera"])
+    me.button("photos.camera").first.click()
+    me.button("camera.shoot").click()
+    me.page.locator(".found, .not-found").first.wait_for()
+
+
+def test_a_pasted_photo_becomes_the_photo(visit):
+    me = visit()
+    me.page.evaluate(
+        """(bytes) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], "pasted.png", {type: "image/png"}));
+          document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data}));
+        }""",
+        list(file()["buffer"]),
+    )
+    me.page.get_by_text("pasted.png").first.wait_for()
+    me.page.locator(".found").first.wait_for()
+
+
+def test_where_no_face_is_found_a_square_is_drawn(visit):
+    me = visit()
+    me.bring(FACELESS)
+    me.sees("photos.no_face")
+    me.go("face")
+    me.sees("face.draw")
+    stage = me.page.get_by_role("application")
+    me.button("face.next").click()  # not yet: the step stays
+    me.heading("face")
+    me.drag(stage, (0.3, 0.2), (0.6, 0.8))
+    me.sees("face.good")
+    me.go("hole")
+
+
+def test_the_square_moves_turns_and_grows_by_key_and_mouse(visit):
+    me = visit()
+    me.bring(file())
+    me.go("face")
+    stage = me.page.get_by_role("application")
+    lies = me.page.locator(".frame-state .fine")
+    assert lies.text_content() == me.words("face.lies", side=200, angle=5)
+    stage.focus()
+    for key in ("+", "]", "]"):
+        me.page.keyboard.press(key)
+    assert lies.text_content() != me.words("face.lies", side=200, angle=5)
+    me.button("face.found", index=1).click()
+    assert lies.text_content() == me.words("face.lies", side=200, angle=5)
+    me.drag(stage, (0.4, 0.45), (0.5, 0.5))
+    assert me.button("face.found", index=1).get_attribute("aria-pressed") == "false"
+    for _ in range(60):
+        me.page.keyboard.press("-")
+    me.sees("face.too_small", min=50)
+
+
+def test_painting(visit):
+    me = visit()
+    me.to_hole(file())
+    stage = me.page.get_by_role("application")
+    assert me.covered() == 0 and me.button("hole.undo").is_disabled()
+    me.button("hole.brush").click()
+    me.drag(stage, (0.3, 0.4), (0.6, 0.4))
+    painted = me.covered()
+    assert painted > 0.01
+    me.button("hole.eraser").click()
+    me.drag(stage, (0.45, 0.3), (0.45, 0.5))
+    assert 0 < me.covered() < painted
+    me.button("hole.undo").click()
+    assert me.covered() == pytest.approx(painted, abs=1e-3)
+    me.button("hole.box").click()
+    me.drag(stage, (0.2, 0.5), (0.8, 0.9))
+    boxed = me.covered()
+    assert boxed > painted + 0.1
+    me.button("hole.undo").click()
+    me.button("hole.redo").click()
+    assert me.covered() == pytest.approx(boxed, abs=1e-3)
+    me.button("hole.clear").click()
+    assert me.covered() == 0
+    for name, least in (("eyes", 0.1), ("lower", 0.2), ("center", 0.2), ("nose", 0.03)):
+        me.preset(name)
+        assert me.covered() > least
+
+
+def test_a_mask_goes_out_and_comes_back(visit):
+    me = visit()
+    me.to_hole(file())
+    me.preset("mouth")
+    covered = me.covered()
+    with me.page.expect_download() as download:
+        me.button("hole.download").click()
+    mask = download.value.path().read_bytes()
+    assert Image.open(io.BytesIO(mask)).size[0] >= 256
+    me.button("hole.clear").click()
+    me.choose("hole.upload", {"name": "mask.png", "mimeType": "image/png", "buffer": mask})
+    me.marked()
+    assert me.covered() == pytest.approx(covered, abs=1e-3)
+
+
+def test_back_forward_and_reload_lose_nothing(visit):
+    me = visit()
+    me.to_hole(file(), file("ref.png", seed=1))
+    me.preset("eyes")
+    covered = me.covered()
+    me.page.go_back()
+    me.heading("face")
+    me.page.go_back()
+    me.heading("photos")
+    assert me.page.locator(".photo-card").count() == 2
+    me.page.go_forward()
+    me.page.go_forward()
+    me.heading("hole")
+    with me.page.expect_response("**/crop?*"):
+        me.page.reload()
+    me.heading("hole")
+    me.marked()
+    assert me.covered() == pytest.approx(covered, abs=1e-3)
+    me.go("result")
+    me.filled()
+    me.button("result.change").click()
+    me.heading("hole")
+
+
+def test_start_over_asks_and_forgets(visit):
+    me = visit()
+    me.to_result(file())
+    me.button("result.over").click()
+    me.page.get_by_role("dialog").get_by_role("button", name=me.words("result.over"), exact=True).click()
+    me.heading("photos")
+    assert me.page.locator(".photo-card").count() == 0
+    me.page.reload()
+    me.heading("photos")
+    assert me.page.locator(".photo-card").count() == 0
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_browsers_language_and_the_switch(visit, language):
+    me = visit(language)
+    assert me.page.locator("html").get_attribute("lang") == language
+    me.language = other = {"en": "es", "es": "en"}[language]
+    me.page.locator(f"#languages [lang={other}]").click()
+    me.heading("photos")
+    me.page.reload()
+    me.heading("photos")
+    assert me.page.locator("html").get_attribute("lang") == other
+
+
+def test_on_a_phone_by_touch(visit):
+    me = visit(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, device_scale_factor=2)
+    narrow = "document.documentElement.scrollWidth <= 360"
+    me.bring(file(), file("ref.png", seed=1))
+    assert me.page.evaluate(narrow)
+    for key, step in (("photos.next", "face"), ("face.next", "hole")):
+        me.button(key).tap()
+        me.heading(step)
+        assert me.page.evaluate(narrow)
+    me.button("hole.preset.mouth").tap()
+    me.marked()
+    me.button("hole.next").tap()
+    me.heading("result")
+    me.filled()
+    assert me.page.evaluate(narrow)
+
+
+def test_by_keyboard_alone(visit):
+    me = visit()
+    me.tab_to("photos.sample.portrait")
+    me.page.keyboard.press("Enter")
+    me.page.locator(".found").nth(1).wait_for()
+    for key, step in (("photos.next", "face"), ("face.next", "hole")):
+        me.tab_to(key)
+        me.page.keyboard.press("Enter")
+        me.heading(step)
+        assert me.page.evaluate("document.activeElement.tagName") == "H1"
+    me.tab_to("hole.stage")
+    for key in ("r", "ArrowLeft", "Space", "Shift+ArrowRight", "Shift+ArrowDown", "Space"):  # a box
+        me.page.keyboard.press(key)
+    assert me.covered() > 0
+    me.tab_to("hole.next")
+    me.page.keyboard.press("Enter")
+    me.heading("result")
+    me.filled()
+    me.tab_to("result.download")
+    with me.page.expect_download():
+        me.page.keyboard.press("Enter")
