@@ -22,7 +22,7 @@ export class FrameEditor {
       "aria-describedby": "face-keys",
     });
     this.element = el("div", { class: "stage" }, this.canvas);
-    this.view = new Viewport(this.canvas, (context) => this.draw(context), ARM + 10);
+    this.view = new Viewport(this.canvas, (context) => this.draw(context), 22);
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener("blur", () => this.tell());
     listen(this.canvas, {
