@@ -1,0 +1,128 @@
+"""What the server does when it is loaded for long, and when a process of it is killed."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import tempfile
+import threading
+import time
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from serve_doors import OipBinary, OipGrpc, Photo
+from serve_load import children, load, running
+
+SHARE = 0.8
+
+
+def soak(server, pictures, seconds):
+    """A steady load at `SHARE` of capacity, half binary REST and half gRPC, every answer compared."""
+    callers = [(OipBinary, OipGrpc)[n % 2](server, pictures, n) for n in range(16)]
+    load(callers, 3)
+    rate = SHARE * load(callers, 10).rate
+    print(f"capacity {rate / SHARE:.1f} answers a second; {seconds / 60:g} minutes at {rate:.1f}\n")
+    print("| minute | answers | refused or failed | wrong | p50 / p99 ms | memory MB |\n|---|---|---|---|---|---|")
+    turn, lock, began = count(), threading.Lock(), time.monotonic()
+
+    def due():
+        with lock:
+            return began + next(turn) / rate
+
+    memory = [server.memory()]
+    while (left := began + seconds - time.monotonic()) > 1:
+        laps = load(callers, min(60, left), every=True, due=due)
+        memory.append(server.memory())
+        minute = f"{(time.monotonic() - began) / 60:.1f}"
+        said = f"{laps.percentile(50):.1f} / {laps.percentile(99):.0f} | {memory[-1] / 1e6:.1f}"
+        print(f"| {minute} | {len(laps.seconds)} | {laps.refused} | {laps.wrong} | {said} |", flush=True)
+    slope = np.polyfit(range(len(memory[1:])), memory[1:], 1)[0] if len(memory) > 2 else 0
+    print(f"\nmemory before {memory[0] / 1e6:.1f} MB; from the first row on {slope / 1e6:+.2f} MB a row")
+
+
+def kill_photo_worker(server, pictures, callers=2, seconds=30):
+    """SIGKILL for the process of the photo API while it fills."""
+
+    def victim():
+        spawned = [pid for pid in children(server.process.pid) if "spawn_main" in _command(pid)]
+        return max(spawned)
+
+    ready = [Photo(server, pictures, number) for number in range(callers)]
+    print("## kill -9 of a photo worker\n")
+    _under_load(ready, victim, seconds)
+
+
+@contextlib.contextmanager
+def replicas(*options, number=2):
+    """A server of that many Ray replicas, with a key, as its gRPC asks for one."""
+    with tempfile.NamedTemporaryFile("w", suffix=".keys") as keys:
+        keys.write(key := "benchmark" * 3)
+        keys.flush()
+        ports = ["--port", str(free_port()), "--grpc-port", str(free_port())]
+        line = ["--replicas", str(number), "--photo-workers", "0", "--api-key", keys.name]
+        with running(*line, *ports, *options, wait=240) as server:
+            server.headers["x-api-key"] = key
+            yield server
+
+
+def kill_replica(server, pictures, callers=4, seconds=45):
+    """SIGKILL for one of two Ray replicas while both answer, over REST and over gRPC."""
+
+    def pids():
+        return list(dict.fromkeys(re.findall(r"ServeReplica:\S+ pid=(\d+)", server.log.read_text())))
+
+    before = pids()
+    began = time.monotonic()
+    replaced = []
+
+    def victim():
+        threading.Thread(target=watch, daemon=True).start()
+        return int(before[0])
+
+    def watch():
+        start = time.monotonic()
+        while len(pids()) == len(before) and time.monotonic() < began + 10 * seconds:
+            time.sleep(0.1)
+        replaced.append(time.monotonic() - start)
+
+    ready = [(OipBinary, OipGrpc)[number % 2](server, pictures, number) for number in range(callers)]
+    print("\n## kill -9 of one of two Ray replicas\n")
+    _under_load(ready, victim, seconds)
+    print(f"* the replica that took its place spoke {replaced[0]:.1f} s after" if replaced else "* NOT replaced")
+
+
+def _under_load(callers, victim, seconds):
+    """Load, kill what `victim` names after a third of the time, and say what the callers saw."""
+    killed = []
+
+    def kill():
+        time.sleep(seconds / 3)
+        pid = victim()
+        killed.append(time.monotonic())
+        os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    laps = load(callers, seconds, every=True)
+    thread.join()
+    failed = [moment for moment, answered in laps.ends if not answered]
+    after = [moment for moment, answered in laps.ends if answered and moment > killed[0]]
+    print(f"* {len(callers)} callers, {len(laps.seconds)} answers in {laps.wall:.0f} s, {laps.wrong} wrong")
+    print(f"* {len(failed)} requests failed, and said so", end="")
+    print(f": from {min(failed) - killed[0]:.2f} to {max(failed) - killed[0]:.2f} s after the kill" if failed else "")
+    gap = max(b - a for a, b in zip([killed[0], *after], after, strict=False))
+    print(f"* the first answer {after[0] - killed[0]:.2f} s after the kill; the longest time without one {gap:.2f} s")
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
