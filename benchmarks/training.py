@@ -1,61 +1,68 @@
-"""Samples per second of one training step, float32 beside bfloat16, as the curriculum adds its terms.
+"""Samples per second of training, waiting for data included, of every experiment: the real loop on real data.
 
-python benchmarks/training.py [EXPERIMENT.toml] [--steps 5]
+    python benchmarks/training.py --faces DATA --mnist DATA [--seconds 30] [EXPERIMENT.toml ...]
+
+Prints a Markdown table: for the first stage and for the last, whose objective is the whole one, float32 beside
+bfloat16. Each row is a process of its own, so that its peak memory is its own: what it and its loader held at most,
+pictures included. Absolute figures depend on what else the machine does; ratios less so.
 """
 
 import argparse
-import time
+import json
+import multiprocessing
+import resource
+import statistics
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-from lightning.fabric import Fabric
-
-from twoface.models.build import build_generator
-from twoface.models.discriminators import Discriminators
-from twoface.training.config import load_experiment
-from twoface.training.loop import Frozen
-from twoface.training.step import Batch, Networks, train_step
-
-DEFAULT = Path(__file__).parents[1] / "experiments" / "transfer.toml"
-
-
-def random_batch(size):
-    target, reference = torch.rand(2, size, 3, 128, 128)
-    mask = torch.zeros(size, 1, 128, 128)
-    mask[:, :, 32:96, 32:96] = 1
-    target, reference = (x.contiguous(memory_format=torch.channels_last) for x in (target, reference))
-    return Batch(target, mask, reference, torch.nn.functional.normalize(torch.rand(size, 512), dim=1))
-
-
-def samples_per_second(experiment, precision, stage, frozen, steps):
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-    generator, judges = build_generator(experiment.model.name, experiment.model.widths), Discriminators()
-    networks = [net.to(memory_format=torch.channels_last) for net in (generator, judges)]
-    wrapped = [fabric.setup(net, torch.optim.Adam(net.parameters())) for net in networks]
-    nets = Networks(wrapped[0][0], wrapped[1][0], wrapped[0][1], wrapped[1][1], frozen.vgg, frozen.facenet)
-    batch = random_batch(experiment.train.batch)
-    train_step(fabric, nets, batch, stage, experiment.train, 0)
-    began = time.perf_counter()
-    for step in range(steps):
-        train_step(fabric, nets, batch, stage, experiment.train, step)
-    return steps * experiment.train.batch / (time.perf_counter() - began)
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+PRECISIONS = ("32-true", "bf16-mixed")
+LOG_EVERY = 4  # steps
+WARM_UP = 2  # rows that do not count
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("experiment", nargs="?", type=Path, default=DEFAULT)
-    parser.add_argument("--steps", type=int, default=5)
-    arguments = parser.parse_args()
-    experiment, frozen = load_experiment(arguments.experiment), Frozen.load()
-    for net in (frozen.vgg, frozen.facenet):
-        net.to(memory_format=torch.channels_last)
-    print("stage from sample | float32 | bfloat16 | ratio")
-    for stage in experiment.stages:
-        speeds = [
-            samples_per_second(experiment, precision, stage, frozen, arguments.steps)
-            for precision in ("32-true", "bf16-mixed")
-        ]
-        print(f"{stage.start:>17} | {speeds[0]:7.1f} | {speeds[1]:8.1f} | {speeds[1] / speeds[0]:5.2f}")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("experiments", nargs="*", type=Path, default=sorted(EXPERIMENTS.glob("*.toml")))
+    parser.add_argument("--faces", type=Path, required=True, help="prepared faces, as for `twoface train --data`")
+    parser.add_argument("--mnist", type=Path, required=True, help="the folder with MNIST's four files")
+    parser.add_argument("--cache", type=Path, help="as for `twoface train`")
+    parser.add_argument("--seconds", type=float, default=30, help="of training for each row (default 30)")
+    options = parser.parse_args()
+    print("| experiment | stage | float32 samples/s | bfloat16 samples/s | ratio | waiting | peak MB |")
+    print("|---|---|---|---|---|---|---|")
+    for path in options.experiments:
+        for stage in ("first", "last"):
+            plain, brain = (in_own_process(path, stage, precision, options) for precision in PRECISIONS)
+            ratio = brain["samples_per_second"] / plain["samples_per_second"]
+            speeds = " | ".join(f"{figures['samples_per_second']:.1f}" for figures in (plain, brain))
+            rest = f"{ratio:.2f} | {brain['waiting']:.1%} | {brain['peak']:.0f}"
+            print(f"| {path.stem} | {stage} | {speeds} | {rest} |", flush=True)
+
+
+def in_own_process(*arguments):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, arguments)
+
+
+def measure(path, stage, precision, options):
+    """Medians over the logged rows of a short run, and its peak memory in MB."""
+    from twoface.training.config import load_experiment
+    from twoface.training.loop import train
+
+    experiment = load_experiment(path)
+    chosen = replace(experiment.stages[0 if stage == "first" else -1], start=0, ramp=0)
+    often = replace(experiment.train, log_every=LOG_EVERY, validate_every=10**9, save_every_minutes=10**9)
+    experiment = replace(experiment, stages=(chosen,), train=often)
+    data = options.mnist if experiment.data.kind == "mnist" else options.faces
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        train(experiment, data, out, max_minutes=options.seconds / 60, precision=precision, cache=options.cache)
+        rows = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()][WARM_UP:]
+    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    medians = {name: statistics.median(row[name] for row in rows) for name in ("samples_per_second", "waiting")}
+    return medians | {"peak": peak}
 
 
 if __name__ == "__main__":

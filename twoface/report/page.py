@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from twoface.errors import InputError
@@ -30,10 +30,8 @@ def report(folders: Sequence[Path], out: Path, force: bool = False) -> Path:
     runs = [read_run(folder) for folder in folders if not (folder / STUDY).is_file()]
     if len(runs) > MOST:
         raise InputError(f"{len(runs)} runs do not fit a page: give {MOST} at most")
-    environment = Environment(
-        loader=PackageLoader("twoface.report", "."), autoescape=select_autoescape(default=True), trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=PackageLoader("twoface.report", "."), **options)
     names = distinct([run.name for run in runs])
     page = environment.get_template("page.html").render(
         title=" · ".join([*names, *studies]),
