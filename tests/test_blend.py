@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from fakes import textured
 
-from twoface.blend import SIZE, blend, crop_mask, match_texture, render, seam_correction
+from twoface.blend import SIZE, _blurred, _needed, blend, crop_mask, match_texture, render, seam_correction
 from twoface.faces import apply, crop, frame_transform
 from twoface.masks import box_hole, feather
 
@@ -159,3 +159,22 @@ def test_texture_comes_back_at_its_natural_contrast():
     doubtful = constant_fields(weight=0.5, gain=0.38, synthesis=0.5)  # the network took little of it
     soft, same = (render(doubtful, grid(SIZE, SIZE), (reference, IDENTITY), 1, texture) for texture in (False, True))
     assert np.array_equal(soft, same)
+
+
+def test_a_wide_blur_is_that_of_the_whole_picture():
+    picture = textured(300, 420).astype(np.float32) / 255
+    for sigma in (1.5, 8.0, 11.9, 29.0):
+        off, edge = np.abs(_blurred(picture, sigma) - cv2.GaussianBlur(picture, (0, 0), sigma)), int(2 * sigma)
+        assert off[edge:-edge, edge:-edge].max() < 0.005 and off.max() < 0.03
+
+
+def test_a_lookup_needs_a_part_only():
+    picture = textured(200, 240).astype(np.float32)
+    places = np.random.default_rng(0).uniform((60, 50), (90, 120), (40, 40, 2)).astype(np.float32)
+    wanted = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    moved = places.copy()
+    part = _needed(picture, moved)
+    assert part.size < picture.size / 10
+    assert np.abs(cv2.remap(part, moved, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101) - wanted).max() < 1
+    over = np.full((4, 4, 2), -30, np.float32)
+    assert _needed(picture, over) is picture and (over == -30).all()

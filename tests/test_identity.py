@@ -80,3 +80,21 @@ def test_calibration_is_that_of_the_nearest_hole():
     scratch = np.zeros((128, 128), bool)
     scratch[20:110, 60:63] = True
     assert calibration_for(scratch).hole == "whole"
+
+
+def test_a_view_is_embedded_once(embedder, faces, monkeypatch):
+    views = np.stack([face_view(*face) for face in faces.values()])
+    first = embedder.embed(views)
+    monkeypatch.setattr(embedder, "_network", None)  # nothing more is asked of it
+    assert np.array_equal(embedder.embed(views[::-1]), first[::-1])
+
+
+def test_old_views_are_forgotten(monkeypatch):
+    monkeypatch.setattr("twoface.identity.REMEMBERED", 2)
+    embedder = Embedder()
+    asked = []
+    monkeypatch.setattr(embedder, "_embed", lambda face: asked.append(face[0, 0, 0]) or np.full(512, face[0, 0, 0]))
+    views = [np.full((160, 160, 3), shade, np.uint8) for shade in range(3)]
+    for shade in (0, 1, 0, 2, 0, 1):
+        assert embedder.embed(views[shade][None])[0, 0] == shade
+    assert asked == [0, 1, 2, 1]  # 1 was used last of all when 2 came

@@ -7,8 +7,8 @@ colour, weight) are looked up at every photo pixel and the reference is sampled 
 import cv2
 import numpy as np
 
-from twoface.faces import apply, invert, scale_of, shrink
-from twoface.masks import distance_to, feather, grow
+from twoface.faces import invert, scale_of, shifted, shrink
+from twoface.masks import distance_to, fading, grow
 
 SIZE = 128
 RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
@@ -45,17 +45,21 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
     rows = slice(max(0, int(y0 - reach)), int(np.ceil(y0 + height + reach)))
     columns = slice(max(0, int(x0 - reach)), int(np.ceil(x0 + width + reach)))
     part, hole = result[rows, columns], hole[rows, columns]
-    y, x = np.mgrid[rows.start : rows.start + len(part), columns.start : columns.start + part.shape[1]]
-    places = apply(transform, np.stack([x, y], -1))
+    places = _places(shifted(transform, columns.start, rows.start), part.shape)
     fill = render(fields, places, reference, 1 / scale_of(transform))
     if seam is not None:
         fill = np.clip(fill + _sample(seam, places, cv2.INTER_LINEAR), 0, 1)
     outside = distance_to(hole)
-    ring = (outside > feather_px) & (outside <= reach) & (np.abs(places - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
-    fill = match_texture(fill, hole, part.astype(np.float32) / 255, ring, 1 / scale_of(transform), seed)
-    alpha = feather(hole, feather_px)[..., None]
-    mixed = np.rint(part * (1 - alpha) + fill * 255 * alpha).astype(np.uint8)
-    np.copyto(part, mixed, where=alpha > 0)
+    ring = (outside > feather_px) & (outside <= reach)
+    ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
+    photo = np.multiply(part, 1 / 255, dtype=np.float32)
+    fill = match_texture(fill, hole, photo, ring, 1 / scale_of(transform), seed)
+    alpha = fading(outside, feather_px)[..., None]
+    mixed = fill - photo  # in place from here on: at full resolution every new array costs
+    mixed *= alpha
+    mixed += photo
+    mixed *= 255
+    np.copyto(part, np.rint(mixed, out=mixed).astype(np.uint8), where=alpha > 0)
     return result
 
 
@@ -77,11 +81,12 @@ def seam_correction(known, fill, hole, predicted):
 def render(fields, places, reference, detail, texture=True):
     """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
 
-    places: (H, W, 2) crop coordinates; detail: photo pixels per crop pixel, which a finer reference is shrunk to.
+    places: (H, W, 2) crop coordinates. detail: photo pixels per crop pixel; a finer reference is shrunk to it.
     texture: bring the reference's own fine texture to its natural contrast where the network takes enough of the
     reference. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what is finer than
     its pixels: both make a fill look out of focus. False gives the network's own answer.
     """
+    places = places.astype(np.float32, copy=False)
     synthesis = _sample(_picture(fields["synthesis"]), places, cv2.INTER_CUBIC)
     if reference is None:
         return np.clip(synthesis, 0, 1)
@@ -90,16 +95,22 @@ def render(fields, places, reference, detail, texture=True):
         for name in ("flow", "gain", "offset", "weight")
     )
     source, to_crop = shrink(*reference, max(detail, 1))
-    moved = apply(invert(to_crop), np.clip(places + flow, 0, SIZE - 1))
-    pixels = _sample(source.astype(np.float32) / 255, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
+    moved = cv2.transform(np.clip(places + flow, 0, SIZE - 1), invert(to_crop))
+    source = np.multiply(_needed(source, moved), 1 / 255, dtype=np.float32)
+    pixels = _sample(source, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
     weight = weight.reshape(*places.shape[:2], 1)
-    fill = weight * (gain * pixels + offset) + (1 - weight) * synthesis
+    fill = gain * pixels
+    fill += offset
+    fill -= synthesis
+    fill *= weight
+    fill += synthesis
     if texture:
-        given = weight * gain.mean(-1, keepdims=True)
+        given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
         trust = np.clip((given - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
-        missing = np.maximum(0, trust - given)
-        fill += missing * (pixels - cv2.GaussianBlur(pixels, (0, 0), FINE * detail))
-    return np.clip(fill, 0, 1)
+        fine = pixels - _blurred(pixels, FINE * detail)
+        fine *= np.maximum(0, trust - given)
+        fill += fine
+    return np.clip(fill, 0, 1, out=fill)
 
 
 def match_texture(fill, hole, photo, ring, detail, seed=0):
@@ -130,6 +141,40 @@ def _texture(picture, where):
     return 1.4826 * float(np.median(np.abs(high[where])))
 
 
+def _places(transform, shape):
+    """Where the pixels of a picture lie in the crop frame -> float32 (H, W, 2)."""
+    places = np.empty((*shape[:2], 2), np.float32)
+    for axis in (0, 1):
+        along = transform[axis, 0] * np.arange(shape[1])
+        down = transform[axis, 1] * np.arange(shape[0]) + transform[axis, 2]
+        np.add(down[:, None], along, out=places[..., axis], casting="same_kind")
+    return places
+
+
+def _needed(picture, places):
+    """The part of a picture that a cubic lookup at `places` needs, which are moved to it in place.
+
+    All of it where they reach over its border: what is reflected there may lie anywhere.
+    """
+    low = np.floor(places.min((0, 1))).astype(int) - 2
+    high = np.ceil(places.max((0, 1))).astype(int) + 3
+    if low.min() < 0 or (high > picture.shape[1::-1]).any():
+        return picture
+    places -= low.astype(np.float32)
+    return picture[low[1] : high[1], low[0] : high[0]]
+
+
+def _blurred(picture, sigma):
+    """A gaussian blur; a wide one is made of a smaller picture, where it costs little and is as smooth."""
+    factor = int(sigma / 4)
+    if factor < 2:
+        return cv2.GaussianBlur(picture, (0, 0), sigma)
+    size = picture.shape[1::-1]
+    small = cv2.resize(picture, [max(1, round(side / factor)) for side in size], interpolation=cv2.INTER_AREA)
+    rest = ((sigma / factor) ** 2 - 0.25) ** 0.5  # shrinking and enlarging blur by the other half pixel
+    return cv2.resize(cv2.GaussianBlur(small, (0, 0), rest), size, interpolation=cv2.INTER_LINEAR)
+
+
 def _picture(planes):
     return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
@@ -140,4 +185,4 @@ def _enlarged(field):
 
 
 def _sample(picture, places, how, border=cv2.BORDER_REPLICATE):
-    return cv2.remap(picture, places.astype(np.float32), None, how, borderMode=border)
+    return cv2.remap(picture, places, None, how, borderMode=border)

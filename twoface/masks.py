@@ -90,7 +90,12 @@ def distance_to(mask):
 
 def grow(mask, px):
     """The mask dilated by a disc of `px` pixels (a fraction is allowed) -> bool (H, W)."""
-    return distance_to(mask) <= px
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    reach = int(min(px, max(mask.shape))) + 1
+    near = (slice(max(0, y - reach), y + height + reach), slice(max(0, x - reach), x + width + reach))
+    grown = np.zeros_like(mask)
+    grown[near] = distance_to(mask[near]) <= px
+    return grown
 
 
 def feather(mask, px):
@@ -101,9 +106,14 @@ def feather(mask, px):
     """
     if px < 0:
         raise InputError(f"the feather must be 0 pixels or more, not {px}")
+    return fading(distance_to(mask), px)
+
+
+def fading(distance, px):
+    """As `feather`, from the distance to the hole in pixels, as of `distance_to`."""
     if px == 0:
-        return mask.astype(np.float32)
-    t = np.clip(1 - distance_to(mask) / np.float32(px), 0, 1)
+        return (distance == 0).astype(np.float32)
+    t = np.clip(1 - distance / np.float32(px), 0, 1)
     return t * t * (3 - 2 * t)
 
 
