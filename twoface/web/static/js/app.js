@@ -38,7 +38,7 @@ async function begin() {
   translate(document);
   document.getElementById("brand").addEventListener("click", follow);
   document.getElementById("skip").addEventListener("click", skip);
-  await restore(Picture.revive, () => notice(t("page.not_kept")));
+  await restore(Picture.revive, (why) => notice(t(`page.not_kept.${why}`)));
   await meetServer();
 }
 

@@ -37,10 +37,13 @@ export async function forgetFile(picture) {
   if (database) await del(`file ${picture.key}`, database).catch(notKept);
 }
 
-/** Read what an earlier visit left. revive: a kept picture and its file -> Picture. A second tab keeps nothing. */
+/** Read what an earlier visit left. revive: a kept picture and its file -> Picture. A second tab keeps nothing.
+ *
+ * onTrouble: called with why nothing is kept, "storage" or "second_tab".
+ */
 export async function restore(revive, onTrouble) {
   trouble = onTrouble;
-  if (!(await firstTab())) return;
+  if (!(await firstTab())) return trouble("second_tab");
   try {
     database = createStore("two-face", "work");
     const kept = await get("work", database);
@@ -90,7 +93,7 @@ let trouble = () => {};
 
 function notKept(error) {
   console.warn("not kept:", error);
-  trouble();
+  trouble("storage");
 }
 
 /** Whether this is the tab that keeps its work: two would write over each other. */

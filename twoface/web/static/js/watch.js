@@ -1,10 +1,15 @@
-// Not a module, and loaded first: says so when the page itself cannot start (a module that does not load or parse).
-window.addEventListener("error", (event) => {
-  if (document.body?.dataset.started) return;
+// Not a module, and loaded first: says so when the page itself cannot start (a file that does not load or parse).
+
+function showFailure(event) {
+  if (document.body?.dataset.started || event.target?.tagName === "IMG") return;
+  const why = event.message || event.reason?.message || event.target?.src || event.target?.href || "";
   const show = () => {
     document.getElementById("failed").hidden = false;
-    document.getElementById("failed-why").textContent = event.message || event.target?.src || "";
+    document.getElementById("failed-why").textContent = why;
   };
   if (document.body) show();
   else document.addEventListener("DOMContentLoaded", show);
-}, true);
+}
+
+window.addEventListener("error", showFailure, true);
+window.addEventListener("unhandledrejection", showFailure);

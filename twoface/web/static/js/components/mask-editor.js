@@ -135,6 +135,7 @@ export class MaskEditor {
     const before = (this.cursor ??= { x: SIDE / 2, y: SIDE / 2, down: false });
     const within = (value) => Math.min(Math.max(value, 0), SIDE);
     this.cursor = { ...before, x: within(before.x + dx), y: within(before.y + dy) };
+    this.view.reveal(this.cursor);
     if (this.cursor.down && this.tool === "box") this.drag.to = this.cursor;
     else if (this.cursor.down) this.paint(before, this.cursor);
   }

@@ -69,6 +69,13 @@ export class Viewport {
     this.request();
   }
 
+  /** Pan as far as a point of the picture needs to be well inside. */
+  reveal(point) {
+    const { x, y } = this.toScreen(point);
+    const lacking = (at, room) => Math.max(0, 24 - at) - Math.max(0, at - room + 24);
+    this.pan(lacking(x, this.width), lacking(y, this.height));
+  }
+
   toPicture({ x, y }) {
     return { x: (x - this.x) / this.scale, y: (y - this.y) / this.scale };
   }

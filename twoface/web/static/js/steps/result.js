@@ -38,12 +38,8 @@ function show(root, app) {
   root.querySelector(".actions .primary").classList.remove("primary");
   load();
 
-  async function load() {
-    try {
-      await compare.load();
-    } catch (error) {
-      return state.replaceChildren(problem(error, { text: t("action.retry"), run: load }));
-    }
+  function load() {
+    compare.load().catch((error) => state.replaceChildren(problem(error, { text: t("action.retry"), run: load })));
     take(chosenReferences());
   }
 
