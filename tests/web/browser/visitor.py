@@ -65,8 +65,8 @@ class Visitor:
     def bring(self, photo, *references):
         """Step 1: choose a photo and references, or none; wait until their faces are framed."""
         self.choose("photos.choose", photo)
-        for reference in references:
-            self.choose("photos.choose_reference", reference)
+        for i, reference in enumerate(references):
+            self.choose("photos.add" if i else "photos.choose_reference", reference)
         if not references:
             self.page.get_by_role("switch").uncheck()
         self.page.locator(".found, .not-found").nth(len(references)).wait_for()
