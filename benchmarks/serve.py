@@ -152,7 +152,7 @@ def _each(pairs, name):
 
 
 def print_json(pictures, whole):
-    """One body of the thesis' clients through several parsers and through the door's reading. whole: ms of a request."""
+    """A body of the thesis' clients through parsers, and the door's whole reading. whole: ms of a request."""
     body = TfServing.make_body(pictures.crops(0))
     ways = {
         "json.loads and np.array": lambda: [np.array(v) for v in json.loads(body)["inputs"].values()],
