@@ -9,6 +9,7 @@ from pathlib import Path
 
 import twoface
 from twoface.errors import InputError, TwoFaceError
+from twoface.search.cli import index_commands
 
 
 def main(argv=None):
@@ -35,23 +36,23 @@ def fill(args):
     reference_face = [parse_frame(text) for text in args.reference_face] or None
     if args.backend and args.model:
         raise InputError("a backend has a network of its own: leave --model or --backend out")
-    _check_outputs(args, *_crop_paths(args.crops, args.reference))
+    if args.reference_from and (args.reference or args.reference_face):
+        raise InputError("the reference is either given or found: leave --reference or --reference-from out")
+    _check_outputs(args, *_crop_paths(args.crops, args.reference or args.reference_from))
 
     start = time.perf_counter()
-    result = Inpainter.load(_backend(args) if args.backend else args.model, args.threads).fill(
-        args.photo,
-        mask=args.mask,
-        hole=hole,
-        references=args.reference,
-        face=face,
-        reference_face=reference_face,
-        feather=args.feather,
-        center_size=args.center_size,
-    )
+    inpainter = Inpainter.load(_backend(args) if args.backend else args.model, args.threads)
+    given = {"mask": args.mask, "hole": hole, "face": face, "feather": args.feather, "center_size": args.center_size}
+    if args.reference_from:
+        result, search = _fill_from(args, inpainter, given)
+    else:
+        references = {"references": args.reference, "reference_face": reference_face}
+        result, search = inpainter.fill(args.photo, **references, **given), None
     result.save(args.out, args.quality, args.force)
     seconds = time.perf_counter() - start
     if args.report:
-        write_aside(args.report, (json.dumps(result.report(), indent=1) + "\n").encode(), args.force)
+        told = result.report() | ({"search": search} if search else {})
+        write_aside(args.report, (json.dumps(told, indent=1) + "\n").encode(), args.force)
     if args.crops:
         _write_crops(args.crops, result, args.force)
 
@@ -59,6 +60,14 @@ def fill(args):
     print(f"time       {seconds:.2f} s in all, of which the network took {result.timing['network']:.2f} s")
     _tell(result.report())
     return 0
+
+
+def _fill_from(args, inpainter, given):
+    _require("search", "lancedb", "lance", "onnx", "jinja2", "filelock")
+    from twoface.search.collection import Collection
+    from twoface.search.fill import fill_from
+
+    return fill_from(Collection.open(args.reference_from, inpainter), args.photo, args.tries, **given)
 
 
 def client_fill(args):
@@ -526,6 +535,7 @@ def _parser():
     _backend_options(_command(client, "status", client_status, "is the server ready", CLIENT_EXAMPLES)[0])
     _batch_options(_command(commands, "batch", batch, "fill the photos of a CSV file", BATCH_EXAMPLES))
     _evaluate_options(_command(commands, "evaluate", evaluate, "score a network on held-out people", EVALUATE_EXAMPLES))
+    index_commands(commands, _command, _number)
     data = commands.add_parser("data", help="make training data").add_subparsers(metavar="COMMAND", required=True)
     _prepare_options(_command(data, "prepare", prepare, "cut faces out of folders of photos", PREPARE_EXAMPLES))
     _train_options(_command(commands, "train", train, "train a network (needs twoface[train])", TRAIN_EXAMPLES))
@@ -547,6 +557,8 @@ def _command(commands, name, run, summary, examples):
 def _fill_options(command):
     add, _ = command
     _photo_options(command)
+    add("--reference-from", metavar="INDEX", help="find the reference in an index (see `twoface index`)")
+    add("--try", dest="tries", metavar="N", type=_number(int, 1, 50), default=1, help="fill with so many, keep one (default 1)")
     add("--crops", metavar="DIR", type=Path, help="write the network's 128x128 view: masked, reference, filled, mask")
     add("--threads", metavar="N", type=_number(int, 1), help="of the processor (default: 2 at most)")
     _shared_options(add)

@@ -35,7 +35,7 @@ def calibrate(portraits, per_person=4, holes=None, embedder=None, progress=True)
     if per_person < 2:
         raise InputError(f"a pair needs 2 crops of a person or more, not {per_person}")
     embedder = embedder or Embedder()
-    taken = _first(portraits, per_person)
+    taken = first_crops(portraits, per_person)
     frames = portraits.crops[taken, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
     person = portraits.identity[taken]
     first, second = np.triu_indices(len(taken), 1)
@@ -91,7 +91,7 @@ def chosen(report):
     return {"same_person_warned": WARNED, "holes": holes}
 
 
-def _first(portraits, per_person):
+def first_crops(portraits, per_person):
     """The places of up to `per_person` crops of everyone who has two or more."""
     chosen = []
     for person in range(len(portraits.names)):

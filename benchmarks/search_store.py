@@ -1,0 +1,165 @@
+"""The store at size: synthetic embeddings that resemble real ones -> query times, recall, memory, build time, disk.
+
+    python benchmarks/search_store.py --like EMBEDDINGS.npy... --people PEOPLE.npy --work FOLDER [--faces 494414]
+
+EMBEDDINGS are real ones (N, 512), PEOPLE whose they are (N,), as benchmarks/search_holes.py leaves them. Identities and
+faces are drawn from normal distributions with the covariance between and within people that these have, and brought to
+unit length. 46 faces an identity, as in CASIA-WebFace. Queries are further faces of people in the store.
+Prints Markdown.
+"""
+
+import argparse
+import os
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+
+from twoface.search.store import FaceRow, LanceStore, PhotoRow
+
+PER_PERSON = 46
+PART = 20_000  # faces a commit
+QUERIES = 200
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--like", type=Path, nargs="+", required=True)
+    parser.add_argument("--people", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--faces", type=int, default=494_414)
+    options = parser.parse_args()
+
+    real = np.concatenate([np.load(path) for path in options.like])
+    draw = Drawn(real, np.load(options.people), options.faces)
+    print(f"similarity within a person, between two: real {draw.real_means}, drawn {draw.means()}", flush=True)
+    start, cpu = time.perf_counter(), cpu_seconds()
+    store = LanceStore(options.work / f"faces-{options.faces}", create=True)
+    kept = store.counts()["faces"]
+    for first in range(kept, options.faces, PART):  # goes on where it was stopped
+        add(store, draw, first, min(first + PART, options.faces))
+    tell("rows written", start, cpu)
+    start, cpu = time.perf_counter(), cpu_seconds()
+    store.tidy(really=True)
+    tell("search structure built", start, cpu)
+    print(f"disk {store.counts()['bytes'] / 1e6:.0f} MB; peak memory of the build {peak_mb():.0f} MB", flush=True)
+
+    queries = draw.queries(QUERIES)
+    exact = draw.exact(queries, 10)
+    for count in (10, 50):
+        measure(store, queries, exact, count)
+    changes(store, draw)
+
+
+def measure(store, queries, exact, count):
+    """Query times, and how many of the ten nearest are among the first ten found."""
+    times, hits = [], 0
+    store.nearest(queries[0], count)
+    cpu = cpu_seconds()
+    for query, right in zip(queries, exact, strict=True):
+        start = time.perf_counter()
+        found = store.nearest(query, count)
+        times.append(time.perf_counter() - start)
+        hits += len({int(f.row.path) for f in found[:10]} & set(right.tolist()))
+    cpu = (cpu_seconds() - cpu) / len(queries)
+    p50, p99 = np.quantile(times, (0.5, 0.99)) * 1e3
+    print(f"| {count} nearest | p50 {p50:.1f} ms | p99 {p99:.1f} ms | {cpu * 1e3:.1f} CPU ms |"
+          f" recall@10 {hits / 10 / len(queries):.4f} | memory {now_mb():.0f} MB |", flush=True)  # fmt: skip
+
+
+def changes(store, draw):
+    """Add 1,000 faces to the store and take them out again."""
+    start = time.perf_counter()
+    add(store, draw, draw.count, draw.count + 1000)
+    added = time.perf_counter() - start
+    start = time.perf_counter()
+    gone = store.drop([str(i) for i in range(draw.count, draw.count + 1000)])
+    print(f"add 1,000: {added * 1e3:.0f} ms; delete {gone}: {(time.perf_counter() - start) * 1e3:.0f} ms", flush=True)
+
+
+def add(store, draw, first, last):
+    faces = [row(i, vector) for i, vector in zip(range(first, last), draw.part(first, last), strict=True)]
+    store.put([PhotoRow(face.path, 1, 1, 1) for face in faces], faces)
+
+
+def row(number, vector):
+    return FaceRow(str(number), 0, "", vector, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
+
+
+class Drawn:
+    """Embeddings drawn part by part, each part for ever the same."""
+
+    def __init__(self, real, person, count):
+        same = np.bincount(person)[person] > 1
+        mean = real.mean(0)
+        centers = np.stack([real[person == p].mean(0) for p in np.unique(person[same])])
+        within = np.concatenate([real[person == p] - real[person == p].mean(0) for p in np.unique(person[same])])
+        degrees = len(within) - len(centers)
+        self.within = root(within.T @ within / degrees)
+        spread = np.cov((centers - mean).T) - within.T @ within / degrees / np.bincount(person)[person[same]].mean()
+        self.between, self.mean, self.count = root(spread), mean, count
+        similar = real[same] @ real[same].T
+        alike = person[same][:, None] == person[same]
+        np.fill_diagonal(alike, False)
+        self.real_means = f"{similar[alike].mean():.3f}, {similar[person[same][:, None] != person[same]].mean():.3f}"
+
+    def part(self, first, last, seed=0):
+        """Faces `first` to `last` -> unit float32 (last - first, 512)."""
+        people = np.arange(first, last) // PER_PERSON
+        centers = {p: self._normal((1, p)) @ self.between for p in np.unique(people).tolist()}
+        own = np.random.default_rng((2, seed, first)).standard_normal((last - first, 512)) @ self.within
+        vectors = self.mean + np.stack([centers[p] for p in people.tolist()]) + own
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    def queries(self, count):
+        places = np.random.default_rng(3).integers(0, self.count, count)
+        return np.concatenate([self.part(place, place + 1, seed=1) for place in places.tolist()])
+
+    def exact(self, queries, count):
+        """The `count` nearest of all -> places (Q, count)."""
+        best = np.full((len(queries), count), -1), np.full((len(queries), count), -np.inf)
+        for first in range(0, self.count, PART):
+            scores = queries @ self.part(first, min(first + PART, self.count)).T
+            places = np.concatenate([best[0], np.broadcast_to(np.arange(scores.shape[1]) + first, scores.shape)], 1)
+            scores = np.concatenate([best[1], scores], 1)
+            order = np.argsort(-scores, 1)[:, :count]
+            best = np.take_along_axis(places, order, 1), np.take_along_axis(scores, order, 1)
+        return best[0]
+
+    def means(self):
+        vectors = self.part(0, 100 * PER_PERSON).reshape(100, PER_PERSON, 512)
+        within = np.mean([(v @ v.T)[np.triu_indices(PER_PERSON, 1)].mean() for v in vectors])
+        first = vectors[:, 0]
+        return f"{within:.3f}, {(first @ first.T)[np.triu_indices(100, 1)].mean():.3f}"
+
+    def _normal(self, seed):
+        return np.random.default_rng(seed).standard_normal(512)
+
+
+def root(covariance):
+    """A matrix that turns standard normal rows into ones of this covariance; what is negative counts as none."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def tell(what, start, cpu):
+    print(f"{what}: {time.perf_counter() - start:.0f} s, {cpu_seconds() - cpu:.0f} CPU s", flush=True)
+
+
+def cpu_seconds():
+    times = os.times()
+    return times.user + times.system
+
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def now_mb():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1e3
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""`twoface index ...`: a function for each command and, below, its options. What one needs is imported inside it."""
+
+import json
+import sys
+from pathlib import Path
+
+EXAMPLES = """examples:
+  twoface index build photos/ --index my-photos
+  twoface index update --index my-photos
+  twoface index search me.jpg --hole eyes --index my-photos --html found.html
+  twoface fill me.jpg --hole eyes --reference-from my-photos -o filled.jpg
+  twoface index forget "photos/old.jpg" --index my-photos
+
+An index holds, for every face, where it is and an embedding: 512 numbers by which the person can be recognised. That is
+biometric data: keep it as you keep the photos. It holds no pictures. INDEX is a directory, or the address of a
+PostgreSQL server with pgvector, postgresql://USER@HOST/DATABASE. Stopped or killed? Run the same command again."""
+
+
+NEEDED = ("lancedb", "lance", "onnx", "jinja2", "filelock")  # the extra `search`
+
+
+def build(args):
+    from twoface.search.index import build
+
+    return _told(build(args.folders, args.index, args.people, args.workers))
+
+
+def add(args):
+    from twoface.search.index import build
+    from twoface.search.store import open_store
+
+    open_store(args.index)  # there is one
+    return _told(build(args.folders, args.index, args.people, args.workers))
+
+
+def update(args):
+    from twoface.search.index import update
+
+    return _told(update(args.index, args.workers))
+
+
+def remove(args):
+    from twoface.search.index import remove
+
+    return _told(remove(args.paths, args.index))
+
+
+def forget(args):
+    from twoface.search.index import forget
+
+    return _told(forget(args.what, args.index))
+
+
+def stats(args):
+    from twoface.search.index import read_settings
+    from twoface.search.store import open_store
+
+    store = open_store(args.index)
+    counts, settings = store.counts(), read_settings(store)
+    unreadable = [row for row in store.photos().values() if row.error]
+    print(f"{counts['photos']} photos, {counts['faces']} faces, {counts['bytes'] / 1e6:.1f} MB")
+    for folder in settings.folders:
+        print(f"folder     {folder}")
+    for row in unreadable:
+        print(f"unreadable {row.path}: {row.error}")
+    return 0
+
+
+def verify(args):
+    from twoface.search.index import verify
+
+    problems = verify(args.index)
+    print("\n".join(problems) or "everything is there and whole")
+    return 1 if problems else 0
+
+
+def search(args):
+    from twoface.faces import parse_frame
+    from twoface.files import check_output
+    from twoface.images import read_mask, read_photo
+    from twoface.masks import parse_hole
+    from twoface.search.collection import Collection
+    from twoface.search.page import write_page
+    from twoface.search.rank import VERDICTS
+
+    for path in (args.html, args.report):
+        if path:
+            check_output(path, args.force)
+    photo = read_photo(args.photo)
+    answer = Collection.open(args.index, args.model).references(
+        photo,
+        parse_frame(args.face) if args.face else None,
+        read_mask(args.mask, photo.size) if args.mask else None,
+        args.k,
+        hole=parse_hole(args.hole) if args.hole else None,
+    )
+    print(f"{VERDICTS[answer.verdict]}; {answer.faces} faces searched in {answer.seconds['total']:.2f} s")
+    print("probability  similarity  in index  quality = visible pose expression sharp size  photo")
+    for found in answer.candidates:
+        parts = " ".join(f"{value:.2f}" for value in found.parts.values())
+        print(f"{found.probability:11.3f}  {found.similarity:10.3f}  {found.first_similarity:8.3f}", end="  ")
+        print(f"{found.quality:7.2f}   {parts}  {found.path} ({VERDICTS[found.verdict]})")
+    if args.report:
+        _write(args.report, json.dumps(answer.report(), indent=1) + "\n", args.force)
+    if args.html:
+        write_page(answer, args.photo, args.html, args.force)
+    return 0
+
+
+def _write(path, text, force):
+    from twoface.files import write_aside
+
+    write_aside(path, text.encode(), force)
+
+
+def _told(summary):
+    """Print what was done -> exit code: 1 when photos could not be read."""
+    for path, error in summary.errors.items():
+        print(f"twoface: {path}: {error}", file=sys.stderr)
+    rate = f", {summary.photos / summary.seconds:.1f} photos/s" if summary.photos else ""
+    print(f"{summary.photos} photos looked at, {summary.faces} faces, {summary.removed} removed{rate}")
+    return 1 if summary.errors else 0
+
+
+# Options.
+
+
+def index_commands(commands, command, number):
+    """Add `twoface index ...`; command, number: `twoface.cli`'s makers of commands and of kinds of numbers."""
+    index = commands.add_parser("index", help="find references in folders of photos", epilog=EXAMPLES)
+    index = index.add_subparsers(metavar="COMMAND", required=True)
+
+    def make(name, run, summary):
+        add, parser = command(index, name, run, summary, EXAMPLES)
+        add("--index", metavar="INDEX", required=True, help="its directory, or a server's address")
+        return add, parser
+
+    for name, run, summary in (
+        ("build", build, "index folders of photos, or go on with it"),
+        ("add", add, "index more folders"),
+    ):
+        option, _ = make(name, run, summary)
+        option("folders", metavar="FOLDER", nargs="+", type=Path, help="looked through with all folders below")
+        option("--people", action="store_true", help="each photo's folder is named after the person in it")
+        _workers(option, number)
+    _workers(make("update", update, "look through its folders again: new, changed and vanished photos")[0], number)
+    option, _ = make("remove", remove, "take photos or folders out of it")
+    option("paths", metavar="PATH", nargs="+", type=Path, help="a photo, or a folder with all below")
+    option, _ = make("forget", forget, "remove a photo or a person for good, and leave them out from now on")
+    option("what", metavar="PATH|IDENTITY", help="a photo, or the name of a person's folder")
+    make("stats", stats, "say what is in it")
+    make("verify", verify, "read and check everything in it")
+    _search_options(*make("search", search, "find references for a photo"), number)
+
+
+def _workers(option, number):
+    option("--workers", metavar="N", type=number(int, 1), default=2, help="processes (default 2), about 0.5 GB each")
+
+
+def _search_options(option, parser, number):
+    option("photo", metavar="PHOTO", type=Path, help="with the face to find, or to fill")
+    hole = parser.add_mutually_exclusive_group()
+    hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where it is covered")
+    hole.add_argument("--hole", metavar="HOLE", help="what is covered, as of `twoface fill` (default: nothing)")
+    option("--face", metavar="X0,Y0,X1,Y1[,DEGREES]", help="the face as a square (default: found by itself)")
+    option("-k", metavar="K", type=number(int, 1, 50), default=10, help="how many to show (default 10, at most 50)")
+    option("--html", metavar="FILE.html", type=Path, help="write a page with the faces")
+    option("--report", metavar="FILE.json", type=Path, help="write all figures")
+    option("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
+    option("--force", action="store_true", help="overwrite what is there")

@@ -1,0 +1,238 @@
+"""The question that an index is for: which photos of the collection are the best references for this hole?"""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from twoface.engine import Inpainter
+from twoface.errors import TwoFaceError
+from twoface.faces import TEMPLATE, choose, crop, frame_corners, frame_of, frame_transform, scale_of
+from twoface.identity import embedding_view, face_view, hide
+from twoface.images import Photo, read_photo
+from twoface.search.describe import eyes_open, mouth_open, pose
+from twoface.search.facenet import BatchEmbedder
+from twoface.search.rank import (
+    VERDICTS,
+    Wanted,
+    calibration_for,
+    donor_quality,
+    hides,
+    probability,
+    same_picture,
+    verdict,
+)
+from twoface.search.store import open_store
+
+LOOKED_AT = 50  # of the nearest faces of the index, those whose photos are read and compared again
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A face that may serve as the reference.
+
+    path, frame: as `Inpainter.fill` takes a reference and its face. identity: by the folder's name, or "".
+    similarity: cosine of what is visible, the hole hidden in both; first_similarity: of the query's embedding to the
+    one in the index. probability: that it is the same person, for a collection of this size; verdict: a key of
+    `twoface.search.rank.VERDICTS`. quality: what it can give to the hole, 0..1, the product of `parts`.
+    """
+
+    path: str
+    frame: tuple
+    identity: str
+    similarity: float
+    first_similarity: float
+    probability: float
+    verdict: str
+    quality: float
+    parts: dict
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search found.
+
+    candidates: the best first. verdict: of the best, "nobody" also when there is none. faces: in the index.
+    left_out: how many of the nearest were the photo itself or a copy of it ("copies"), and how many could not be read.
+    face: the frame that was searched. seconds: by stage.
+    """
+
+    candidates: list
+    verdict: str
+    faces: int
+    left_out: dict
+    face: tuple
+    seconds: dict
+
+    def report(self):
+        """Ready for JSON -> dict."""
+        return asdict(self) | {"verdict_text": VERDICTS[self.verdict]}
+
+
+class Collection:
+    """An index and the networks that search it; may be used from several threads. Make one with `open`."""
+
+    def __init__(self, store, inpainter, embedder):
+        self._store, self.inpainter, self._embedder = store, inpainter, embedder
+        self._lock = threading.Lock()  # the detector and OpenCV's embedder are not made for two at once
+
+    @classmethod
+    def open(cls, place, model=None, threads=None):
+        """place: as of `twoface.search.store.open_store`; model: an Inpainter, or as of `Inpainter.load`."""
+        inpainter = model if isinstance(model, Inpainter) else Inpainter.load(model, threads)
+        return cls(open_store(place), inpainter, BatchEmbedder(threads))
+
+    def references(self, photo, frame=None, mask=None, k=10, *, hole=None, frame_mask=None, center_size=64):
+        """The best references for the hole of a photo -> Answer with up to `k` candidates.
+
+        photo: a path, bytes or a Photo. frame: its face as a square, (x0, y0, x1, y1) or with degrees, default the
+        face found. mask, hole, frame_mask, center_size: what is missing, as of `Inpainter.fill`; none of them asks
+        who this is by the whole face. Raises InputError as that does, TwoFaceError when the index cannot be used.
+        """
+        start = time.perf_counter()
+        photo = photo if isinstance(photo, Photo) else read_photo(photo)
+        given = {"mask": mask, "hole": hole, "frame_mask": frame_mask}
+        with self._lock:
+            if all(value is None for value in given.values()):
+                query = self._whole(photo, frame)
+            else:
+                query = self._holed(photo, self.inpainter.fill(photo, face=frame, center_size=center_size, **given))
+        looked = time.perf_counter()
+        faces = len(self._store)
+        nearest = self._store.nearest(query.vector, LOOKED_AT)
+        found = time.perf_counter()
+        candidates, left_out = self._look_again(query, nearest, faces)
+        candidates.sort(key=_order)
+        end = time.perf_counter()
+        return Answer(
+            candidates=candidates[:k],
+            verdict=candidates[0].verdict if candidates else "nobody",
+            faces=faces,
+            left_out=left_out,
+            face=frame_of(query.transform),
+            seconds={"photo": looked - start, "index": found - looked, "again": end - found, "total": end - start},
+        )
+
+    def view(self, candidate):
+        """What FaceNet sees of a candidate -> uint8 (160, 160, 3)."""
+        return face_view(read_photo(candidate.path).pixels, frame_transform(candidate.frame))
+
+    def embed(self, views):
+        """As `twoface.search.facenet.BatchEmbedder.embed`."""
+        return self._embedder.embed(views)
+
+    def _whole(self, photo, frame):
+        """The query of a face without a hole."""
+        if frame is None:
+            frame = choose(self.inpainter.faces(photo)).frame
+        transform = frame_transform(frame)
+        vector = self._embedder.embed(face_view(photo.pixels, transform)[None])[0]
+        nothing = np.zeros((128, 128), bool)
+        return _Query(photo, transform, nothing, vector, vector, self._wanted(photo, transform, nothing))
+
+    def _holed(self, photo, result):
+        """The query of a face with a hole, from a fill without reference."""
+        hidden = hide(result.masked_crop, result.mask_crop)
+        views = np.stack([embedding_view(hidden), embedding_view(result.crop)])
+        visible, filled = self._embedder.embed(views)
+        both = (visible + filled) / np.linalg.norm(visible + filled)
+        wanted = self._wanted(result.photo, result.transform, result.mask_crop)
+        return _Query(photo, result.transform, result.mask_crop, both, visible, wanted)
+
+    def _wanted(self, photo, transform, hole):
+        """photo: filled, so that the detector finds the face; what the network invented in the hole does not count."""
+        corners = frame_corners(transform)
+        center, aligned = corners.mean(0), crop(photo.pixels, transform)
+        faces = self.inpainter.faces(photo)
+        near = [f for f in faces if _distance(f, center) < 0.3 * 128 / scale_of(transform)]
+        turned = pose(min(near, key=lambda f: _distance(f, center)).landmarks)[:2] if near else None
+        return Wanted(
+            hole=hole,
+            pose=turned,
+            size=128 / scale_of(transform),
+            eyes_open=None if hides(hole, TEMPLATE[:2]) else eyes_open(aligned),
+            mouth_open=None if hides(hole, TEMPLATE[3:]) else mouth_open(aligned),
+        )
+
+    def _look_again(self, query, nearest, faces):
+        """Read the photos of the nearest faces, and compare with the same hole hidden -> candidates, left out."""
+        left_out = {"copies": 0, "unreadable": 0}
+        own = crop(query.photo.pixels, query.transform)
+        with ThreadPoolExecutor(2) as pool:
+            pictures = list(pool.map(_picture, [found.row for found in nearest]))
+        kept = []
+        for found, picture in zip(nearest, pictures, strict=True):
+            if picture is None:
+                left_out["unreadable"] += 1
+            elif same_picture(own, picture.aligned, ~query.hole):
+                left_out["copies"] += 1
+            else:
+                kept.append((found, picture))
+        if not kept:
+            return [], left_out
+        seconds = self._second_similarities(query, kept)
+        known = calibration_for(query.hole)
+        return [
+            _candidate(query, found, picture, second, known.log_odds(found.similarity, second, faces))
+            for (found, picture), second in zip(kept, seconds, strict=True)
+        ], left_out
+
+    def _second_similarities(self, query, kept):
+        if not query.hole.any():
+            return [found.similarity for found, _ in kept]
+        views = [embedding_view(hide(picture.aligned, query.hole)) for _, picture in kept]
+        return (self._embedder.embed(np.stack(views)) @ query.visible).tolist()
+
+
+@dataclass(frozen=True)
+class _Query:
+    photo: Photo
+    transform: np.ndarray
+    hole: np.ndarray
+    vector: np.ndarray
+    visible: np.ndarray
+    wanted: Wanted
+
+
+@dataclass(frozen=True)
+class _Picture:
+    aligned: np.ndarray
+    size: tuple
+
+
+def _picture(row):
+    """None for a photo that is gone or cannot be read."""
+    try:
+        photo = read_photo(row.path)
+    except (TwoFaceError, OSError):
+        return None
+    return _Picture(crop(photo.pixels, frame_transform(row.frame)), photo.size)
+
+
+def _candidate(query, found, picture, second, log_odds):
+    chance = probability(log_odds)
+    parts = donor_quality(query.wanted, found.row, picture.aligned, picture.size)
+    return Candidate(
+        path=found.row.path,
+        frame=tuple(found.row.frame),
+        identity=found.row.identity,
+        similarity=float(second),
+        first_similarity=float(found.similarity),
+        probability=chance,
+        verdict=verdict(chance),
+        quality=float(np.prod(list(parts.values()))),
+        parts=parts,
+    )
+
+
+def _order(candidate):
+    """Who it is first; among those who are very likely the person the best donor, among others the most alike."""
+    tier = list(VERDICTS).index(candidate.verdict)
+    return tier, -candidate.quality if tier == 0 else -candidate.probability
+
+
+def _distance(face, point):
+    x0, y0, x1, y1 = face.box
+    return float(np.hypot((x0 + x1) / 2 - point[0], (y0 + y1) / 2 - point[1]))

@@ -1,0 +1,57 @@
+"""Fill from an index: the best reference, or the best of several tried."""
+
+import dataclasses
+
+import numpy as np
+
+from twoface.errors import InputError
+from twoface.identity import face_view, similarity
+from twoface.images import Photo, read_photo
+from twoface.search.rank import VERDICTS
+
+KNOWN = 10  # candidates whose faces say what the person looks like
+
+
+def fill_from(collection, photo, tries=1, *, face=None, feather=None, **hole):
+    """Find references for a photo, fill it with the best -> (FillResult, what the search told, for a report: dict).
+
+    tries: of so many best candidates each fills it once, and the result most alike to the person is kept: by the mean
+    cosine to the faces of all who are as likely as the best, the one that filled it left out.
+    face, feather and `mask`, `hole` or `frame_mask`, `center_size`: as of `Inpainter.fill`.
+    Raises InputError, code "no_reference", when nobody in the index is like the face.
+    """
+    photo = photo if isinstance(photo, Photo) else read_photo(photo)
+    answer = collection.references(photo, face, k=max(KNOWN, tries), **hole)
+    if answer.verdict == "nobody":
+        best = max((candidate.probability for candidate in answer.candidates), default=0)
+        raise InputError(
+            f"nobody in the index is like the face in {photo.name} (the likeliest of {answer.faces} faces has a"
+            f" probability of {best:.2f}): give a --reference yourself",
+            code="no_reference",
+        )
+    alike = [candidate for candidate in answer.candidates if candidate.verdict == answer.verdict]
+    tried = []
+    for candidate in alike[:tries]:
+        given = {"references": [candidate.path], "reference_face": [candidate.frame]}
+        result = collection.inpainter.fill(photo, face=face or answer.face, feather=feather, **given, **hole)
+        tried.append((_likeness(collection, result, candidate, alike) if tries > 1 else None, result, candidate))
+    likeness, result, used = max(tried, key=lambda item: item[0] or 0)
+    told = f"{VERDICTS[used.verdict]} (probability {used.probability:.2f} among {answer.faces} faces)"
+    told += f", the best of {len(tried)} tried" if len(tried) > 1 else ", the best found in the index"
+    warnings = [*result.warnings]
+    if used.verdict != "same":
+        warnings.append(f"the reference that was found {VERDICTS[used.verdict]}: look at it before you use the result")
+    search = answer.report() | {
+        "used": used.path,
+        "tried": [{"path": candidate.path, "likeness": value} for value, _, candidate in tried],
+    }
+    return dataclasses.replace(result, reference_why=told, warnings=warnings), search
+
+
+def _likeness(collection, result, used, alike):
+    """How alike the filled face is to the person's other photos that were found, or to the one used if it is alone."""
+    others = [candidate for candidate in alike if candidate.path != used.path] or [used]
+    views = [face_view(result.photo.pixels, result.transform)]
+    views += [collection.view(candidate) for candidate in others]
+    filled, *known = collection.embed(np.stack(views))
+    return float(np.mean([similarity(filled, vector) for vector in known]))

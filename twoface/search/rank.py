@@ -1,0 +1,150 @@
+"""Which of the faces that a search gave is the best reference: who it is first, then what it can give to the hole."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import cv2
+import numpy as np
+
+from twoface.faces import apply, frame_transform, invert
+from twoface.identity import calibrated_holes
+from twoface.search.describe import sharpness
+
+SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"
+VERDICTS = {
+    "same": "very likely the same person",
+    "maybe": "looks alike, maybe someone else",
+    "nobody": "nobody here",
+}
+COPY = 0.985  # correlation of what is visible from which two pictures are one
+POSE = 20.0  # degrees that two heads may be turned apart
+HINT = 0.2  # difference of an expression figure that matters
+ENOUGH = 128  # photo pixels a side of the frame: the network's own
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How similarities under a hole become a probability; `benchmarks/search_holes.py` measures it.
+
+    The log odds that one face of a collection of N is the person: bias + first * (cosine of the query's embedding to
+    the index's) + second * (cosine with the hole hidden in both) - ln N.
+    """
+
+    hole: str
+    bias: float
+    first: float
+    second: float
+
+    def log_odds(self, first, second, faces):
+        return self.bias + self.first * first + self.second * second - np.log(max(faces, 1))
+
+
+def calibration_for(hidden):
+    """The calibration of the measured hole that differs in the fewest pixels from `hidden`, bool (128, 128)."""
+    return min(_calibrations(), key=lambda item: np.count_nonzero(item[0] ^ hidden))[1]
+
+
+@cache
+def _calibrations():
+    figures = json.loads((resources.files("twoface") / "weights" / "search.json").read_text())["holes"]
+    holes = calibrated_holes()
+    return [(holes[name], Calibration(name, **values)) for name, values in figures.items()]
+
+
+def probability(log_odds):
+    return float(1 / (1 + np.exp(-log_odds)))
+
+
+def verdict(chance):
+    """A probability in one word: a key of `VERDICTS`."""
+    return "same" if chance >= SAME else "maybe" if chance >= MAYBE else "nobody"
+
+
+def same_picture(one, other, visible):
+    """Is what is visible the same picture, perhaps scaled, cropped or compressed anew? Crops uint8 (128, 128, 3).
+
+    The correlation of the two at a quarter of the size, the best of small shifts; the means of the colours are taken
+    out, so a brighter copy is a copy.
+    """
+    return copy_score(one, other, visible) >= COPY
+
+
+def copy_score(one, other, visible):
+    """The correlation, -1..1, of what is visible in two crops."""
+    small = [cv2.resize(p, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32) for p in (one, other)]
+    seen = cv2.resize(visible.astype(np.float32), (32, 32), interpolation=cv2.INTER_AREA) == 1
+    best = -1.0
+    for dx, dy in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
+        both = seen & np.roll(seen, (dy, dx), (0, 1))
+        a, b = small[0][both], np.roll(small[1], (dy, dx), (0, 1))[both]
+        a, b = a - a.mean(0), b - b.mean(0)
+        best = max(best, float((a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-6)))
+    return best
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the hole wants of a donor.
+
+    hole: bool (128, 128) in the crop frame; all False asks for the whole face. pose: (yaw, pitch) or None where it
+    is not known; size: of the frame in photo pixels; eyes_open, mouth_open: None where the hole hides them.
+    """
+
+    hole: np.ndarray
+    pose: tuple | None
+    size: float
+    eyes_open: float | None
+    mouth_open: float | None
+
+
+def donor_quality(wanted, row, aligned, photo_size):
+    """What a face can give to the hole -> {"visible", "pose", "expression", "sharp", "size"}, each 0..1, 1 is best.
+
+    row: FaceRow; aligned: its crop, uint8 (128, 128, 3); photo_size: (width, height) of its photo.
+    """
+    hole = wanted.hole if wanted.hole.any() else np.ones_like(wanted.hole)
+    return {
+        "visible": _inside(row, hole, photo_size) * _turned_to_us(row.yaw, hole),
+        "pose": _alike_pose(wanted.pose, row),
+        "expression": _alike_expression(wanted, row),
+        "sharp": min(1.0, sharpness(aligned, hole) / 0.15),
+        "size": min(1.0, row.size / max(ENOUGH, min(wanted.size, 4 * ENOUGH))),
+    }
+
+
+def _inside(row, hole, size):
+    """The share of the hole that the donor's photo really shows; beyond its border it would be a reflection."""
+    y, x = np.nonzero(hole)
+    places = apply(invert(frame_transform(row.frame)), np.stack([x, y], 1))
+    return float(np.mean(((places >= -0.5) & (places < np.array(size) - 0.5)).all(1)))
+
+
+def _turned_to_us(yaw, hole):
+    """How well a head turned by `yaw` degrees shows the hole's part, beside one that looks at us.
+
+    The head is taken for an upright cylinder as wide as the face.
+    """
+    x = np.nonzero(hole)[1]
+    angle = np.arcsin(np.clip((x / len(hole) - 0.5) / 0.4, -0.9, 0.9))
+    return float(np.clip(np.cos(angle + np.radians(yaw)) / np.cos(angle), 0, 1).mean())
+
+
+def _alike_pose(pose, row):
+    if pose is None:
+        return 1.0
+    apart = (pose[0] - row.yaw) ** 2 + (pose[1] - row.pitch) ** 2
+    return float(np.exp(-apart / (2 * POSE**2)))
+
+
+def _alike_expression(wanted, row):
+    pairs = ((wanted.eyes_open, row.eyes_open), (wanted.mouth_open, row.mouth_open))
+    known = [(a - b) ** 2 for a, b in pairs if a is not None]
+    return float(np.exp(-sum(known) / (2 * HINT**2)))
+
+
+def hides(hole, places):
+    """Does the hole, bool (128, 128), cover one of these places, fractions (N, 2) of the frame?"""
+    x, y = np.round(np.asarray(places) * len(hole)).astype(int).T
+    return bool(hole[y, x].any())

@@ -1,0 +1,301 @@
+"""Where the faces of a collection are kept: the rows, and a directory of LanceDB tables that holds them.
+
+An embedding is biometric data: who has the directory can tell whether a given face is in it. There are no pictures in
+it. `twoface.search.postgres` keeps the same rows on a server.
+"""
+
+import contextlib
+import os
+from dataclasses import asdict, dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.files import write_aside
+
+LENGTH = 512  # of an embedding
+SETTINGS = "index.json"
+FLAT = 10_000  # rows below which every embedding is compared
+READERS = timedelta(hours=1)  # how long a version that a reader may still use is kept
+AT_MOST = 2_000  # paths in one condition
+
+
+@dataclass(frozen=True)
+class FaceRow:
+    """A face of a photo, as it is kept.
+
+    path: of the photo, absolute; face: its number in the photo, the largest 0. identity: whose it is by the folder's
+    name, or "". vector: unit embedding (512,), None where
+    it was not asked for. frame: (x0, y0, x1, y1, degrees), as `twoface.faces.frame_transform`
+    takes it; box, landmarks: as of `twoface.faces.Face`, in photo pixels, the landmarks flat. score: the detector's.
+    size: photo pixels a side of the frame. yaw, pitch, roll: degrees. sharpness, eyes_open, mouth_open: as
+    `twoface.search.describe` gives them.
+    """
+
+    path: str
+    face: int
+    identity: str
+    vector: np.ndarray | None
+    frame: tuple
+    box: tuple
+    landmarks: tuple
+    score: float
+    size: float
+    yaw: float
+    pitch: float
+    roll: float
+    sharpness: float
+    eyes_open: float
+    mouth_open: float
+
+
+@dataclass(frozen=True)
+class PhotoRow:
+    """A photo that was looked at: its file's size and time then, how many faces, and why it could not be read ("")."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    faces: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A row that a search gave, and its cosine to what was searched."""
+
+    row: FaceRow
+    similarity: float = field(compare=False)
+
+
+FIGURES = [f.name for f in fields(FaceRow) if f.type is float]
+COLUMNS = [f.name for f in fields(FaceRow) if f.name != "vector"]
+LISTS = {"vector": LENGTH, "frame": 5, "box": 4, "landmarks": 10}
+
+
+def open_store(place, create=False):
+    """The store at a directory, or at postgresql://USER@HOST/DATABASE.
+
+    Raises InputError when there is none and not `create`, TwoFaceError when it cannot be used.
+    """
+    if str(place).startswith(("postgresql://", "postgres://")):
+        from twoface.search.postgres import PostgresStore
+
+        return PostgresStore(str(place), create)
+    return LanceStore(place, create)
+
+
+class LanceStore:
+    """The tables `faces` and `photos` of a LanceDB directory; any number of readers, one writer at a time.
+
+    A photo counts as indexed once it stands in `photos`, which is written after its faces: what a killed writer left
+    half done is removed by `clean`, and the photo is looked at again.
+    """
+
+    def __init__(self, folder, create=False):
+        """Raises InputError when there is no index at `folder` (or, with `create`, something else)."""
+        import lancedb  # takes two seconds
+
+        self.folder = Path(folder)
+        known = self.folder.is_dir() and {"faces.lance", "photos.lance"} <= set(os.listdir(self.folder))
+        if not known and not create:
+            raise InputError(f"there is no index at {folder}: make one with 'twoface index build'", code="no_index")
+        if not known:
+            _check_new(self.folder)
+        with _lance_errors(self.folder):
+            database = lancedb.connect(str(self.folder))
+            self._faces = database.create_table("faces", schema=_face_schema(), exist_ok=True)
+            self._photos = database.create_table("photos", schema=_photo_schema(), exist_ok=True)
+
+    @contextlib.contextmanager
+    def writing(self):
+        """Hold the right to write. Raises Unavailable when another process has it."""
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.folder / ".writing", timeout=0):
+                yield
+        except Timeout:
+            raise Unavailable(f"another process is writing to {self.folder}: wait for it", code="busy") from None
+
+    def photos(self):
+        """All photos -> {path: PhotoRow}."""
+        with _lance_errors(self.folder):
+            self._photos.checkout_latest()
+            return {row["path"]: PhotoRow(**row) for row in self._photos.to_arrow().to_pylist()}
+
+    def clean(self):
+        """Remove faces whose photo was not finished -> how many paths."""
+        finished = self.photos().keys()
+        with _lance_errors(self.folder):
+            started = self._faces.search().select(["path"]).to_arrow()["path"].unique().to_pylist()
+        lost = [path for path in started if path not in finished]
+        self.drop(lost)
+        return len(lost)
+
+    def put(self, photos, faces):
+        """Add photos (PhotoRow) and all their faces (FaceRow); none of these photos may be there (`drop`)."""
+        import pyarrow as pa
+
+        with _lance_errors(self.folder):
+            if faces:
+                self._faces.add(_face_table(faces))
+            self._photos.add(pa.Table.from_pylist([asdict(photo) for photo in photos], _photo_schema()))
+        os.sync()  # LanceDB leaves that to the system
+
+    def drop(self, paths):
+        """Remove photos and their faces -> how many photos there were."""
+        with _lance_errors(self.folder):
+            before = self._photos.count_rows()
+            for table in (self._photos, self._faces):
+                for part in _parts(paths):
+                    table.delete(_one_of("path", part))
+            return before - self._photos.count_rows()
+
+    def tidy(self, really=False):
+        """Join small files, bring the search structure up to date, and remove old versions.
+
+        really: all of them and at once, so that nothing removed can be found on the disk; a reader that is just
+        searching an old version must then look again.
+        """
+        from lancedb.index import BTree, IvfRq
+
+        with _lance_errors(self.folder):
+            if self._faces.count_rows() >= FLAT and "vector_idx" not in self._structures():
+                self._faces.create_index("vector", config=IvfRq(distance_type="cosine", num_bits=1))
+                self._faces.create_index("path", config=BTree())
+            for table in (self._faces, self._photos):
+                table.optimize(cleanup_older_than=READERS)
+                if really:
+                    _rewrite(table)
+                    table.checkout_latest()
+        os.sync()
+
+    def nearest(self, vector, count):
+        """The `count` faces nearest to an embedding -> list of Found, the nearest first."""
+        with _lance_errors(self.folder):
+            self._faces.checkout_latest()
+            query = self._faces.search(np.asarray(vector, np.float32), vector_column_name="vector")
+            query = query.distance_type("cosine").minimum_nprobes(50).maximum_nprobes(400).refine_factor(10)
+            rows = query.select([*COLUMNS, "_distance"]).limit(count).to_arrow().to_pylist()
+        return [Found(_row(row), 1 - row["_distance"]) for row in rows]
+
+    def faces(self, column, values):
+        """The faces whose `path` or `identity` is one of `values` -> list of FaceRow."""
+        with _lance_errors(self.folder):
+            self._faces.checkout_latest()
+            rows = []
+            for part in _parts(values):
+                query = self._faces.search().where(_one_of(column, part)).select(COLUMNS)
+                rows += query.limit(None).to_arrow().to_pylist()
+        return [_row(row) for row in rows]
+
+    def counts(self):
+        """-> {"photos", "faces", "bytes"}."""
+        size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        with _lance_errors(self.folder):
+            self._faces.checkout_latest()
+            self._photos.checkout_latest()
+            return {"photos": self._photos.count_rows(), "faces": self._faces.count_rows(), "bytes": size}
+
+    def __len__(self):
+        """The number of faces."""
+        with _lance_errors(self.folder):
+            self._faces.checkout_latest()
+            return self._faces.count_rows()
+
+    def vectors(self):
+        """All faces' places and embeddings, in parts -> iterator of (paths, faces, (N, 512))."""
+        with _lance_errors(self.folder):
+            self._faces.checkout_latest()
+            for batch in self._faces.search().select(["path", "face", "vector"]).limit(None).to_batches():
+                flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
+                yield batch.column("path").to_pylist(), batch.column("face").to_pylist(), flat.reshape(-1, LENGTH)
+
+    def setting(self):
+        """What `set_setting` kept, or "" -> text."""
+        path = self.folder / SETTINGS
+        return path.read_text() if path.exists() else ""
+
+    def set_setting(self, text):
+        write_aside(self.folder / SETTINGS, (text + "\n").encode(), force=True)
+
+    def _structures(self):
+        return {index.name for index in self._faces.list_indices()}
+
+
+def _rewrite(table):
+    """Rewrite every file that holds a removed row, and remove the old ones with all older versions."""
+    dataset = table.to_lance()  # LanceDB itself leaves a removed row on the disk until a tenth of its file is removed
+    dataset.optimize.compact_files(materialize_deletions=True, materialize_deletions_threshold=0.0)
+    dataset.optimize.optimize_indices()
+    dataset.cleanup_old_versions(timedelta(0), delete_unverified=True)
+
+
+def _check_new(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = (name for name in os.listdir(folder) if not name.startswith("."))
+        stranger = next((name for name in names if name not in (SETTINGS, "faces.lance")), None)
+    except OSError as error:
+        raise InputError(f"cannot make an index at {folder}: {error.strerror}") from error
+    if stranger:
+        raise InputError(f"{folder} holds other things ({stranger}): give an empty folder, or a new one, for the index")
+
+
+@contextlib.contextmanager
+def _lance_errors(folder):
+    """LanceDB tells everything by RuntimeError, ValueError and OSError."""
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise TwoFaceError(f"the index at {folder} cannot be used ({line}): see 'twoface index verify'") from error
+
+
+def _face_schema():
+    import pyarrow as pa
+
+    kinds = {name: pa.list_(pa.float32(), length) for name, length in LISTS.items()}
+    kinds |= {"path": pa.string(), "identity": pa.string(), "face": pa.int32()}
+    kinds |= dict.fromkeys(FIGURES, pa.float32())
+    return pa.schema([(f.name, kinds[f.name]) for f in fields(FaceRow)])
+
+
+def _photo_schema():
+    import pyarrow as pa
+
+    kinds = {str: pa.string(), int: pa.int64()}
+    return pa.schema([(f.name, kinds[f.type]) for f in fields(PhotoRow)])
+
+
+def _face_table(faces):
+    import pyarrow as pa
+
+    schema, columns = _face_schema(), []
+    for name in schema.names:
+        values = [getattr(face, name) for face in faces]
+        if name in LISTS:
+            flat = pa.array(np.asarray(values, np.float32).reshape(-1))
+            columns.append(pa.FixedSizeListArray.from_arrays(flat, LISTS[name]))
+        else:
+            columns.append(pa.array(values, schema.field(name).type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _row(row):
+    values = {name: row[name] for name in COLUMNS}
+    return FaceRow(**values | {name: tuple(row[name]) for name in ("frame", "box", "landmarks")}, vector=None)
+
+
+def _parts(values):
+    values = list(values)
+    return [values[i : i + AT_MOST] for i in range(0, len(values), AT_MOST)]
+
+
+def _one_of(column, values):
+    """An SQL condition."""
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"{column} IN ({quoted})"
