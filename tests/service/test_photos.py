@@ -5,19 +5,28 @@ import io
 import json
 import os
 import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from schemathesis import GenerationMode, checks
 from serving import network_file, running
 
 from twoface import Inpainter
 from twoface.client import PhotoClient
 from twoface.errors import InputError, Unavailable
 from twoface.images import encode_photo, read_photo
+from twoface.service.photos import PATHS
 
+FIXED = settings(
+    max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
 LIMITS = {"photo_workers": 1, "photo_bytes": 2_000_000, "photo_pixels": 1_000_000, "photo_queue": 2}
 
 
@@ -293,3 +302,52 @@ def test_openapi_says_what_is_answered(client):
     assert {"400", "413", "415", "422", "429", "503", "504"} <= set(answers)
     for status in set(answers) - {"200"}:
         assert "error" in answers[status]["content"]["application/json"]["schema"]["required"], status
+
+
+def test_a_process_that_is_killed_fails_its_call_alone(server, client, photo):
+    def children():
+        asked = ["pgrep", "-f", "-P", str(os.getpid()), "spawn_main"]
+        return set(subprocess.run(asked, capture_output=True, text=True).stdout.split())
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(fill, client, photo, hole="eyes")
+        while not answer.done():
+            for child in children():
+                os.kill(int(child), 9)
+        said = answer.result()
+    assert said.status_code == 500 and said.json()["code"] == "worker_died"
+    assert PhotoClient(server.url).fill(photo, hole="eyes").report["size"] == [512, 512]
+
+
+def test_the_openapi_document_holds(server):
+    """Schemathesis, with what the document allows and with what it forbids."""
+    document = schemathesis.openapi.from_url(server.url + "/openapi.json")
+    unfit = [checks.positive_data_acceptance]  # that a string of bytes is a photo is more than JSON Schema can tell
+    for path in PATHS:
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+            @given(document[path]["POST"].as_strategy(generation_mode=mode))
+            @settings(FIXED, max_examples=15)
+            def holds(case):
+                case.call_and_validate(excluded_checks=unfit)
+
+            holds()
+
+
+@given(data=st.data())
+@FIXED
+def test_forms_that_are_damaged(client, photo, data):
+    """Bytes of a good form changed, cut out, or put in twice: an answer of ours, and never a picture made up."""
+    request = client.build_request("POST", "/v1/fill", data={"hole": "0,0,9,9"}, files={"photo": photo[:300]})
+    body = bytearray(request.read())
+    for _ in range(data.draw(st.integers(1, 3))):
+        start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(body))] * 2)))
+        body[start:stop] = data.draw(st.sampled_from([b"", b"\r\n", b"--", b"\0", bytes(body[start:stop]) * 2]))
+    answer = client.post("/v1/fill", content=bytes(body), headers={"content-type": request.headers["content-type"]})
+    assert answer.status_code in (400, 415, 422), answer.text
+    assert set(answer.json()) <= {"error", "code"}
+
+
+def test_and_the_server_lives(client, photo):
+    """Runs last in this file."""
+    assert fill(client, photo, hole="eyes").status_code == 200

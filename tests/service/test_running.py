@@ -117,6 +117,7 @@ def test_a_deadline_ends_a_request_and_what_waits_is_not_computed(gated):
         server.gate.opened.set()
         assert first.result().status_code == 200
     assert sum(server.gate.rows) == 1
+    assert post(server, **{"x-request-timeout-ms": "0"}).status_code == 504
     assert post(server, **{"x-request-timeout-ms": "soon"}).status_code == 400
 
 

@@ -80,6 +80,11 @@ def timeout(microseconds):
     return microseconds / 1e6
 
 
+def nearer(*seconds):
+    """The least of several times, or None where none is given."""
+    return min((given for given in seconds if given is not None), default=None)
+
+
 def parse_version(text):
     """A version in a path or message, "" for the newest -> int or None. Raises InputError."""
     if not text:

@@ -234,8 +234,7 @@ def _seconds(request, grpc_context):
     """The nearer of the call's deadline and Triton's parameter timeout, in seconds, or None."""
     parameter = request.parameters["timeout"].int64_param if "timeout" in request.parameters else 0
     remaining = getattr(grpc_context, "time_remaining", lambda: None)  # under Ray its proxy keeps the deadline
-    given = [remaining(), oip.timeout(parameter)]
-    return min((seconds for seconds in given if seconds is not None), default=None)
+    return oip.nearer(remaining(), oip.timeout(parameter))
 
 
 def _fail(grpc_context, code, text):

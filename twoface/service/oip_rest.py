@@ -1,17 +1,18 @@
 """The Open Inference Protocol's REST door: JSON, and the binary extension of tensors behind the JSON."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import simdjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from twoface.errors import InputError
 from twoface.service import oip
 from twoface.service.core import MODEL
 from twoface.service.json_tensors import JsonBody, dump_json
-from twoface.service.rest import ERRORS, Name, read_body, timeout_of, while_there
+from twoface.service.rest import ERRORS, Name, Version, read_body, timeout_of, while_there
 from twoface.service.tensors import Crops
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -77,18 +78,17 @@ def read_infer(body, header_length, rows):
     inputs = _objects(root, "inputs")
     crops = oip.read_inputs([_input(document, item, rest, rows) for item in inputs], rows)
     rest.check_used()
-    wanted = _objects(root, "outputs") if root.get("outputs") is not None else []
+    items = _objects(root, "outputs") if root.get("outputs") is not None else []
     document.check_nesting(1 + len(inputs) + ("outputs" in root))
     parameters = _parameters(root)
     binary = parameters.get("binary_data_output") is True
-    asked = {_text(item, "name"): _parameters(item).get("binary_data", binary) is True for item in wanted}
-    for item in wanted:
-        oip.refuse_parameters(_parameters(item))
-    names = oip.check_outputs([_text(item, "name") for item in wanted])
+    wanted = [(_text(item, "name"), _parameters(item)) for item in items]
+    for _, said in wanted:
+        oip.refuse_parameters(said)
+    asked = {name: said.get("binary_data", binary) is True for name, said in wanted}
+    outputs = {name: asked.get(name, binary) for name in oip.check_outputs([name for name, _ in wanted])}
     request_id = "" if root.get("id") is None else _text(root, "id")
-    return InferRequest(
-        crops, {n: asked.get(n, binary) for n in names}, request_id, oip.timeout(parameters.get("timeout"))
-    )
+    return InferRequest(crops, outputs, request_id, oip.timeout(parameters.get("timeout")))
 
 
 def write_infer(request, outputs, model, version):
@@ -140,8 +140,9 @@ def _input(document, item, rest, rows):
         raise InputError(f"{name[:40]!r} needs a shape of 4 whole numbers")
     shape = list(shape)
     dtype = oip.expect(name, kind, shape, rows)
-    size, data = _parameters(item).get("binary_data_size"), item.get("data")
-    oip.refuse_parameters(_parameters(item))
+    parameters = _parameters(item)
+    oip.refuse_parameters(parameters)
+    size, data = parameters.get("binary_data_size"), item.get("data")
     if (size is None) == (data is None):
         raise InputError(f"{name} needs either data or, with the tensors behind the JSON, binary_data_size")
     if size is not None:
@@ -207,28 +208,34 @@ def _add_server_routes(routes, engine):
         return JSONResponse({"ready": engine.ready}, 200 if engine.ready else 503)
 
 
+async def _newest():
+    return ""
+
+
 def _add_model_routes(routes, path, engine, settings):
+    Number = Version if path.endswith("{version}") else Annotated[str, Depends(_newest)]
+
     @routes.get(path, summary="The model's inputs and outputs")
-    async def metadata(name: Name, version: str = ""):
+    async def metadata(name: Name, version: Number):
         return oip.model_metadata(engine.served(oip.parse_version(version), name), engine.versions, MODEL)
 
     @routes.get(f"{path}/ready", summary="Whether the model answers; 503 when not")
-    async def ready(name: Name, version: str = ""):
+    async def ready(name: Name, version: Number):
         engine.served(oip.parse_version(version), name)
         return JSONResponse({"name": MODEL, "ready": engine.ready}, 200 if engine.ready else 503)
 
     @routes.get(f"{path}/config", summary="The model's configuration in Triton's form")
-    async def config(name: Name, version: str = ""):
+    async def config(name: Name, version: Number):
         engine.served(oip.parse_version(version), name)
         return oip.model_config(settings, MODEL)
 
     @routes.post(f"{path}/infer", summary="Fill the holes", openapi_extra=INFER)
-    async def infer(name: Name, request: Request, version: str = ""):
+    async def infer(name: Name, version: Number, request: Request):
         number = engine.served(oip.parse_version(version), name).version
         body, seconds = await read_body(request), timeout_of(request)
         with engine.stage("decode"):
             asked = read_infer(body, request.headers.get(HEADER_LENGTH), settings.rows)
-        work = engine.predict(asked.crops, number, seconds or asked.seconds)
+        work = engine.predict(asked.crops, number, oip.nearer(seconds, asked.seconds))
         outputs, number = await while_there(request, work)
         with engine.stage("encode"):
             answer, length = write_infer(asked, outputs, MODEL, number)
