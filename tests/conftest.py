@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fakes import FakeDetector, FakeEmbedder, write_network
+from fakes import FakeDetector, FakeEmbedder, write_digits, write_network
 
 from twoface.engine import Inpainter
 from twoface.model import FillModel
@@ -24,3 +24,13 @@ def inpainter(network):
 @pytest.fixture(scope="session")
 def samples():
     return Path(__file__).parent.parent / "samples"
+
+
+@pytest.fixture
+def digits(tmp_path, monkeypatch):
+    """A folder of a few random digits in MNIST's format, a third of train for validation."""
+    from twoface.data import mnist
+
+    monkeypatch.setattr(mnist, "FILES", write_digits(tmp_path / "digits", {"train": 100, "t10k": 40}))
+    monkeypatch.setattr(mnist, "VALIDATION_SHARE", 0.3)
+    return tmp_path / "digits"

@@ -1,5 +1,9 @@
 """Small stand-ins: a network of constant fields, a detector and an embedder without networks, synthetic pictures."""
 
+import gzip
+import hashlib
+import struct
+
 import cv2
 import numpy as np
 import onnx
@@ -60,6 +64,21 @@ class FakeEmbedder:
         small = np.stack([cv2.resize(v, (8, 8), interpolation=cv2.INTER_AREA) for v in views])
         flat = small.reshape(len(views), -1).astype(np.float32) - 128
         return flat / np.linalg.norm(flat, axis=1, keepdims=True)
+
+
+def write_digits(folder, counts):
+    """Random pictures in MNIST's four files, the labels in turn -> {file: SHA-256 of its content}."""
+    folder.mkdir()
+    rng, known = np.random.default_rng(0), {}
+    for kind, count in counts.items():
+        pictures, labels = rng.integers(0, 256, (count, 28, 28), np.uint8), (np.arange(count) % 10).astype(np.uint8)
+        for name, content in (
+            (f"{kind}-images-idx3-ubyte", struct.pack(">4i", 2051, count, 28, 28) + pictures.tobytes()),
+            (f"{kind}-labels-idx1-ubyte", struct.pack(">2i", 2049, count) + labels.tobytes()),
+        ):
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+            known[name] = hashlib.sha256(content).hexdigest()
+    return known
 
 
 def textured(height, width, seed=0):

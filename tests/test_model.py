@@ -59,3 +59,14 @@ def test_a_device_that_is_not_there_is_an_error_not_a_fallback(tmp_path):
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(TwoFaceError, match="onnxruntime-gpu"):
         FillModel(write_network(tmp_path / "n.onnx"), device="cuda")
+
+
+def test_a_network_that_fills_the_centre_alone_refuses_other_holes(tmp_path):
+    metadata = {**REQUIRED_METADATA, "twoface.hole": "48,48,80,80"}
+    model = FillModel(write_network(tmp_path / "centre.onnx", metadata=metadata), threads=1)
+    image, mask = np.zeros((1, 3, 128, 128), np.float32), np.zeros((1, 1, 128, 128), np.float32)
+    mask[:, :, 48:80, 48:80] = 1
+    assert model.run(image, mask, image)["fill"].shape == image.shape
+    mask[:, :, 47, 60] = 1
+    with pytest.raises(InputError, match="outside 48,48,80,80"):
+        model.run(image, mask, image)

@@ -558,7 +558,8 @@ def _fill_options(command):
     add, _ = command
     _photo_options(command)
     add("--reference-from", metavar="INDEX", help="find the reference in an index (see `twoface index`)")
-    add("--try", dest="tries", metavar="N", type=_number(int, 1, 50), default=1, help="fill with so many, keep one (default 1)")
+    tried = "fill with the N best that are found, and keep the result most like the person (default 1)"
+    add("--try", dest="tries", metavar="N", type=_number(int, 1, 50), default=1, help=tried)
     add("--crops", metavar="DIR", type=Path, help="write the network's 128x128 view: masked, reference, filled, mask")
     add("--threads", metavar="N", type=_number(int, 1), help="of the processor (default: 2 at most)")
     _shared_options(add)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,15 +12,12 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors import safe_open
 from torch import nn
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.files import check_output, write_aside
-from twoface.models.build import build_generator
 from twoface.models.generator import FIELD, SIZE
-from twoface.training.checkpoints import load_generator
-from twoface.training.config import parse_experiment
+from twoface.training.trained import trained
 
 INPUTS = ("image", "mask", "reference")
 OUTPUTS = ("fill", "synthesis", "flow", "gain", "offset", "weight")
@@ -32,18 +28,14 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
     """Write the averaged generator of a run as ONNX.
 
     data, license: words for the file's metadata. Returns {"path", "bytes", "samples", "largest_difference"}.
-    Raises InputError when `run` holds no run or `output` exists (without `force`), TwoFaceError when the
-    file does not agree with PyTorch.
+    A generator of the thesis has no fields to give; its file says in `twoface.hole` which part of the frame it fills.
+    Raises InputError when `run` holds no run, or one on digits, or `output` exists (without `force`), TwoFaceError when
+    the file does not agree with PyTorch.
     """
     check_output(output, force)
-    weights = run / "generator.safetensors"
-    if not weights.is_file():
-        raise InputError(f"{weights} not found: give the folder of a training run")
-    with safe_open(weights, "pt") as file:
-        about = file.metadata()
-    experiment = parse_experiment({**json.loads(about["experiment"])}, str(weights))
-    generator = build_generator(experiment.model.name, experiment.model.widths).eval()
-    load_generator(run, generator)
+    experiment, generator, about = trained(run)
+    if experiment.data.kind == "mnist":
+        raise InputError(f"{run} was trained on digits of 28x28, and what fills photos wants faces: there is no export")
 
     model = half_weights(to_onnx(generator))
     metadata = {
@@ -59,6 +51,10 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
         "twoface.samples_seen": about["samples"],
         "twoface.config_sha256": hashlib.sha256(about["experiment"].encode()).hexdigest(),
     }
+    if experiment.data.sets == "triples":
+        start = (SIZE - experiment.data.hole) // 2
+        end = start + experiment.data.hole
+        metadata["twoface.hole"] = f"{start},{start},{end},{end}"
     helper.set_model_props(model, metadata)
     content = model.SerializeToString()
     difference = largest_difference(generator, content)
@@ -86,7 +82,8 @@ def to_onnx(generator: nn.Module) -> onnx.ModelProto:
             self.generator = generator
 
         def forward(self, image, mask, reference):
-            out = self.generator(image, mask, reference)
+            out = _neutral(mask) | self.generator(image, mask, reference)
+            out.setdefault("synthesis", out["fill"])
             return tuple(out[name] for name in OUTPUTS)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -107,6 +104,13 @@ def to_onnx(generator: nn.Module) -> onnx.ModelProto:
     for node in model.graph.node:  # source paths and stack traces of this machine
         del node.metadata_props[:]
     return model
+
+
+def _neutral(mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Fields (N,C,32,32) that leave all to the synthesis, for a generator that has none."""
+    zero = nn.functional.avg_pool2d(mask, SIZE // FIELD) * 0
+    none = zero.expand(-1, 3, -1, -1)
+    return {"flow": none[:, :2], "gain": none + 1, "offset": none * 1, "weight": zero * 1}
 
 
 def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -80,7 +80,8 @@ class FillModel:
 
         image, reference: float32 (N, 3, 128, 128) in [0, 1]; an all-zero reference means none.
         mask: float32 (N, 1, 128, 128) of exactly 0 and 1, 1 = hole.
-        Raises ValueError for other inputs, TwoFaceError when the network fails or answers something not finite.
+        Raises InputError for a hole beyond what the file fills, ValueError for other inputs, TwoFaceError when the
+        network fails or answers something not finite.
         """
         inputs = {"image": image, "mask": mask, "reference": reference}
         for name, array in inputs.items():
@@ -91,11 +92,21 @@ class FillModel:
                 raise ValueError(f"{name} must lie in [0, 1]")
         if not np.isin(mask, (0, 1)).all():
             raise ValueError("mask must hold only 0 and 1")
+        self._check_hole(mask)
         try:
             outputs = dict(zip(OUTPUT_SHAPES, self._session.run(list(OUTPUT_SHAPES), inputs), strict=True))
         except _RUN_ERRORS as error:
             raise TwoFaceError(f"the network failed: {str(error).splitlines()[0]}") from error
         return checked(outputs, len(image), "export it again")
+
+    def _check_hole(self, mask):
+        if "twoface.hole" in self.metadata:  # a network of the thesis: docs/experiments.md
+            x0, y0, x1, y1 = map(int, self.metadata["twoface.hole"].split(","))
+            if mask.sum() > mask[:, :, y0:y1, x0:x1].sum():
+                raise InputError(
+                    f"this network fills nothing outside {x0},{y0},{x1},{y1} of the 128x128 crop, and the hole with its"
+                    f" feather goes beyond: try the hole center with a center size of {x1 - x0 - 8}, or another network"
+                )
 
 
 def checked(outputs, rows, advice):

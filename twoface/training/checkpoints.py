@@ -11,7 +11,6 @@ import pickle
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
 
@@ -54,14 +53,6 @@ def load(folder: Path) -> dict:
     except DAMAGES as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise TwoFaceError(f"{path} is damaged ({reason}): {_way_on(previous)}") from error
-
-
-def load_generator(folder: Path, generator: nn.Module) -> None:
-    """Put `generator.safetensors` of a run into a generator of the same shape."""
-    path = folder / "generator.safetensors"
-    if not path.is_file():
-        raise InputError(f"{path} not found: give the folder of a training run")
-    generator.load_state_dict(load_file(path))
 
 
 def _read(path: Path) -> dict:
