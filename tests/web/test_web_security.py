@@ -100,6 +100,7 @@ def test_names_of_this_machine_are(client, host):
         {"X-Two-Face": "0"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://127.0.0.1:1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},

@@ -58,7 +58,7 @@ class Guard:
             return None
         origin = request.headers.get("origin")
         ours = request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
-        if not ours or (origin is not None and urlsplit(origin).netloc != request.headers["host"]):
+        if not ours or (origin is not None and origin.partition("://")[2] != request.headers["host"]):
             return problem(403, "forbidden", "this is only for the page that this server gave out")
         if changes and request.headers.get(MARK) != "1":
             return problem(403, "forbidden", f"a request that changes something needs the header {MARK}: 1")
