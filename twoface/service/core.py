@@ -149,8 +149,7 @@ class Engine:
 
     def _load(self, path):
         """In a thread: the network, warmed up with one crop and with a full batch."""
-        cores = len(os.sched_getaffinity(0))
-        network = FillModel(path, self._settings.threads or cores, self._settings.device)
+        network = FillModel(path, self._settings.threads or _cores(), self._settings.device)
         for rows in (1, self._settings.batch_size):
             network.run(*_blank(rows))
         return network
@@ -183,6 +182,11 @@ class Engine:
                 return
             log.error("the network fails: %s", run.exception())
             await asyncio.sleep(RETRY)
+
+
+def _cores():
+    """How many this process may use, which in a container are fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _blank(rows):
