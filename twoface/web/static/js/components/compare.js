@@ -107,6 +107,7 @@ export class Compare {
     const detail = this.full && view.scale * window.devicePixelRatio * this.picture.width > this.screen.width;
     view.paint(context, detail ? this.full : this.screen);
     if (this.fill) this.drawFill(context);
+    this.surface.style.touchAction = view.zoomed ? "none" : "pan-y"; // else a phone cannot scroll past it
     this.handle.style.transform = `translateX(${this.line}px)`;
     context.fillStyle = "#fff";
     context.fillRect(this.line - 1, 0, 2, view.height);

@@ -230,7 +230,7 @@ const KEYS = {
 
 /** "312 px wide, turned by 4 degrees", for screen readers and below the picture. */
 export function describe({ side, angle }) {
-  return t("face.lies", { side: number(Math.round(side)), angle: number(Math.round(angle)) });
+  return t("face.lies", { side: number(Math.round(side)), angle: number(Math.round(angle) || 0) }); // never -0
 }
 
 function stroke(context, color, width) {

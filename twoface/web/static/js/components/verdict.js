@@ -6,7 +6,7 @@ import { number, percent, t } from "../i18n.js";
 // Cosines of whole faces, from the calibration: two photos of one person have .67 in the mean, two people are told
 // apart best at .45, and 1 % of photos of one person lie below .31.
 const BANDS = [[0.67, "very_likely"], [0.45, "likely"], [0.31, "unsure"], [-1, "unlikely"]];
-const BLIND = 0.25; // a check that finds fewer wrong references than this share says next to nothing
+const BLIND = 0.25; // where fewer wrong references than this share are found, the page does not say whose face it is
 
 /** What a person should know of a fill -> element. */
 export function verdict({ identity, warnings }) {
@@ -31,12 +31,13 @@ function judged({ similarity_result_reference: result, similarity_visible_refere
     ];
   }
   const [, band] = BANDS.find(([least]) => result >= least);
+  const blind = strangers_warned < BLIND;
   return [
-    el("div", { class: "verdict" },
-      el("p", { class: "verdict-title" }, t(`verdict.${band}`, values)),
-      el("p", {}, t("verdict.meaning"))),
+    el("div", { class: blind ? "verdict plain" : "verdict" },
+      el("p", { class: "verdict-title" }, t(`verdict.${blind ? "likeness" : band}`, values)),
+      el("p", {}, t(blind ? "verdict.blind" : "verdict.meaning"))),
     el("details", { class: "fine" },
-      el("summary", {}, t(strangers_warned < BLIND ? "verdict.blind" : "verdict.check", values)),
+      el("summary", {}, t(blind ? "verdict.how_blind" : "verdict.check", values)),
       el("p", { class: "muted" }, t("verdict.figures", values))),
   ];
 }
