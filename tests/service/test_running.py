@@ -353,6 +353,12 @@ def test_health_needs_no_key(locked):
         assert client.ServerReady(service_pb2.ServerReadyRequest()).ready
 
 
+def test_the_page_of_the_api_can_be_told_a_key(locked, server):
+    for where, schemes in ((locked, {"HTTPBearer"}), (server, set())):
+        document = httpx.get(where.url + "/openapi.json").json()
+        assert set(document["components"].get("securitySchemes", {})) == schemes
+
+
 def test_only_listed_origins_may_ask_from_a_page(locked, server):
     asks = {"origin": "https://page.example", "access-control-request-method": "POST"}
     allowed = httpx.options(locked.url + INFER, headers=asks)

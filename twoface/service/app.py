@@ -3,6 +3,8 @@
 import contextlib
 from typing import Literal
 
+from fastapi import Security
+from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -36,7 +38,9 @@ def build_app(settings):
         async with engine, workers:
             yield
 
-    app = FastAPIOffline(title="Two-Face", version=twoface.__version__, description=ABOUT, lifespan=life)
+    known = {"title": "Two-Face", "version": twoface.__version__, "description": ABOUT}
+    locks = [Security(HTTPBearer(auto_error=False))] if settings.api_keys else []  # the page's button "Authorize"
+    app = FastAPIOffline(**known, lifespan=life, dependencies=locks)
     app.state.engine, app.state.metrics = engine, metrics
     app.state.keys = Keys(settings.api_keys) if settings.api_keys else None
     app.include_router(tfserving.router(engine, settings))
