@@ -1,4 +1,5 @@
 import socket
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -193,3 +194,16 @@ def test_a_timeout_ends_the_wait_not_the_thread(crops):
         thread.join(5)
     listener.close()
     assert len(errors) == 3
+
+
+def test_tls(tmp_path, crops):
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    made = ["openssl", "req", "-x509", *options, *names, "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(made, check=True, capture_output=True)
+    with running(network_file(tmp_path), tls_cert=cert, tls_key=key) as server:
+        for url in (server.url, f"grpcs://{server.grpc}"):
+            assert connect(url, ca=cert).run(*crops)
+            with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):  # it is not one of the system's
+                connect(url, timeout=3).run(*crops)

@@ -64,7 +64,7 @@ def _meaning(error, url):
     """The error that a status means."""
     code, text = error.code(), f"{url}: {error.details()}"
     if code == grpc.StatusCode.UNAVAILABLE:
-        return away(url)
+        return away(url, error.details())
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Unavailable(text, code="busy", retry_after=_seconds(error))
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:

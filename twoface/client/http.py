@@ -34,11 +34,11 @@ class Http:
         try:
             answer = self._client.request(method, path, timeout=timeout, **content)
         except httpx.ConnectTimeout as error:
-            raise away(self.url) from error
+            raise away(self.url, "no connection in time") from error
         except httpx.TimeoutException as error:
             raise late(self.url) from error
         except httpx.TransportError as error:
-            raise away(self.url) from error
+            raise away(self.url, error) from error
         if not answer.is_success:
             raise _refusal(answer, self.url)
         return answer
@@ -73,8 +73,9 @@ def trusted(ca):
         raise InputError(f"{ca} holds no certificates that can be read ({error}): give a PEM file") from error
 
 
-def away(url):
-    return Unavailable(f"no answer from {url}: is 'twoface serve' running there?", code="backend_away")
+def away(url, why):
+    why = " ".join(str(why).split())
+    return Unavailable(f"no answer from {url} ({why}): is 'twoface serve' running there?", code="backend_away")
 
 
 def late(url):
@@ -95,7 +96,8 @@ def _refusal(answer, url):
         said = answer.json()
         text, code = said["error"], said.get("code", "")
     except (ValueError, TypeError, KeyError):
-        return away(url) if answer.status_code in (502, 503, 504) else stranger(url)  # a proxy says it, or a stranger
+        # A proxy says that it found nobody, or somebody else answers.
+        return away(url, answer.status_code) if answer.status_code in (502, 503, 504) else stranger(url)
     if answer.status_code in (401, 403):
         return wrong_key(url)
     if answer.status_code in (429, 503):
