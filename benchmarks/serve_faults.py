@@ -21,8 +21,8 @@ SHARE = 0.8
 def soak(server, pictures, seconds):
     """A steady load at `SHARE` of capacity, half binary REST and half gRPC, every answer compared."""
     callers = [(OipBinary, OipGrpc)[n % 2](server, pictures, n) for n in range(16)]
-    load(callers, 3)
-    rate = SHARE * load(callers, 10).rate
+    load(callers, min(3, seconds / 2))
+    rate = SHARE * load(callers, min(10, seconds)).rate
     print(f"capacity {rate / SHARE:.1f} answers a second; {seconds / 60:g} minutes at {rate:.1f}\n")
     print("| minute | answers | refused or failed | wrong | p50 / p99 ms | memory MB |\n|---|---|---|---|---|---|")
     turn, lock, began = count(), threading.Lock(), time.monotonic()

@@ -119,17 +119,17 @@ class Laps:
             self.refused += 1
 
 
-def load(callers, seconds, *, every=False, stop=None, due=None):
+def load(callers, seconds, *, every=False, due=None):
     """Let all callers ask, each as soon as it is answered, for so long -> Laps.
 
-    every: compare every answer, not only the first of each caller. stop: a threading.Event that ends it before.
+    every: compare every answer, not only the first of each caller.
     due: () -> the time at which the next request of anyone is to go out, for a steady rate.
     """
     laps, lock, end = Laps(), threading.Lock(), time.monotonic() + seconds
 
     def work(caller):
         compare = True
-        while (began := due() if due else time.monotonic()) < end and not (stop and stop.is_set()):
+        while (began := due() if due else time.monotonic()) < end:
             time.sleep(max(0.0, began - time.monotonic()))
             try:
                 answered, answer = caller.ask()
