@@ -1,4 +1,4 @@
-"""deploy/ without a cluster: against the schemas of Kubernetes and KServe, and against the server that it starts."""
+"""deploy/ without a cluster: against the schemas of Kubernetes, and against the server that it starts."""
 
 import re
 from pathlib import Path
@@ -28,35 +28,6 @@ PODS = {"kubernetes": POD, "kserve": RUNTIME["spec"]}
 @pytest.mark.parametrize("document", KUBERNETES, ids=lambda document: document["kind"])
 def test_kubernetes_takes_it(document):
     kubernetes_validate.validate(document, "1.37", strict=True)
-
-
-@pytest.mark.parametrize(
-    ("document", "model"), [(RUNTIME, "V1alpha1ServingRuntime"), (INFERENCE, "V1beta1InferenceService")]
-)
-def test_kserve_knows_every_field(document, model):
-    models = pytest.importorskip("kserve.models", reason="pip install kserve")
-    assert list(unknown_fields(document, model, models)) == []
-
-
-def unknown_fields(document, kind, models, path=""):
-    """The keys of a document that KServe's or Kubernetes' own Python classes do not have."""
-    inner = re.fullmatch(r"(?:list\[|dict\(str, )(.*)[\])]", kind)
-    if inner:
-        items = document if isinstance(document, list) else document.values()
-        for item in items:
-            yield from unknown_fields(item, inner[1], models, path)
-        return
-    from kubernetes import client
-
-    known = getattr(models, kind, None) or getattr(client, kind, None)
-    if known is None or not hasattr(known, "attribute_map"):
-        return
-    names = {key: attribute for attribute, key in known.attribute_map.items()}
-    for key, value in document.items():
-        if key not in names:
-            yield f"{path}.{key}"
-        else:
-            yield from unknown_fields(value, known.openapi_types[names[key]], models, f"{path}.{key}")
 
 
 @pytest.mark.parametrize("place", CONTAINERS)
