@@ -92,7 +92,7 @@ export class Picture {
 
   /** At full resolution -> Promise of ImageBitmap. */
   full() {
-    this.fullBitmap ??= this.#decoded();
+    this.fullBitmap ??= this.screen().then((screen) => (screen.width >= this.width ? screen : this.#decoded()));
     this.fullBitmap.catch(() => (this.fullBitmap = null));
     return this.fullBitmap;
   }
@@ -111,12 +111,14 @@ export class Picture {
   }
 
   async #shrunk() {
-    const full = await this.full();
+    const full = await this.#decoded();
     const factor = Math.min(1, SCREEN / Math.max(full.width, full.height));
     if (factor === 1) return full;
     const resizeWidth = Math.round(full.width * factor);
     const resizeHeight = Math.round(full.height * factor);
-    return createImageBitmap(full, { resizeWidth, resizeHeight, resizeQuality: "high" });
+    const small = await createImageBitmap(full, { resizeWidth, resizeHeight, resizeQuality: "high" });
+    full.close(); // 48 MB for 12 megapixels, and the comparison alone needs it
+    return small;
   }
 
   /** By the browser; where it cannot (HEIC), or turns the picture otherwise, as the server sees it. */
