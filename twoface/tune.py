@@ -121,7 +121,8 @@ def _open(search: Search, url: str, name: str, heartbeat: int) -> optuna.Study:
             storage=storage, study_name=name, load_if_exists=True, direction=space.direction, pruner=MedianPruner()
         )
     except (SQLAlchemyError, ImportError) as error:
-        raise TwoFaceError(f"the database {url} cannot be used: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        raise TwoFaceError(f"the study's database cannot be used: {reason}") from error  # its URL may hold a password
     if study.user_attrs.get("about", about) != about:
         raise InputError(f"the study {name} there is of another experiment or space: give another --out or --storage")
     study.set_user_attr("about", about)

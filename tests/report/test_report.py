@@ -45,6 +45,7 @@ def study(tmp_path):
         {"number": i, "state": state, "value": value, "params": {"stages[0].lr": 0.1 * i}}
         for i, (value, state) in enumerate(zip(values, states, strict=True))
     ]
+    trials[1]["error"] = "TwoFaceError: rec became nan"
     table = {"metric": "val_kept", "direction": "maximize", "trials": trials, "best": 2}
     (folder / "study.json").write_text(json.dumps(table | {"importance": {"stages[0].lr": 1.0}}))
     return folder
@@ -72,6 +73,7 @@ def test_a_study_is_told_too(make_run, study, tmp_path):
     page = page_of(make_run("run"), study, out=tmp_path / "page.html")
     assert "Maximize val_kept" in page and "2 complete" in page and "1 fail" in page and "Best is trial 2" in page
     assert page.count("<circle") >= 3 and "PED-ANOVA" in page
+    assert "Trial 1 failed: TwoFaceError: rec became nan" in page
     best = re.search(r"<tr><td class=\"n\">(\d)</td>", page)
     assert best.group(1) == "2"
 
