@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 import time
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +45,11 @@ def soak(server, pictures, seconds):
 def kill_photo_worker(server, pictures, callers=2, seconds=30):
     """SIGKILL for the process of the photo API while it fills."""
 
-    def victim():
-        spawned = [pid for pid in children(server.process.pid) if "spawn_main" in _command(pid)]
-        return max(spawned)
+    def workers():
+        return [pid for pid in children(server.process.pid) if "spawn_main" in _command(pid)]
 
-    ready = [Photo(server, pictures, number) for number in range(callers)]
     print("## kill -9 of a photo worker\n")
-    _under_load(ready, victim, seconds)
+    _under_load([Photo(server, pictures, number) for number in range(callers)], workers, seconds)
 
 
 @contextlib.contextmanager
@@ -70,50 +68,43 @@ def replicas(*options, number=2):
 def kill_replica(server, pictures, callers=4, seconds=45):
     """SIGKILL for one of two Ray replicas while both answer, over REST and over gRPC."""
 
-    def pids():
-        return list(dict.fromkeys(re.findall(r"ServeReplica:\S+ pid=(\d+)", server.log.read_text())))
+    def replicas():
+        """All that ever said something: the log has their ids."""
+        return [int(pid) for pid in re.findall(r"ServeReplica:\S+ pid=(\d+)", server.log.read_text())]
 
-    before = pids()
-    began = time.monotonic()
-    replaced = []
-
-    def victim():
-        threading.Thread(target=watch, daemon=True).start()
-        return int(before[0])
-
-    def watch():
-        start = time.monotonic()
-        while len(pids()) == len(before) and time.monotonic() < began + 10 * seconds:
-            time.sleep(0.1)
-        replaced.append(time.monotonic() - start)
-
-    ready = [(OipBinary, OipGrpc)[number % 2](server, pictures, number) for number in range(callers)]
     print("\n## kill -9 of one of two Ray replicas\n")
-    _under_load(ready, victim, seconds)
-    print(f"* the replica that took its place spoke {replaced[0]:.1f} s after" if replaced else "* NOT replaced")
+    _under_load([(OipBinary, OipGrpc)[n % 2](server, pictures, n) for n in range(callers)], replicas, seconds)
 
 
-def _under_load(callers, victim, seconds):
-    """Load, kill what `victim` names after a third of the time, and say what the callers saw."""
-    killed = []
+def _under_load(callers, processes, seconds):
+    """Load, kill one process after a third of the time, and say what the callers saw.
+
+    processes: () -> the ids of those that do the work.
+    """
+    killed, replaced = [], []
 
     def kill():
         time.sleep(seconds / 3)
-        pid = victim()
+        before = set(processes())
         killed.append(time.monotonic())
-        os.kill(pid, signal.SIGKILL)
+        os.kill(min(before), signal.SIGKILL)
+        while set(processes()) <= before and time.monotonic() < killed[0] + 2 * seconds:
+            time.sleep(0.05)
+        if set(processes()) - before:
+            replaced.append(time.monotonic() - killed[0])
 
     thread = threading.Thread(target=kill)
     thread.start()
     laps = load(callers, seconds, every=True)
     thread.join()
-    failed = [moment for moment, answered in laps.ends if not answered]
-    after = [moment for moment, answered in laps.ends if answered and moment > killed[0]]
+    failed = [moment - killed[0] for moment, answered in laps.ends if not answered]
+    after = [moment - killed[0] for moment, answered in laps.ends if answered and moment > killed[0]]
+    gap = max(later - sooner for sooner, later in pairwise([0, *after]))
     print(f"* {len(callers)} callers, {len(laps.seconds)} answers in {laps.wall:.0f} s, {laps.wrong} wrong")
     print(f"* {len(failed)} requests failed, and said so", end="")
-    print(f": from {min(failed) - killed[0]:.2f} to {max(failed) - killed[0]:.2f} s after the kill" if failed else "")
-    gap = max(b - a for a, b in zip([killed[0], *after], after, strict=False))
-    print(f"* the first answer {after[0] - killed[0]:.2f} s after the kill; the longest time without one {gap:.2f} s")
+    print(f": {min(failed):.2f} to {max(failed):.2f} s after the kill" if failed else "")
+    print(f"* the first answer {after[0]:.2f} s after the kill; the longest time without one {gap:.2f} s")
+    print(f"* another process {replaced[0]:.1f} s after" if replaced else "* NO other process took its place")
 
 
 def _command(pid):
