@@ -115,7 +115,10 @@ class Visitor:
         """How many of the mask's pixels are hole, as step 3 shows it black in what the model receives."""
         return self.page.locator("canvas.seen").first.evaluate(
             """async (canvas) => {
-              await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+              const frame = () => new Promise((done) => requestAnimationFrame(done));
+              const opaque = () => canvas.getContext("2d").getImageData(0, 0, 1, 1).data[3] === 255;
+              do await frame(); while (!opaque()); // the crop has come
+              await frame();
               const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
               const dark = (i) => data[i] + data[i + 1] + data[i + 2] < 12 && data[i + 3] > 250;
               let black = 0;
