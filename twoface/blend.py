@@ -4,6 +4,8 @@ The network answers at 128 pixels, but what it moves, it moves from the referenc
 colour, weight) are looked up at every photo pixel and the reference is sampled once, in its own detail.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,7 @@ SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
+BAND = 64  # rows of a photo that are rendered at a time: what is computed then stays in the processor's cache
 MAX_GRAIN = 0.03  # deviation of the grain that may be added, of the range 0..1
 
 
@@ -87,30 +90,34 @@ def render(fields, places, reference, detail, texture=True):
     its pixels: both make a fill look out of focus. False gives the network's own answer.
     """
     places = places.astype(np.float32, copy=False)
-    synthesis = _sample(_picture(fields["synthesis"]), places, cv2.INTER_CUBIC)
+    synthesis = _picture(fields["synthesis"])
     if reference is None:
-        return np.clip(synthesis, 0, 1)
-    flow, gain, offset, weight = (
-        _sample(_enlarged(_picture(fields[name])), places, cv2.INTER_LINEAR)
-        for name in ("flow", "gain", "offset", "weight")
-    )
-    source, to_crop = shrink(*reference, max(detail, 1))
-    moved = cv2.transform(np.clip(places + flow, 0, SIZE - 1), invert(to_crop))
-    source = np.multiply(_needed(source, moved), 1 / 255, dtype=np.float32)
-    pixels = _sample(source, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
-    weight = weight.reshape(*places.shape[:2], 1)
-    fill = gain * pixels
-    fill += offset
-    fill -= synthesis
-    fill *= weight
-    fill += synthesis
+        return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
+    smooth = [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "offset", "weight")]
+    source = shrink(*reference, max(detail, 1))
+    bands = np.array_split(places, -(-len(places) // BAND))
+    with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as threads:
+        made = list(threads.map(lambda band: _render_band(synthesis, smooth, source, band), bands))
+    fill, pixels, given = (np.concatenate(parts) for parts in zip(*made, strict=True))
     if texture:
-        given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
         trust = np.clip((given - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
         fine = pixels - _blurred(pixels, FINE * detail)
         fine *= np.maximum(0, trust - given)
         fill += fine
     return np.clip(fill, 0, 1, out=fill)
+
+
+def _render_band(synthesis, smooth, source, places):
+    """Some rows of `render` -> the network's answer, the moved reference, and how much of it was taken."""
+    flow, gain, offset, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth)
+    weight = weight.reshape(*places.shape[:2], 1)
+    picture, to_crop = source
+    moved = cv2.transform(np.clip(places + flow, 0, SIZE - 1), invert(to_crop))
+    picture = np.multiply(_needed(picture, moved), 1 / 255, dtype=np.float32)
+    pixels = _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
+    invented = _sample(synthesis, places, cv2.INTER_CUBIC)
+    fill = weight * (gain * pixels + offset - invented) + invented
+    return fill, pixels, weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
 
 
 def match_texture(fill, hole, photo, ring, detail, seed=0):
