@@ -1,8 +1,9 @@
 """What `twoface serve` takes of the time: its doors beside each other and beside the engine alone.
 
-    python benchmarks/serve.py [--callers 1,4,16,64] [--seconds 2] [--rounds 3]     the tables, about 6 minutes
-    python benchmarks/serve.py --soak 10                                            minutes at 80 % of what it can do
-    python benchmarks/serve.py --kill                                               kill -9 of a process under load
+    python benchmarks/serve.py [--callers 1,4,16,64] [--seconds 2] [--rounds 3]   the tables, about 6 minutes
+    python benchmarks/serve.py --replicas 2       the doors of Ray replicas (pip install 'twoface[scale]')
+    python benchmarks/serve.py --soak 10          minutes at 80 % of what it can do
+    python benchmarks/serve.py --kill             kill -9 of a process under load
 
 Prints Markdown. Everything talks to 127.0.0.1; callers share the machine with the server. Doors take turns within a
 round, so what they have in common cancels out; absolute figures are those of the machine.
@@ -22,7 +23,7 @@ import numpy as np
 import orjson
 import serve_faults
 import simdjson
-from serve_doors import DOORS, OipBinary, Pictures, TfServing
+from serve_doors import DOORS, OipBinary, Photo, Pictures, TfServing
 from serve_load import Laps, load, running
 
 from twoface.service.core import Engine
@@ -40,6 +41,7 @@ def main():
     parser.add_argument("--callers", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16, 64])
     parser.add_argument("--seconds", type=float, default=2, help="of each cell in each round (default 2)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--replicas", metavar="N", type=int, help="instead: the doors of that many Ray replicas")
     parser.add_argument("--soak", metavar="MINUTES", type=float, help="instead: a steady load")
     parser.add_argument("--kill", action="store_true", help="instead: kill -9 of a photo worker and of a Ray replica")
     options = parser.parse_args()
@@ -50,43 +52,66 @@ def main():
         with running(*PORTS, *model, "--photo-workers", "0") as server:
             serve_faults.soak(server, pictures, options.soak * 60)
     elif options.kill:
-        with running(*PORTS, *model) as server:
-            serve_faults.kill_photo_worker(server, pictures)
-        if importlib.util.find_spec("ray"):
-            with serve_faults.replicas(*model) as server:
-                serve_faults.kill_replica(server, pictures)
-        else:
-            print("\nno Ray here, so no replica was killed: pip install 'twoface[scale]'")
+        kill(model, pictures)
+    elif options.replicas:
+        with serve_faults.replicas(*model, number=options.replicas) as server:
+            doors = {name: door for name, door in DOORS.items() if door is not Photo}
+            print_doors(measure(server, pictures, doors, options)[0], options.callers)
     else:
-        with running(*PORTS, *model) as server:
-            laps = print_doors(server, pictures, options)
-            print_json(pictures, laps["v1 JSON (TF Serving)", min(options.callers)].percentile(50))
-        print_batching(model, pictures, options)
+        compare(model, pictures, options)
 
 
-def print_doors(server, pictures, options):
-    """The table of doors and callers, and where the time of the fewest callers goes -> {(door, callers): Laps}."""
-    laps, stages = defaultdict(Laps), {}
+def compare(model, pictures, options):
+    """All tables of one server."""
+    with running(*PORTS, *model) as server:
+        laps, stages = measure(server, pictures, DOORS, options)
+        print_doors(laps, options.callers)
+        print_stages(stages)
+        print_json(pictures, laps["v1 JSON (TF Serving)", min(options.callers)].percentile(50))
+    print_batching(model, pictures, options)
+
+
+def kill(model, pictures):
+    with running(*PORTS, *model) as server:
+        serve_faults.kill_photo_worker(server, pictures)
+    if importlib.util.find_spec("ray"):
+        with serve_faults.replicas(*model) as server:
+            serve_faults.kill_replica(server, pictures)
+    else:
+        print("\nno Ray here, so no replica was killed: pip install 'twoface[scale]'")
+
+
+def measure(server, pictures, doors, options):
+    """Every door and number of callers in turn -> {(door, callers): Laps}, and the figures before and after its
+    fewest callers: {door: [(before, after)]}."""
+    laps, stages = defaultdict(Laps), defaultdict(list)
     for turn in range(options.rounds + 1):
         kept = defaultdict(Laps) if turn == 0 else laps  # the first round warms up
         for count in options.callers:
             kept[ENGINE, count].add(engine_laps(options.model, pictures, count, options.seconds))
-            for name, door in DOORS.items():
+            for name, door in doors.items():
                 before = server.figures()
                 kept[name, count].add(door_laps(server, pictures, door, count, options.seconds))
                 if turn and count == min(options.callers):
-                    stages.setdefault(name, []).append((before, server.figures()))
-    columns = options.callers
+                    stages[name].append((before, server.figures()))
+    return laps, stages
+
+
+def print_doors(laps, columns):
+    """Times and rates, and what a door adds to the engine's time."""
+    names = list(dict.fromkeys(name for name, _ in laps))
     print("p50 / p99 ms, answers a second\n")
     print("| door | " + " | ".join(f"{n} caller{'s' * (n > 1)}" for n in columns) + " | CPU ms each |")
     print("|---" * (len(columns) + 2) + "|")
-    for name in (ENGINE, *DOORS):
+    for name in names:
         row = [laps[name, count] for count in columns]
         each = sum(lap.cpu for lap in row) / max(1, sum(len(lap.seconds) for lap in row)) * 1000
-        print(f"| {name} | " + " | ".join(map(cell, row)) + f" | {each:.1f} |", flush=True)
-    print_overhead(laps, min(columns))
-    print_stages(stages)
-    return laps
+        print(f"| {name} | " + " | ".join(map(cell, row)) + f" | {each:.1f} |")
+    fewest = min(columns)
+    alone = laps[ENGINE, fewest].percentile(50)
+    print(f"\nwith {fewest} caller{'s' * (fewest > 1)}, the median beyond the engine's {alone:.1f} ms:")
+    for name in names[1:]:
+        print(f"* {name}: {laps[name, fewest].percentile(50) - alone:+.1f} ms")
 
 
 def cell(lap):
@@ -124,13 +149,6 @@ def engine_laps(model, pictures, count, seconds):
         return laps
 
     return asyncio.run(run())
-
-
-def print_overhead(laps, count):
-    alone = laps[ENGINE, count].percentile(50)
-    print(f"\nwith {count} caller, the median beyond the engine's {alone:.1f} ms:")
-    for name in DOORS:
-        print(f"* {name}: {laps[name, count].percentile(50) - alone:+.1f} ms")
 
 
 def print_stages(stages):
