@@ -4,7 +4,7 @@ import { meet, server } from "./api.js";
 import { button, el, icon, loadIcons } from "./dom.js";
 import { forgetFills } from "./fills.js";
 import { LANGUAGES, currentLanguage, loadStrings, setLanguage, t, translate } from "./i18n.js";
-import { announce, notice, problem, watchErrors } from "./notices.js";
+import { announce, notice, problem, translateNotices, watchErrors } from "./notices.js";
 import { Picture } from "./picture.js";
 import * as router from "./router.js";
 import { face } from "./steps/face.js";
@@ -38,7 +38,7 @@ async function begin() {
   translate(document);
   document.getElementById("brand").addEventListener("click", follow);
   document.getElementById("skip").addEventListener("click", skip);
-  await restore(Picture.revive, (why) => notice(t(`page.not_kept.${why}`)));
+  await restore(Picture.revive, (why) => notice(() => t(`page.not_kept.${why}`)));
   await meetServer();
 }
 
@@ -101,6 +101,7 @@ function drawStepper() {
 function languageButton([code, name]) {
   const choose = () => {
     setLanguage(code);
+    translateNotices();
     show(current);
     document.querySelector(`#languages [lang="${code}"]`).focus();
   };

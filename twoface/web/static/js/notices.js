@@ -49,17 +49,21 @@ export function busy(text, cancel) {
   );
 }
 
-/** A bar on top of the page that stays until it is closed. */
-export function notice(text, { kind = "", action } = {}) {
-  const bar = el(
-    "div",
-    { class: `notice ${kind}`, role: "alert" },
-    el("p", {}, text),
-    action && button(action.text, { kind: "small", onclick: action.run }),
+/** A bar on top of the page that stays until it is closed. say, action.say: functions, so that it changes language too. */
+export function notice(say, { kind = "", action } = {}) {
+  const place = document.getElementById("notices");
+  const bar = el("div", { class: `notice ${kind}`, role: "alert" });
+  bar.draw = () => bar.replaceChildren(
+    el("p", {}, say()),
+    action ? button(action.say(), { kind: "small", onclick: action.run }) : "",
     button("", { symbol: "close", label: t("action.close"), kind: "quiet round", onclick: () => bar.remove() }),
   );
-  const place = document.getElementById("notices");
+  bar.draw();
   if (![...place.children].some((other) => other.textContent === bar.textContent)) place.append(bar);
+}
+
+export function translateNotices() {
+  for (const bar of document.getElementById("notices").children) bar.draw();
 }
 
 /** Nothing fails in silence: what no step caught is shown. */
@@ -67,8 +71,8 @@ export function watchErrors() {
   const shown = (error) => {
     if (error?.name === "AbortError") return;
     console.error(error);
-    const text = t("error.unexpected", { message: error?.message ?? "" });
-    notice(text, { kind: "bad", action: { text: t("action.reload"), run: () => location.reload() } });
+    const say = () => t("error.unexpected", { message: error?.message ?? "" });
+    notice(say, { kind: "bad", action: { say: () => t("action.reload"), run: () => location.reload() } });
   };
   window.addEventListener("error", (event) => shown(event.error ?? event));
   window.addEventListener("unhandledrejection", (event) => shown(event.reason));

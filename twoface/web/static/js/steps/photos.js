@@ -163,7 +163,7 @@ function takePhotos(files) {
 function takeReferences(files) {
   const most = server.limits.references;
   const room = most - work.references.length;
-  if (files.length > room) notice(t("photos.most_references", { most }));
+  if (files.length > room) notice(() => t("photos.most_references", { most }));
   for (const file of files.slice(0, room)) {
     const picture = new Picture(file, file.name);
     work.references.push(picture);
