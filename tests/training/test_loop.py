@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -69,6 +70,8 @@ def test_what_a_run_leaves(prepared, frozen, tmp_path):
     )
     assert (tmp_path / "previews" / "00000008.png").stat().st_size > 1000
     assert json.loads((tmp_path / "experiment.json").read_text())["name"] == "tiny"
+    machine = json.loads((tmp_path / "machine.json").read_text())
+    assert (machine["device"], machine["processes"], machine["precision"]) == ("cpu", 1, "32-true")
     assert list(tmp_path.glob("events.out.tfevents*"))
 
 
@@ -107,13 +110,41 @@ def test_damaged_checkpoint(prepared, frozen, tmp_path):
         run(prepared, frozen, tmp_path, resume=True)
 
 
-def test_divergence_stops_the_run_and_keeps_the_checkpoint(prepared, frozen, tmp_path):
-    run(prepared, frozen, tmp_path, max_steps=1)
+def test_divergence_names_step_term_and_checkpoint_and_keeps_it(prepared, frozen, tmp_path):
+    run(prepared, frozen, tmp_path, max_steps=2)
     before = (tmp_path / "state.pt").read_bytes()
     frozen.facenet.head *= float("nan")
-    with pytest.raises(TwoFaceError, match="identity"):
+    told = rf"identity became nan in step 2, at 4 samples: .*checkpoint, of 4 samples, is {tmp_path}/state.pt"
+    with pytest.raises(TwoFaceError, match=told):
         run(prepared, frozen, tmp_path, resume=True)
     assert (tmp_path / "state.pt").read_bytes() == before
+    with pytest.raises(TwoFaceError, match="in step 0, at 0 samples: nothing is saved yet"):
+        run(prepared, frozen, tmp_path / "new")
+
+
+def test_a_full_disk_ends_the_run_and_the_checkpoint_stands(prepared, frozen, tmp_path, monkeypatch):
+    run(prepared, frozen, tmp_path, max_steps=1)
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TwoFaceError, match="cannot write .*No space left on device; what was there is untouched"):
+        run(prepared, frozen, tmp_path, resume=True)
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["samples"] == 2
+
+
+def test_whoever_watches_is_told_every_validation_and_can_end_the_run(prepared, frozen, tmp_path):
+    told = []
+    run(prepared, frozen, tmp_path / "one", watch=lambda samples, scores: told.append((samples, scores)))
+    assert [samples for samples, _ in told] == [4, 8] and "right_minus_none" in told[0][1]
+
+    def stop(samples, scores):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(prepared, frozen, tmp_path / "two", watch=stop)
+    assert not (tmp_path / "two" / "state.pt").exists()
 
 
 def test_bfloat16_learns_too(prepared, frozen, tmp_path):
