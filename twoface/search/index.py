@@ -17,7 +17,7 @@ from twoface.faces import FaceDetector, align, crop, frame_of, scale_of
 from twoface.identity import face_view
 from twoface.images import read_photo
 from twoface.search.describe import eyes_open, mouth_open, pose, sharpness
-from twoface.search.facenet import BatchEmbedder, facenet_file
+from twoface.search.facenet import BatchEmbedder
 from twoface.search.store import FaceRow, PhotoRow, open_store
 from twoface.workers import run_tasks
 
@@ -53,10 +53,16 @@ class Summary:
     seconds: float = 0.0
 
 
-def build(folders, place, people=False, workers=2, progress=True):
+def networks():
+    """What a process looks at photos with -> a detector and an embedder."""
+    return FaceDetector(1), BatchEmbedder(1)
+
+
+def build(folders, place, people=False, workers=2, progress=True, load=networks):
     """Make an index of folders, or go on with one that was interrupted -> Summary.
 
-    place: a directory, or a server's address as of `open_store`. people: see `Settings`.
+    place: a directory, or a server's address as of `open_store`. people: see `Settings`. load: picklable, as
+    `networks`; each of the `workers` processes calls it once.
     Raises InputError for a folder that is missing, Unavailable when another process writes.
     """
     store = open_store(place, create=True)
@@ -65,17 +71,17 @@ def build(folders, place, people=False, workers=2, progress=True):
         settings.people = settings.people or people
         settings.folders = sorted({*settings.folders, *map(_folder, folders)})
         write_settings(store, settings)
-        return _bring_up(store, settings, list(map(_folder, folders)), workers, progress, gone=False)
+        return _bring_up(store, settings, list(map(_folder, folders)), partial(_setup, load), workers, progress, False)
 
 
-def update(place, workers=2, progress=True):
-    """Look through the folders of an index again: new, changed and vanished photos -> Summary."""
+def update(place, workers=2, progress=True, load=networks):
+    """Look through the folders of an index again: new, changed and vanished photos -> Summary. As `build`."""
     store = open_store(place)
     with store.writing():
         settings = read_settings(store)
         for folder in settings.folders:
             _folder(folder)  # a disk that is not there is no reason to remove its photos
-        return _bring_up(store, settings, settings.folders, workers, progress, gone=True)
+        return _bring_up(store, settings, settings.folders, partial(_setup, load), workers, progress, True)
 
 
 def remove(paths, place):
@@ -161,7 +167,7 @@ def write_settings(store, settings):
     store.set_setting(json.dumps(asdict(settings), indent=1))
 
 
-def _bring_up(store, settings, folders, workers, progress, gone):
+def _bring_up(store, settings, folders, setup, workers, progress, gone):
     """Look at what is new or changed in the folders; with `gone`, remove what is no longer there."""
     start = time.perf_counter()
     store.clean()
@@ -175,18 +181,18 @@ def _bring_up(store, settings, folders, workers, progress, gone):
     new = [path for path in there if path not in known]
     vanished = [path for path in known if path not in there] if gone else []
     summary = Summary(removed=store.drop([*vanished, *changed]) - len(changed))
-    _look(store, settings, [(path, *there[path]) for path in sorted([*new, *changed])], workers, progress, summary)
+    photos = [(path, *there[path]) for path in sorted([*new, *changed])]
+    _look(store, photos, partial(setup, settings.people), workers, progress, summary)
     if summary.photos or summary.removed:
         store.tidy()
     summary.seconds = time.perf_counter() - start
     return summary
 
 
-def _look(store, settings, photos, workers, progress, summary):
+def _look(store, photos, setup, workers, progress, summary):
     """Look at photos in `workers` processes and write what they found, some at a time."""
     if not photos:
         return
-    facenet_file()  # once, not in each process
     waiting, written = [], time.monotonic()
 
     def commit():
@@ -197,7 +203,7 @@ def _look(store, settings, photos, workers, progress, summary):
         waiting.clear()
 
     with tqdm(total=len(photos), unit=" photos", disable=None if progress else True) as bar:
-        for outcome in _outcomes(partial(_setup, settings.people), photos, workers):
+        for outcome in _outcomes(setup, photos, workers):
             waiting += outcome
             bar.update(len(outcome))
             if len(waiting) >= COMMIT_PHOTOS or time.monotonic() - written > COMMIT_SECONDS:
@@ -220,10 +226,10 @@ def _outcomes(setup, photos, workers):
         yield [(PhotoRow(*lost[index], error=str(outcome)), [])] if failed else outcome
 
 
-def _setup(people):
+def _setup(load, people):
     """In a worker: list of (path, size, mtime_ns) -> list of (PhotoRow, list of FaceRow)."""
     cv2.setNumThreads(1)
-    detector, embedder = FaceDetector(1), BatchEmbedder(1)
+    detector, embedder = load()
 
     def look(photos):
         seen = [(photo, *_faces(detector, photo[0])) for photo in photos]

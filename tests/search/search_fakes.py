@@ -1,0 +1,43 @@
+"""People who are textures: photos of them, and networks that tell them apart. Imported by spawned processes too."""
+
+import cv2
+import numpy as np
+from fakes import FakeDetector, placed_face, textured
+
+from twoface.files import write_aside
+from twoface.images import Photo, encode_photo
+
+SIZE = 160  # px, the side of a photo
+FRAME = np.array([[1.0, 0, -16], [0, 1.0, -16]])  # of its face
+
+
+class Embedder:
+    """Views that look alike at 8x8 have near embeddings of 512."""
+
+    def embed(self, views):
+        small = np.stack([cv2.resize(v, (8, 8), interpolation=cv2.INTER_AREA) for v in views])
+        flat = small.reshape(len(views), -1).astype(np.float32) - 128
+        long = np.tile(flat, 3)[:, :512]
+        return long / np.linalg.norm(long, axis=1, keepdims=True)
+
+
+def networks():
+    return FakeDetector(placed_face(FRAME)), Embedder()
+
+
+def person(number, photo=0, size=SIZE):
+    """A photo of somebody, uint8 (size, size, 3): his texture, and something of the photo's own."""
+    own = textured(SIZE, SIZE, seed=1000 * (number + 1) + photo).astype(float)
+    pixels = np.clip(textured(SIZE, SIZE, seed=number) * 0.65 + own * 0.35, 0, 255).astype(np.uint8)
+    return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def write(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_aside(path, encode_photo(Photo(pixels), "PNG", generated=False), force=True)
+
+
+def write_people(folder, people=4, photos=3):
+    """FOLDER/pN/M.png -> list of paths."""
+    names = [(n, m) for n in range(people) for m in range(photos)]
+    return [write(folder / f"p{n}" / f"{m}.png", person(n, m)) for n, m in names]

@@ -1,0 +1,214 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from search_fakes import networks, person, write
+
+from twoface.errors import InputError, Unavailable
+from twoface.search import index as module
+from twoface.search.index import build, forget, pictures, remove, update, verify
+from twoface.search.store import LanceStore, open_store
+
+
+def names(place):
+    return sorted(path.rsplit("photos/", 1)[-1] for path in open_store(place).photos())
+
+
+def again(place):
+    return update(place, workers=1, progress=False, load=networks)
+
+
+def test_every_face_is_there_with_its_facts(index, photos):
+    store = LanceStore(index)
+    rows = store.faces("path", [str(photos / "p1" / "0.png")])
+    assert [(row.face, row.identity) for row in rows] == [(0, "p1")]
+    assert rows[0].frame == pytest.approx((16, 16, 144, 144, 0), abs=0.01)
+    assert rows[0].size == pytest.approx(128, abs=0.01)
+    assert store.counts()["photos"] == store.counts()["faces"] == 12
+    assert verify(index) == []
+
+
+def test_folders_name_nobody_unless_asked(photos, tmp_path):
+    build([photos], tmp_path / "index", workers=1, progress=False, load=networks)
+    assert LanceStore(tmp_path / "index").faces("identity", ["p1"]) == []
+
+
+def test_what_is_done_is_not_done_again(index, photos):
+    assert build([photos], index, workers=1, progress=False, load=networks).photos == 0
+
+
+def test_update_takes_in_what_changed_and_takes_out_what_is_gone(index, photos):
+    before = LanceStore(index).nearest(networks()[1].embed([person(0, 1)])[0], 1)[0]
+    write(photos / "p0" / "0.png", person(7))
+    write(photos / "p9" / "new.png", person(9))
+    (photos / "p3" / "2.png").unlink()
+    summary = again(index)
+    assert (summary.photos, summary.faces, summary.removed) == (2, 2, 1)
+    assert "p9/new.png" in names(index) and "p3/2.png" not in names(index)
+    assert verify(index) == []
+    assert len(LanceStore(index).faces("path", [before.row.path])) == 1
+
+
+def test_a_missing_folder_is_an_error_not_a_reason_to_remove_its_photos(index, photos):
+    photos.rename(photos.parent / "elsewhere")
+    with pytest.raises(InputError, match="not a folder"):
+        again(index)
+    assert len(names(index)) == 12
+
+
+def test_hidden_files_and_links_are_left_out(photos):
+    write(photos / ".hidden" / "a.png", person(0))
+    write(photos / "p0" / ".b.png", person(0))
+    (photos / "loop").symlink_to(photos)
+    (photos / "p0" / "link.png").symlink_to(photos / "p0" / "0.png")
+    (photos / "notes.txt").write_text("no picture")
+    found, links = pictures(str(photos))
+    assert len(found) == 12 and links == 2
+
+
+def test_bad_files_are_reported_and_not_tried_again_until_they_change(photos, tmp_path):
+    (photos / "p0" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    summary = build([photos], tmp_path / "index", workers=1, progress=False, load=networks)
+    assert list(summary.errors) == [str(photos / "p0" / "broken.jpg")] and summary.photos == 13
+    assert again(tmp_path / "index").photos == 0
+    write(photos / "p0" / "broken.jpg", person(5))
+    assert again(tmp_path / "index").faces == 1
+
+
+def test_a_photo_that_kills_its_process_is_the_only_one_lost(photos, tmp_path):
+    summary = build([photos], tmp_path / "index", workers=1, progress=False, load=deadly)
+    assert list(summary.errors) == [str(photos / "p2" / "1.png")]
+    assert "killed" in summary.errors[str(photos / "p2" / "1.png")]
+    assert summary.faces == 11 and verify(tmp_path / "index") == []
+
+
+def deadly():
+    detector, embedder = networks()
+
+    class Deadly:
+        def detect(self, pixels):
+            if (pixels == person(2, 1)).all():
+                os.kill(os.getpid(), signal.SIGKILL)
+            return detector.detect(pixels)
+
+    return Deadly(), embedder
+
+
+def test_remove_takes_out_a_folder_and_leaves_the_rest(index, photos):
+    assert remove([photos / "p1"], index).removed == 3
+    assert remove([photos / "p0" / "0.png"], index).removed == 1
+    assert len(names(index)) == 8 and not any(name.startswith("p1/") for name in names(index))
+    with pytest.raises(InputError, match="nothing of"):
+        remove([photos / "p1"], index)
+
+
+def test_a_removed_folder_is_no_longer_looked_through(index, photos):
+    remove([photos], index)
+    assert names(index) == [] and again(index).photos == 0
+
+
+@pytest.mark.parametrize("flat", [10_000, 256], ids=["flat", "with a search structure"])
+def test_what_is_forgotten_is_on_the_disk_no_more(photos, tmp_path, monkeypatch, flat):
+    monkeypatch.setattr("twoface.search.store.FLAT", flat)
+    for n in range(260 if flat == 256 else 0):
+        write(photos / "crowd" / f"{n}.png", person(100 + n))
+    place = tmp_path / "index"
+    build([photos], place, people=True, workers=1, progress=False, load=networks)
+    secret = [str(photos / "p1" / f"{n}.png") for n in range(3)]
+    vectors = [networks()[1].embed(view[None])[0] for view in views(secret)]
+    assert [found for found in (in_files(place, vector.tobytes()[:64]) for vector in vectors) if found]
+    before = names(place)
+    assert forget("p1", place).removed == 3
+    assert names(place) == [name for name in before if not name.startswith("p1/")]
+    for vector in vectors:
+        assert in_files(place, vector.tobytes()[:64]) == []
+    for text in (*secret, "p1/"):
+        assert in_files(place, text.encode()) == []
+    assert again(place).photos == 0, "and it does not come back"
+    assert verify(place) == []
+    assert len(LanceStore(place).nearest(vectors[0], 5)) == 5
+
+
+def views(paths):
+    from twoface.identity import face_view
+    from twoface.images import read_photo
+
+    transform = module.align(networks()[0].detect(None)[0].landmarks)
+    return [face_view(read_photo(path).pixels, transform) for path in paths]
+
+
+def in_files(place, content):
+    return [path for path in place.rglob("*") if path.is_file() and content in path.read_bytes()]
+
+
+def test_one_photo_is_forgotten_by_its_path(index, photos):
+    forget(photos / "p1" / "2.png", index)
+    assert "p1/2.png" not in names(index) and "p1/1.png" in names(index)
+    with pytest.raises(InputError, match="neither a photo nor a person"):
+        forget("nobody", index)
+
+
+def test_another_writer_is_refused_and_readers_are_not(index, photos):
+    with LanceStore(index).writing():
+        with pytest.raises(Unavailable, match="another process is writing"):
+            again(index)
+        assert LanceStore(index).counts()["faces"] == 12
+
+
+def test_a_folder_with_other_things_is_refused(photos, tmp_path):
+    with pytest.raises(InputError, match="holds other things"):
+        build([photos], photos / "p0", workers=1, progress=False, load=networks)
+    with pytest.raises(InputError, match="no index at"):
+        again(tmp_path / "nothing")
+
+
+def test_verify_sees_what_is_missing_doubled_and_unfinished(index, photos):
+    store = LanceStore(index)
+    row = store.faces("path", [str(photos / "p0" / "0.png")])[0]
+    vector = networks()[1].embed([person(0)])[0]
+    damaged = module.FaceRow(**{**vars(row), "vector": vector * 3})
+    store.put([], [damaged, module.FaceRow(**{**vars(row), "path": "/gone.png", "vector": vector})])
+    problems = " ".join(verify(index))
+    assert "damaged embedding" in problems and "doubled" in problems and "/gone.png: not finished" in problems
+    again(index)
+    assert "/gone.png" not in " ".join(verify(index))
+
+
+CODE = """
+import sys; sys.path[:0] = {path!r}
+from search_fakes import networks
+from twoface.search import index
+index.COMMIT_PHOTOS, index.TASK = 2, 1
+{call}
+"""
+
+
+def killed(call, after):
+    """Run in a process of its own and kill it after so many seconds -> was it killed before it ended."""
+    code = CODE.format(path=sys.path, call=call)
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    time.sleep(after)
+    done = process.poll() is not None
+    if not done:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return not done
+
+
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(photos, tmp_path):
+    place, rng = tmp_path / "index", random.Random(0)
+    call = f"index.build([{str(photos)!r}], {str(place)!r}, workers=1, progress=False, load=networks)"
+    finished = set()
+    for after in [rng.uniform(1.5, 4) for _ in range(4)]:
+        killed(call, after)
+        if (place / "photos.lance").exists():
+            store = LanceStore(place)
+            assert finished <= set(store.photos()), "a finished photo stays"
+            finished = set(store.photos())
+            assert {row.path for row in store.faces("path", finished)} == finished
+    build([photos], place, workers=1, progress=False, load=networks)
+    assert verify(place) == [] and len(names(place)) == 12

@@ -1,0 +1,152 @@
+import cv2
+import numpy as np
+import pytest
+from fakes import textured
+
+from twoface.faces import TEMPLATE
+from twoface.identity import calibrated_holes
+from twoface.masks import named_hole
+from twoface.search.describe import HEAD, eyes_open, mouth_open, pose, sharpness
+from twoface.search.rank import (
+    Calibration,
+    Wanted,
+    calibration_for,
+    copy_score,
+    donor_quality,
+    hides,
+    probability,
+    same_picture,
+    verdict,
+)
+from twoface.search.store import FaceRow
+
+NOTHING = np.zeros((128, 128), bool)
+EYES = named_hole("eyes")
+
+
+def row(**changes):
+    figures = dict(size=128.0, yaw=0.0, pitch=0.0, roll=0.0, sharpness=0.2, eyes_open=0.5, mouth_open=0.2)
+    base = dict(path="a", face=0, identity="", vector=None, frame=(0, 0, 128, 128, 0), box=(), landmarks=(), score=1.0)
+    return FaceRow(**base | figures | changes)
+
+
+def wanted(hole=EYES, **changes):
+    return Wanted(**{"hole": hole, "pose": (0, 0), "size": 128, "eyes_open": None, "mouth_open": 0.2} | changes)
+
+
+def quality(row, wanted=None, aligned=None, size=(128, 128)):
+    return donor_quality(wanted or WANTED, row, textured(128, 128) if aligned is None else aligned, size)
+
+
+WANTED = wanted()
+
+
+def turned(yaw, pitch):
+    """The head's landmarks seen from far away, turned."""
+    y, x = np.radians([yaw, pitch])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])
+    return (HEAD @ about_x.T @ about_y.T)[:, :2] + 100
+
+
+@pytest.mark.parametrize("yaw", [-40, -15, 0, 15, 40])
+def test_yaw_is_read_off_the_landmarks(yaw):
+    assert abs(pose(turned(yaw, 0))[0]) == pytest.approx(abs(yaw), abs=4)
+
+
+def test_a_face_whose_nose_points_right_in_the_picture_looks_right():
+    points = TEMPLATE * 128 + np.array([(0, 0), (0, 0), (8, 0), (0, 0), (0, 0)])
+    assert pose(points)[0] > 10 > abs(pose(TEMPLATE * 128)[0])
+
+
+def test_roll_is_the_turn_in_the_picture():
+    turn = np.radians(20)
+    points = (TEMPLATE - 0.5) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) * 128
+    assert pose(points)[2] == pytest.approx(20, abs=2)
+
+
+def test_a_blurred_face_is_less_sharp():
+    sharp = textured(128, 128)
+    assert sharpness(cv2.GaussianBlur(sharp, (0, 0), 2)) < 0.5 * sharpness(sharp)
+    assert sharpness(np.full((128, 128, 3), 90, np.uint8)) == 0
+
+
+def drawn(eyes, mouth):
+    face = np.full((128, 128, 3), 180, np.uint8)
+    for x, y in TEMPLATE[:2] * 128:
+        if eyes:
+            cv2.circle(face, (round(x), round(y)), 4, (40, 30, 30), -1)
+    x, y = TEMPLATE[3:].mean(0) * 128
+    if mouth:
+        cv2.ellipse(face, (round(x), round(y)), (12, 6), 0, 0, 360, (60, 20, 20), -1)
+    return face
+
+
+def test_dark_irises_and_a_dark_mouth_hint_that_they_are_open():
+    assert eyes_open(drawn(True, False)) > 0.4 > 0.1 > eyes_open(drawn(False, True))
+    assert mouth_open(drawn(False, True)) > 0.5 > 0.1 > mouth_open(drawn(True, False))
+
+
+def copies(picture):
+    larger = cv2.resize(picture, (200, 200), interpolation=cv2.INTER_CUBIC)
+    return {
+        "itself": picture,
+        "scaled": cv2.resize(larger, (128, 128), interpolation=cv2.INTER_AREA),
+        "compressed": cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 1),
+        "brighter": np.clip(picture * 1.1 + 10, 0, 255).astype(np.uint8),
+        "aligned a little otherwise": np.roll(picture, (2, -1), (0, 1)),
+    }
+
+
+@pytest.mark.parametrize("kind", copies(textured(128, 128)))
+def test_copies_are_recognised_by_what_is_visible(kind):
+    picture = textured(128, 128)
+    covered = np.where(EYES[..., None], np.uint8(0), picture)
+    assert same_picture(covered, copies(picture)[kind], ~EYES)
+
+
+def test_another_picture_is_no_copy():
+    assert copy_score(textured(128, 128), textured(128, 128, seed=1), ~EYES) < 0.5
+
+
+def test_probability_falls_with_the_size_of_the_collection():
+    known = Calibration("whole", -6.0, 20.0, 0.0)
+    few, many = (probability(known.log_odds(0.5, 0.5, n)) for n in (10, 10_000))
+    assert few > 0.8 > 0.1 > many
+    assert probability(0) == 0.5
+
+
+def test_verdicts():
+    assert [verdict(p) for p in (0.95, 0.5, 0.01)] == ["same", "maybe", "nobody"]
+
+
+def test_every_hole_has_a_calibration():
+    for name, hole in calibrated_holes().items():
+        assert calibration_for(hole).first > 0, name
+    assert calibration_for(NOTHING).hole == "whole" and calibration_for(NOTHING).second == 0
+    assert calibration_for(EYES).hole == "eyes"
+
+
+def test_a_good_donor_beats_one_that_is_turned_blurred_small_or_cut_off():
+    sharp = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    good = quality(row(), aligned=sharp)
+    assert min(good.values()) == pytest.approx(1, abs=0.05)
+    assert quality(row(yaw=50.0))["visible"] < quality(row())["visible"]
+    assert quality(row(yaw=30.0))["pose"] < 0.5
+    assert quality(row(size=40.0))["size"] < 0.4
+    assert quality(row(), aligned=cv2.GaussianBlur(textured(128, 128), (0, 0), 3))["sharp"] < 0.3
+    assert quality(row(frame=(64, 0, 192, 128, 0)))["visible"] == pytest.approx(0.5, abs=0.1)
+    assert quality(row(mouth_open=0.9))["expression"] < 0.1
+
+
+def test_the_half_that_turns_away_is_the_one_that_is_lost():
+    left, right = (quality(row(yaw=40.0), wanted(named_hole(side)))["visible"] for side in ("left", "right"))
+    assert right < 0.7 * left
+
+
+def test_what_the_hole_hides_or_nobody_knows_does_not_count():
+    unknown = wanted(pose=None, eyes_open=None, mouth_open=None)
+    parts = quality(row(yaw=5.0, mouth_open=0.9), unknown)
+    assert parts["pose"] == parts["expression"] == 1
+    assert hides(EYES, TEMPLATE[:2]) and not hides(EYES, TEMPLATE[3:])
+    assert quality(row(), wanted(NOTHING))["visible"] == pytest.approx(1)
