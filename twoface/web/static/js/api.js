@@ -19,7 +19,11 @@ export async function meet() {
 
 /** A cookie for a password. */
 export function logIn(password) {
-  return call("login", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ password }) });
+  return call("login", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ password }),
+  });
 }
 
 /** Upload a file -> the photo's id, size and faces. progress: called with the share that has been sent. */
@@ -72,7 +76,10 @@ export const fillCrop = (id, name, signal) => blob(`api/fills/${id}/crop/${name}
 /** The finished photo -> {blob, name}, the name by the server. */
 export async function finished(id, format, signal) {
   const answer = await call(`api/fills/${id}/photo?format=${format}`, { signal });
-  return { blob: await answer.blob(), name: fileName(answer.headers.get("Content-Disposition")) ?? `two-face.${format}` };
+  return {
+    blob: await answer.blob(),
+    name: fileName(answer.headers.get("Content-Disposition")) ?? `two-face.${format}`,
+  };
 }
 
 export const sample = (name, signal) => blob(`samples/${encodeURIComponent(name)}`, { signal });

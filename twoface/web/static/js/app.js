@@ -87,12 +87,22 @@ function drawStepper() {
   const items = STEPS.map((step, index) => {
     const open = STEPS.slice(0, index + 1).every((earlier) => earlier.open());
     const here = step === current;
-    return el("li", {}, el(
-      "button",
-      { type: "button", "data-step": step.name, disabled: !open, "aria-current": here && "step", onclick: () => router.go(step.name) },
-      el("span", { class: "dot", "aria-hidden": "true" }, String(index + 1)),
-      el("span", { class: "name" }, t(`${step.name}.name`)),
-    ));
+    return el(
+      "li",
+      {},
+      el(
+        "button",
+        {
+          type: "button",
+          "data-step": step.name,
+          disabled: !open,
+          "aria-current": here && "step",
+          onclick: () => router.go(step.name),
+        },
+        el("span", { class: "dot", "aria-hidden": "true" }, String(index + 1)),
+        el("span", { class: "name" }, t(`${step.name}.name`)),
+      ),
+    );
   });
   place.replaceChildren(...items);
   if (hadFocus) place.querySelector(`[data-step="${hadFocus}"]`)?.focus();

@@ -26,7 +26,12 @@ export function ofFrame(frame, { x, y }) {
 
 /** Upper left, upper right, lower right, lower left, in photo pixels. */
 export function corners(frame) {
-  return [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]].map(([x, y]) => ofFrame(frame, { x, y }));
+  return [
+    [-0.5, -0.5],
+    [0.5, -0.5],
+    [0.5, 0.5],
+    [-0.5, 0.5],
+  ].map(([x, y]) => ofFrame(frame, { x, y }));
 }
 
 export function contains(frame, point) {
@@ -44,7 +49,12 @@ export const rotated = (frame, degrees) => ({ ...frame, angle: upright(frame.ang
 export function cornerTo(frame, index, point) {
   const fixed = corners(frame)[(index + 2) % 4];
   const reach = turned({ x: point.x - fixed.x, y: point.y - fixed.y }, -frame.angle);
-  const [signX, signY] = [[-1, -1], [1, -1], [1, 1], [-1, 1]][index];
+  const [signX, signY] = [
+    [-1, -1],
+    [1, -1],
+    [1, 1],
+    [-1, 1],
+  ][index];
   const side = Math.max(SMALLEST, (reach.x * signX + reach.y * signY) / 2);
   const half = turned({ x: (signX * side) / 2, y: (signY * side) / 2 }, frame.angle);
   return { ...frame, side, x: fixed.x + half.x, y: fixed.y + half.y };
@@ -88,7 +98,8 @@ export function clamped(frame, { width, height }) {
   };
 }
 
-export const same = (a, b) => !!a && !!b && ["x", "y", "side", "angle"].every((key) => Math.abs(a[key] - b[key]) < 1e-6);
+export const same = (a, b) =>
+  !!a && !!b && ["x", "y", "side", "angle"].every((key) => Math.abs(a[key] - b[key]) < 1e-6);
 
 function upright(angle) {
   const within = ((angle % 360) + 360) % 360;

@@ -19,7 +19,17 @@ export function words(error) {
 }
 
 const PASSING = new Set([
-  "offline", "backend_away", "busy", "too_many", "timeout", "worker_died", "failed", "unknown", "cancelled", "photo_gone", "fill_gone",
+  "offline",
+  "backend_away",
+  "busy",
+  "too_many",
+  "timeout",
+  "worker_died",
+  "failed",
+  "unknown",
+  "cancelled",
+  "photo_gone",
+  "fill_gone",
 ]);
 
 /** Whether the same again may go well. */
@@ -34,7 +44,12 @@ export function problem(error, ...actions) {
     { class: "problem", role: "alert" },
     el("p", { class: "problem-title" }, title),
     hint && el("p", {}, hint),
-    actions.length > 0 && el("p", { class: "row" }, actions.map(({ text, run }) => button(text, { kind: "small", onclick: run }))),
+    actions.length > 0 &&
+      el(
+        "p",
+        { class: "row" },
+        actions.map(({ text, run }) => button(text, { kind: "small", onclick: run })),
+      ),
   );
 }
 
@@ -49,15 +64,16 @@ export function busy(text, cancel) {
   );
 }
 
-/** A bar on top of the page that stays until it is closed. say, action.say: functions, so that it changes language too. */
+/** A bar on top of the page that stays until it is closed. say, action.say: functions, as the language may change. */
 export function notice(say, { kind = "", action } = {}) {
   const place = document.getElementById("notices");
   const bar = el("div", { class: `notice ${kind}`, role: "alert" });
-  bar.draw = () => bar.replaceChildren(
-    el("p", {}, say()),
-    action ? button(action.say(), { kind: "small", onclick: action.run }) : "",
-    button("", { symbol: "close", label: t("action.close"), kind: "quiet round", onclick: () => bar.remove() }),
-  );
+  bar.draw = () =>
+    bar.replaceChildren(
+      el("p", {}, say()),
+      action ? button(action.say(), { kind: "small", onclick: action.run }) : "",
+      button("", { symbol: "close", label: t("action.close"), kind: "quiet round", onclick: () => bar.remove() }),
+    );
   bar.draw();
   if (![...place.children].some((other) => other.textContent === bar.textContent)) place.append(bar);
 }

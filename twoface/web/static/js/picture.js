@@ -79,8 +79,14 @@ export class Picture {
     this.cancel();
     forgetFile(this);
     if (this.id) api.removePhoto(this.id).catch(() => {}); // it expires there by itself
-    this.screenBitmap?.then((bitmap) => bitmap.close(), () => {});
-    this.fullBitmap?.then((bitmap) => bitmap.close(), () => {});
+    this.screenBitmap?.then(
+      (bitmap) => bitmap.close(),
+      () => {},
+    );
+    this.fullBitmap?.then(
+      (bitmap) => bitmap.close(),
+      () => {},
+    );
   }
 
   /** At most SCREEN pixels wide and high -> Promise of ImageBitmap. */

@@ -21,6 +21,9 @@ export const wanted = () => reachable(location.hash.slice(1));
 
 /** The step of that name, or the last one before it that can be shown. */
 function reachable(name) {
-  const index = Math.max(0, steps.findIndex((step) => step.name === name));
+  const index = Math.max(
+    0,
+    steps.findIndex((step) => step.name === name),
+  );
   return steps.slice(0, index + 1).findLast((step, i) => steps.slice(0, i + 1).every((earlier) => earlier.open()));
 }

@@ -15,8 +15,13 @@ export async function openCamera() {
   const turn = button(t("camera.turn"), { symbol: "turn", hidden: true });
   const close = button(t("action.cancel"), { kind: "quiet" });
   const title = el("h2", { id: "camera-title" }, t("camera.title"));
-  const dialog = el("dialog", { class: "camera", "aria-labelledby": "camera-title" },
-    title, place, el("div", { class: "row end" }, close, turn, shoot));
+  const dialog = el(
+    "dialog",
+    { class: "camera", "aria-labelledby": "camera-title" },
+    title,
+    place,
+    el("div", { class: "row end" }, close, turn, shoot),
+  );
   document.body.append(dialog);
   dialog.showModal();
 

@@ -11,17 +11,26 @@ export class Compare {
   constructor(picture) {
     Object.assign(this, { picture, share: 0.5, screen: null, full: null, fill: null, dragging: false });
     this.canvas = el("canvas", { class: "stage-canvas", role: "img", "aria-label": t("result.compare") });
-    this.handle = el("div", {
-      class: "divider",
-      role: "slider",
-      tabindex: "0",
-      "aria-label": t("result.slider"),
-      "aria-valuemin": "0",
-      "aria-valuemax": "100",
-    }, el("span", { class: "grip" }, icon("compare")));
-    this.surface = el("div", { class: "stage compare" }, this.canvas, this.handle,
+    this.handle = el(
+      "div",
+      {
+        class: "divider",
+        role: "slider",
+        tabindex: "0",
+        "aria-label": t("result.slider"),
+        "aria-valuemin": "0",
+        "aria-valuemax": "100",
+      },
+      el("span", { class: "grip" }, icon("compare")),
+    );
+    this.surface = el(
+      "div",
+      { class: "stage compare" },
+      this.canvas,
+      this.handle,
       el("span", { class: "side-word before", "aria-hidden": "true" }, t("result.before")),
-      el("span", { class: "side-word after", "aria-hidden": "true" }, t("result.after")));
+      el("span", { class: "side-word after", "aria-hidden": "true" }, t("result.after")),
+    );
     this.view = new Viewport(this.canvas, (context) => this.draw(context));
     this.element = el("div", { class: "compare-place" }, this.surface, this.tools());
     this.handle.addEventListener("keydown", (event) => this.key(event));
@@ -56,12 +65,15 @@ export class Compare {
 
   tools() {
     const tool = (symbol, label, run) => button("", { symbol, label, kind: "tool", onclick: run });
-    return el("div", { class: "toolbar center", role: "group", "aria-label": t("hole.view") },
+    return el(
+      "div",
+      { class: "toolbar center", role: "group", "aria-label": t("hole.view") },
       tool("plus", t("hole.zoom_in"), () => this.view.zoom(1.5)),
       tool("minus", t("hole.zoom_out"), () => this.view.zoom(1 / 1.5)),
       button(t("result.whole"), { kind: "small quiet", onclick: () => this.view.fit() }),
       button(t("result.face"), { kind: "small quiet", onclick: () => this.showFace() }),
-      button(t("result.pixels"), { kind: "small quiet", onclick: () => this.showPixels() }));
+      button(t("result.pixels"), { kind: "small quiet", onclick: () => this.showPixels() }),
+    );
   }
 
   showFace() {
@@ -93,8 +105,14 @@ export class Compare {
   key(event) {
     const step = event.shiftKey ? 0.1 : 0.02;
     const to = {
-      ArrowLeft: this.share - step, ArrowDown: this.share - step, ArrowRight: this.share + step, ArrowUp: this.share + step,
-      PageDown: this.share - 0.1, PageUp: this.share + 0.1, Home: 0, End: 1,
+      ArrowLeft: this.share - step,
+      ArrowDown: this.share - step,
+      ArrowRight: this.share + step,
+      ArrowUp: this.share + step,
+      PageDown: this.share - 0.1,
+      PageUp: this.share + 0.1,
+      Home: 0,
+      End: 1,
     }[event.key];
     if (to === undefined) return;
     event.preventDefault();
@@ -115,7 +133,10 @@ export class Compare {
 
   /** The changed part, right of the line: before is left, after is right. */
   drawFill(context) {
-    const { view, fill: { patch, bitmap } } = this;
+    const {
+      view,
+      fill: { patch, bitmap },
+    } = this;
     const { x, y } = view.toScreen(patch);
     context.save();
     context.beginPath();

@@ -10,7 +10,7 @@ import { Viewport } from "./viewport.js";
 const REACH = { mouse: 14, pen: 18, touch: 26 }; // CSS pixels about a handle in which a pointer takes it
 const ARM = 34; // CSS pixels from the square's top to the handle that turns it
 
-/** -> {element, view, refresh(), close()}. picture: a Picture, whose frame it sets. changed: called after each change. */
+/** picture: a Picture, whose frame it sets. changed: called after each change. Call `load` to show it. */
 export class FrameEditor {
   constructor(picture, changed) {
     Object.assign(this, { picture, changed, bitmap: null, drag: null, hover: null });
@@ -202,7 +202,10 @@ export class FrameEditor {
 
   /** Where the eyes and the mouth should lie. */
   guide(context) {
-    for (const [y, from, to] of [[0.46, 0.375, 0.625], [0.735, 0.4, 0.6]]) {
+    for (const [y, from, to] of [
+      [0.46, 0.375, 0.625],
+      [0.735, 0.4, 0.6],
+    ]) {
       context.beginPath();
       for (const x of [from, to]) {
         const place = this.view.toScreen(geometry.ofFrame(this.picture.frame, { x: x - 0.5, y: y - 0.5 }));

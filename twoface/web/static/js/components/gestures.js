@@ -42,10 +42,14 @@ export function listen(element, handlers) {
   element.addEventListener("pointercancel", lift);
   element.addEventListener("pointerleave", () => fingers.size || handlers.hover?.(null));
 
-  element.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    handlers.wheel?.(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), at(event));
-  }, { passive: false });
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      handlers.wheel?.(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), at(event));
+    },
+    { passive: false },
+  );
 }
 
 /** What one finger's move means while the other stays. */

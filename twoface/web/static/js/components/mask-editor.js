@@ -189,10 +189,18 @@ export class MaskEditor {
   ring(context, place, cross) {
     const { x, y } = this.view.toScreen(place);
     const radius = this.tool === "box" || this.tool === "move" ? 8 : (this.size / 2) * this.view.scale;
-    for (const [color, width] of [["rgb(0 0 0 / 60%)", 3.5], ["#fff", 1.5]]) {
+    for (const [color, width] of [
+      ["rgb(0 0 0 / 60%)", 3.5],
+      ["#fff", 1.5],
+    ]) {
       context.beginPath();
       context.arc(x, y, Math.max(2, radius), 0, 2 * Math.PI);
-      if (cross) for (const [dx, dy] of [[9, 0], [0, 9]]) (context.moveTo(x - dx, y - dy), context.lineTo(x + dx, y + dy));
+      if (cross)
+        for (const [dx, dy] of [
+          [9, 0],
+          [0, 9],
+        ])
+          (context.moveTo(x - dx, y - dy), context.lineTo(x + dx, y + dy));
       context.strokeStyle = color;
       context.lineWidth = width;
       context.stroke();

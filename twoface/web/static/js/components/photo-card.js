@@ -15,7 +15,12 @@ export function photoCard(picture, on) {
     "figure",
     { class: "photo-card" },
     el("div", { class: "photo-frame" }, canvas),
-    el("figcaption", {}, el("div", { class: "photo-words" }, name, state), el("div", { class: "photo-tools" }, tools(picture, on))),
+    el(
+      "figcaption",
+      {},
+      el("div", { class: "photo-words" }, name, state),
+      el("div", { class: "photo-tools" }, tools(picture, on)),
+    ),
   );
   let bitmap = null;
   const view = new Viewport(canvas, (context) => draw(context, view, bitmap, picture));
@@ -85,7 +90,10 @@ function draw(context, view, bitmap, picture) {
       context.lineTo(x, y);
     }
     context.closePath();
-    for (const [color, width] of [["rgb(0 0 0 / 55%)", 4], [index ? "#fff" : "#5fe0cf", 2]]) {
+    for (const [color, width] of [
+      ["rgb(0 0 0 / 55%)", 4],
+      [index ? "#fff" : "#5fe0cf", 2],
+    ]) {
       context.strokeStyle = color;
       context.lineWidth = width;
       context.stroke();

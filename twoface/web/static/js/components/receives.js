@@ -21,9 +21,12 @@ export function receives() {
     "div",
     { class: "receives" },
     el("p", { class: "label" }, t("hole.receives")),
-    el("div", { class: "row tight top" },
+    el(
+      "div",
+      { class: "row tight top" },
       figure(masked, t("hole.masked")),
-      references.map(({ canvas }, i) => figure(canvas, t("face.reference", { index: i + 1 })))),
+      references.map(({ canvas }, i) => figure(canvas, t("face.reference", { index: i + 1 }))),
+    ),
     references.length > 1 && el("p", { class: "muted fine" }, t("hole.most_alike")),
     !references.length && el("p", { class: "muted fine" }, t("hole.no_reference")),
   );

@@ -5,7 +5,12 @@ import { number, percent, t } from "../i18n.js";
 
 // Cosines of whole faces, from the calibration: two photos of one person have .67 in the mean, two people are told
 // apart best at .45, and 1 % of photos of one person lie below .31.
-const BANDS = [[0.67, "very_likely"], [0.45, "likely"], [0.31, "unsure"], [-1, "unlikely"]];
+const BANDS = [
+  [0.67, "very_likely"],
+  [0.45, "likely"],
+  [0.31, "unsure"],
+  [-1, "unlikely"],
+];
 const BLIND = 0.25; // where fewer wrong references than this share are found, the page does not say whose face it is
 
 /** What a person should know of a fill -> element. */
@@ -15,7 +20,13 @@ export function verdict({ identity, warnings }) {
   return el("div", {}, ...lines, small && el("p", { class: "fine warn-words" }, t("warning.small_face")));
 }
 
-function judged({ similarity_result_reference: result, similarity_visible_reference: visible, same_person, threshold, strangers_warned }) {
+function judged({
+  similarity_result_reference: result,
+  similarity_visible_reference: visible,
+  same_person,
+  threshold,
+  strangers_warned,
+}) {
   const values = {
     result: number(result, 2),
     visible: number(visible, 2),
@@ -24,20 +35,29 @@ function judged({ similarity_result_reference: result, similarity_visible_refere
   };
   if (!same_person) {
     return [
-      el("div", { class: "verdict warn", role: "alert" },
+      el(
+        "div",
+        { class: "verdict warn", role: "alert" },
         el("p", { class: "verdict-title" }, t("verdict.two_people")),
-        el("p", {}, t("verdict.two_people_words", values))),
+        el("p", {}, t("verdict.two_people_words", values)),
+      ),
       el("p", { class: "muted fine" }, t("verdict.two_people_figures", values)),
     ];
   }
   const [, band] = BANDS.find(([least]) => result >= least);
   const blind = strangers_warned < BLIND;
   return [
-    el("div", { class: blind ? "verdict plain" : "verdict" },
+    el(
+      "div",
+      { class: blind ? "verdict plain" : "verdict" },
       el("p", { class: "verdict-title" }, t(`verdict.${blind ? "likeness" : band}`, values)),
-      el("p", {}, t(blind ? "verdict.blind" : "verdict.meaning"))),
-    el("details", { class: "fine" },
+      el("p", {}, t(blind ? "verdict.blind" : "verdict.meaning")),
+    ),
+    el(
+      "details",
+      { class: "fine" },
       el("summary", {}, t(blind ? "verdict.how_blind" : "verdict.check", values)),
-      el("p", { class: "muted" }, t("verdict.figures", values))),
+      el("p", { class: "muted" }, t("verdict.figures", values)),
+    ),
   ];
 }

@@ -5,7 +5,7 @@ import { crispCanvas } from "../dom.js";
 const LARGEST = 16; // CSS pixels for one of the picture
 
 export class Viewport {
-  /** draw: called with (context, viewport) in CSS pixels whenever the view has changed. margin: room about the picture. */
+  /** draw: called with (context) in CSS pixels whenever the view has changed. margin: room about the picture. */
   constructor(canvas, draw, margin = 0) {
     Object.assign(this, { canvas, draw, margin, width: 0, height: 0, scale: 1, x: 0, y: 0 });
     this.picture = { width: 1, height: 1 };
@@ -95,7 +95,7 @@ export class Viewport {
   drawNow() {
     if (!this.width) return;
     const context = crispCanvas(this.canvas, this.width, this.height);
-    this.draw(context, this);
+    this.draw(context);
   }
 
   /** Draw a bitmap, of whatever resolution, as the picture. */

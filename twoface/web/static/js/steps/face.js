@@ -34,11 +34,7 @@ function show(root, app) {
     back: { text: t("photos.name"), run: () => app.go("photos") },
     next: { text: t("face.next"), run: next },
   });
-  root.append(
-    heading(t("face.title"), t("face.lead")),
-    el("div", { class: "editor" }, stage, side),
-    bar,
-  );
+  root.append(heading(t("face.title"), t("face.lead")), el("div", { class: "editor" }, stage, side), bar);
   open(pictures().find(frameTrouble) ?? work.photo);
 
   function open(picture) {
@@ -86,9 +82,16 @@ function show(root, app) {
     const place = el("div", { class: "faces row tight" });
     shown.faces.forEach(({ frame }, index) => {
       const choose = () => editor.set(frame);
-      place.append(button(t("face.found", { index: index + 1 }), { kind: "chip", onclick: choose, "data-face": index }));
+      place.append(
+        button(t("face.found", { index: index + 1 }), { kind: "chip", onclick: choose, "data-face": index }),
+      );
     });
-    return el("div", {}, el("p", { class: "label" }, t(shown.faces.length > 1 ? "face.found_title" : "face.found_one")), place);
+    return el(
+      "div",
+      {},
+      el("p", { class: "label" }, t(shown.faces.length > 1 ? "face.found_title" : "face.found_one")),
+      place,
+    );
   }
 
   function refresh() {
@@ -127,10 +130,17 @@ function picker(shown, open) {
   const chips = pictures().map((picture, index) => {
     const name = index ? t("face.reference", { index }) : t("face.photo");
     const canvas = el("canvas", { class: "thumb", "aria-hidden": "true" });
-    picture.screen().then((bitmap) => drawThumb(canvas, bitmap), () => {}); // its name stays
+    picture.screen().then(
+      (bitmap) => drawThumb(canvas, bitmap),
+      () => {},
+    ); // its name stays
     const here = String(picture === shown);
-    return el("button", { type: "button", class: "thumb-chip", "aria-pressed": here, title: picture.name, onclick: () => open(picture) },
-      canvas, el("span", {}, name));
+    return el(
+      "button",
+      { type: "button", class: "thumb-chip", "aria-pressed": here, title: picture.name, onclick: () => open(picture) },
+      canvas,
+      el("span", {}, name),
+    );
   });
   return el("div", { class: "picker", role: "group", "aria-label": t("face.which") }, chips);
 }

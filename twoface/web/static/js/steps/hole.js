@@ -28,9 +28,11 @@ function show(root, app) {
   const need = el("p", { class: "need", role: "status" });
   const size = el("input", { type: "range", min: 4, max: 200, step: 4, id: "brush-size" });
   const toolButtons = TOOLS.map((name) =>
-    button("", { symbol: name, label: t(`hole.${name}`), kind: "tool", onclick: () => editor.setTool(name) }));
+    button("", { symbol: name, label: t(`hole.${name}`), kind: "tool", onclick: () => editor.setTool(name) }),
+  );
   const [undo, redo, clear] = ["undo", "redo", "clear"].map((name) =>
-    button("", { symbol: name, label: t(`hole.${name}`), kind: "tool", onclick: () => change(name) }));
+    button("", { symbol: name, label: t(`hole.${name}`), kind: "tool", onclick: () => change(name) }),
+  );
   const bar = actions({
     back: { text: t("face.name"), run: () => app.go("face") },
     between: need,
@@ -48,24 +50,44 @@ function show(root, app) {
 
   function viewTools() {
     const tool = (symbol, label, run) => button("", { symbol, label, kind: "tool", onclick: run });
-    return el("div", { class: "toolbar center", role: "group", "aria-label": t("hole.view") },
+    return el(
+      "div",
+      { class: "toolbar center", role: "group", "aria-label": t("hole.view") },
       tool("plus", t("hole.zoom_in"), () => editor.view.zoom(1.5)),
       tool("minus", t("hole.zoom_out"), () => editor.view.zoom(1 / 1.5)),
-      tool("fit", t("hole.fit"), () => editor.view.fit()));
+      tool("fit", t("hole.fit"), () => editor.view.fit()),
+    );
   }
 
   function side() {
     return [
-      el("div", { class: "group", role: "group", "aria-labelledby": "presets" },
+      el(
+        "div",
+        { class: "group", role: "group", "aria-labelledby": "presets" },
         el("p", { class: "label", id: "presets" }, t("hole.presets")),
-        el("div", { class: "presets" }, PRESETS.map(preset))),
-      el("div", { class: "group", role: "group", "aria-labelledby": "by-hand" },
+        el("div", { class: "presets" }, PRESETS.map(preset)),
+      ),
+      el(
+        "div",
+        { class: "group", role: "group", "aria-labelledby": "by-hand" },
         el("p", { class: "label", id: "by-hand" }, t("hole.by_hand")),
         el("div", { class: "toolbar" }, toolButtons, el("span", { class: "gap" }), undo, redo, clear),
-        el("label", { class: "range" }, el("span", {}, t("hole.size")), size)),
-      el("div", { class: "row tight" },
-        button(t("hole.upload"), { kind: "small", symbol: "up", onclick: () => chooseFiles(([file]) => takeMask(file), false) }),
-        button(t("hole.download"), { kind: "small", symbol: "down", onclick: async () => save(await work.mask.png(), "two-face-hole.png") })),
+        el("label", { class: "range" }, el("span", {}, t("hole.size")), size),
+      ),
+      el(
+        "div",
+        { class: "row tight" },
+        button(t("hole.upload"), {
+          kind: "small",
+          symbol: "up",
+          onclick: () => chooseFiles(([file]) => takeMask(file), false),
+        }),
+        button(t("hole.download"), {
+          kind: "small",
+          symbol: "down",
+          onclick: async () => save(await work.mask.png(), "two-face-hole.png"),
+        }),
+      ),
       trouble,
       seen.element,
       el("details", { class: "keys" }, el("summary", {}, t("page.keys")), el("p", { id: "hole-keys" }, t("hole.keys"))),
@@ -73,7 +95,11 @@ function show(root, app) {
   }
 
   function preset(name) {
-    return button(t(`hole.preset.${name}`), { kind: "preset", symbol: `hole-${name}`, onclick: () => takePreset(name) });
+    return button(t(`hole.preset.${name}`), {
+      kind: "preset",
+      symbol: `hole-${name}`,
+      onclick: () => takePreset(name),
+    });
   }
 
   async function load() {

@@ -70,7 +70,14 @@ function show(root, app) {
     if (!work.useReference) return [el("p", { class: "off" }, t("photos.off"))];
     const shown = work.references.map((picture) => card(picture).element);
     if (shown.length >= server.limits.references) return shown;
-    return [...shown, dropzone(takeReferences, { several: true, small: shown.length > 0, label: shown.length ? null : t("photos.choose_reference") })];
+    return [
+      ...shown,
+      dropzone(takeReferences, {
+        several: true,
+        small: shown.length > 0,
+        label: shown.length ? null : t("photos.choose_reference"),
+      }),
+    ];
   }
 
   function card(picture) {
@@ -128,10 +135,13 @@ function referenceSwitch() {
 
 function samples() {
   const place = el("p", { class: "samples row center" });
-  const offer = () => place.replaceChildren(
-    el("span", { class: "muted" }, t("photos.none_at_hand")),
-    ...server.samples.map((offered) => button(t(`photos.sample.${offered.id}`), { kind: "small", onclick: () => load(offered) })),
-  );
+  const offer = () =>
+    place.replaceChildren(
+      el("span", { class: "muted" }, t("photos.none_at_hand")),
+      ...server.samples.map((offered) =>
+        button(t(`photos.sample.${offered.id}`), { kind: "small", onclick: () => load(offered) }),
+      ),
+    );
   async function load(offered) {
     const control = new AbortController();
     place.replaceChildren(busy(t("photos.loading_sample"), () => control.abort()));
@@ -144,7 +154,8 @@ function samples() {
       work.useReference = document.getElementById("use-reference").checked = true;
       takeReferences([new File([reference], t("photos.sample_reference"))]);
     } catch (error) {
-      if (error.name !== "AbortError") return place.replaceChildren(problem(error, { text: t("action.retry"), run: () => load(offered) }));
+      if (error.name !== "AbortError")
+        return place.replaceChildren(problem(error, { text: t("action.retry"), run: () => load(offered) }));
     }
     offer();
   }

@@ -27,9 +27,19 @@ function show(root, app) {
 
   root.append(
     heading(t("result.title"), t("result.lead")),
-    el("div", { class: "editor" },
+    el(
+      "div",
+      { class: "editor" },
       el("div", { class: "stage-place" }, compare.element, state),
-      el("div", { class: "side" }, crops, words, offers.element, downloads(() => shown))),
+      el(
+        "div",
+        { class: "side" },
+        crops,
+        words,
+        offers.element,
+        downloads(() => shown),
+      ),
+    ),
     actions({
       back: { text: t("result.change"), run: () => app.go("hole") },
       next: { text: t("result.over"), run: startOver },
@@ -62,8 +72,17 @@ function show(root, app) {
   }
 
   function mending(error, references) {
-    const again = { text: t(error.code === "cancelled" ? "result.again" : "action.retry"), run: () => take(references) };
-    const steps = { mask_empty: "hole", mask_outside: "hole", face_too_small: "face", frame_outside: "face", no_face: "face" };
+    const again = {
+      text: t(error.code === "cancelled" ? "result.again" : "action.retry"),
+      run: () => take(references),
+    };
+    const steps = {
+      mask_empty: "hole",
+      mask_outside: "hole",
+      face_too_small: "face",
+      frame_outside: "face",
+      no_face: "face",
+    };
     const step = steps[error.code];
     return step ? [{ text: t(`${step}.name`), run: () => app.go(step) }] : [again];
   }
@@ -72,7 +91,9 @@ function show(root, app) {
     shown = made;
     state.replaceChildren();
     compare.show(made);
-    crops.replaceChildren(...["masked", "filled", "reference"].filter((name) => made.crops[name]).map((name) => cropFigure(made, name)));
+    crops.replaceChildren(
+      ...["masked", "filled", "reference"].filter((name) => made.crops[name]).map((name) => cropFigure(made, name)),
+    );
     const sentence = verdict(made);
     words.replaceChildren(sentence);
     offers.refresh(made);
@@ -80,12 +101,18 @@ function show(root, app) {
   }
 
   function startOver() {
-    const sure = el("dialog", { class: "sure", "aria-labelledby": "sure-title" },
+    const sure = el(
+      "dialog",
+      { class: "sure", "aria-labelledby": "sure-title" },
       el("h2", { id: "sure-title" }, t("result.over_sure")),
       el("p", {}, t("result.over_words")),
-      el("div", { class: "row end" },
+      el(
+        "div",
+        { class: "row end" },
         button(t("action.cancel"), { kind: "quiet", onclick: () => sure.close() }),
-        button(t("result.over"), { kind: "primary", onclick: () => (sure.close(), app.startOver()) })));
+        button(t("result.over"), { kind: "primary", onclick: () => (sure.close(), app.startOver()) }),
+      ),
+    );
     sure.addEventListener("close", () => sure.remove());
     document.body.append(sure);
     sure.showModal();
@@ -98,8 +125,12 @@ function show(root, app) {
 }
 
 function cropFigure({ crops }, name) {
-  return el("figure", {}, el("img", { src: crops[name], alt: t(`result.${name}_alt`), width: 128, height: 128 }),
-    el("figcaption", {}, t(`result.${name}`)));
+  return el(
+    "figure",
+    {},
+    el("img", { src: crops[name], alt: t(`result.${name}_alt`), width: 128, height: 128 }),
+    el("figcaption", {}, t(`result.${name}`)),
+  );
 }
 
 /** A choice among fills: by each reference, and by none. take: called with the references of one. */
@@ -107,8 +138,11 @@ function variants(take) {
   const references = chosenReferences();
   const choices = [...references.map((picture) => [picture]), []];
   const place = el("div", { class: "row tight", role: "group", "aria-label": t("result.variants") });
-  const name = ([picture]) => (picture ? t("result.with", { index: references.indexOf(picture) + 1 }) : t("result.without"));
-  const chips = choices.map((choice) => button(name(choice), { kind: "chip", onclick: () => take(choice), title: choice[0]?.name }));
+  const name = ([picture]) =>
+    picture ? t("result.with", { index: references.indexOf(picture) + 1 }) : t("result.without");
+  const chips = choices.map((choice) =>
+    button(name(choice), { kind: "chip", onclick: () => take(choice), title: choice[0]?.name }),
+  );
   const why = el("p", { class: "muted fine" });
   place.append(...chips);
 
@@ -124,7 +158,11 @@ function variants(take) {
 
 /** Format and button. current: the fill that is shown, or null. */
 function downloads(current) {
-  const format = el("select", { id: "format" }, FORMATS.map((name) => el("option", { value: name }, name.toUpperCase())));
+  const format = el(
+    "select",
+    { id: "format" },
+    FORMATS.map((name) => el("option", { value: name }, name.toUpperCase())),
+  );
   const told = el("div");
   const get = async () => {
     if (!current()) return told.replaceChildren(problem(new ApiError("nothing_yet", "")));
@@ -138,11 +176,18 @@ function downloads(current) {
       told.replaceChildren(...(isAbort(error) ? [] : [problem(error, { text: t("action.retry"), run: get })]));
     }
   };
-  return el("div", { class: "download" },
+  return el(
+    "div",
+    { class: "download" },
     el("p", { class: "label" }, t("result.take_home")),
-    el("div", { class: "row tight" },
-      el("label", { class: "unseen", for: "format" }, t("result.format")), format,
-      button(t("result.download"), { kind: "primary", symbol: "down", onclick: get })),
+    el(
+      "div",
+      { class: "row tight" },
+      el("label", { class: "unseen", for: "format" }, t("result.format")),
+      format,
+      button(t("result.download"), { kind: "primary", symbol: "down", onclick: get }),
+    ),
     el("p", { class: "muted fine" }, t("result.marked")),
-    told);
+    told,
+  );
 }
