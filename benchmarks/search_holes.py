@@ -40,6 +40,7 @@ def main():
     parser.add_argument("--work", required=True, type=Path, help="embeddings are kept here")
     parser.add_argument("--cache", help="decoded crops are kept here, default --work")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--train", type=int, help="only so many crops of train, the first, in the collection")
     parser.add_argument("--holes", nargs="+", default=HOLES, choices=HOLES)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -49,10 +50,11 @@ def main():
     embed = partial(embeddings, load, options.work, options.workers)
     hidden = {hole: {way: embed("val", way, hole, queries) for way in WAYS} for hole in options.holes}
 
-    person = np.concatenate([train.identity + len(val.names), val.identity])
-    whole = [embed(split, "whole", None, np.arange(len(load(split)))) for split in ("train", "val")]
-    everything = np.concatenate(whole)
-    gallery = Gallery(everything, person, queries + len(train))
+    trains = min(options.train or len(train), len(train))
+    person = np.concatenate([train.identity[:trains] + len(val.names), val.identity])
+    rows = {"train": np.arange(trains), "val": np.arange(len(val))}
+    everything = np.concatenate([embed(split, "whole", None, places) for split, places in rows.items()])
+    gallery = Gallery(everything, person, queries + trains)
     print(f"{len(queries)} queries of {len(set(val.identity[queries].tolist()))} people among {len(person)} crops\n")
     print("| hole | the query is embedded | hit@1 | hit@5 |\n|---|---|---|---|", flush=True)
     gallery.show("none", "whole", gallery.scores(everything[gallery.places]))
@@ -60,7 +62,7 @@ def main():
         for way, embedded in combined(ways).items():
             gallery.show(hole, way, gallery.scores(embedded))
     for hole, ways in hidden.items():
-        again(gallery, embed, hole, ways, len(train))
+        again(gallery, embed, hole, ways, trains)
 
 
 def combined(ways):

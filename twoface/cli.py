@@ -9,6 +9,7 @@ from pathlib import Path
 
 import twoface
 from twoface.errors import InputError, TwoFaceError
+from twoface.search.cli import NEEDED as SEARCH
 from twoface.search.cli import index_commands
 
 
@@ -63,7 +64,7 @@ def fill(args):
 
 
 def _fill_from(args, inpainter, given):
-    _require("search", "lancedb", "lance", "onnx", "jinja2", "filelock")
+    _require("search", *SEARCH)
     from twoface.search.collection import Collection
     from twoface.search.fill import fill_from
 
@@ -295,7 +296,10 @@ def serve(args):
         timeout=args.timeout,
         drain=args.drain,
         photo_workers=args.photo_workers,
+        index=args.index,
     )
+    if args.index:
+        _require("search", *SEARCH)
     if args.replicas:
         _require("scale", "ray")
         from twoface.service.scale import serve_replicas
@@ -745,4 +749,5 @@ def _serve_options(command):
     add("--drain", metavar="S", type=_number(float, 0), default=30, help="at the end, to finish what runs (30)")
     add("--photo-workers", metavar="N", type=_number(int, 0), default=1,
         help="processes of the photo API (default 1), about 0.5 GB each")  # fmt: skip
+    add("--index", metavar="INDEX", help="of faces (see `twoface index`): adds POST /v1/references")
     add("--replicas", metavar="N[:MAX]", type=_replicas, help="as many servers on Ray Serve (needs twoface[scale])")

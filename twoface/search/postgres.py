@@ -140,8 +140,8 @@ class PostgresStore:
 
     def set_setting(self, text):
         with self._told():
-            insert = "INSERT INTO twoface_setting (text) VALUES (%s) ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
-            self._connection.execute(insert, [text])
+            update = "ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
+            self._connection.execute(f"INSERT INTO twoface_setting (text) VALUES (%s) {update}", [text])
 
     @contextlib.contextmanager
     def _told(self):

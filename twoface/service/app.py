@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 import twoface
-from twoface.service import oip_rest, photos, tfserving
+from twoface.service import oip_rest, photos, references, tfserving
 from twoface.service.auth import Keys, RequireKey
 from twoface.service.core import Engine
 from twoface.service.examples import example
@@ -19,6 +19,7 @@ from twoface.service.metrics import Metrics
 from twoface.service.observe import Observe
 from twoface.service.rest import answer_errors
 
+FORMS = (*photos.PATHS, *references.PATHS)
 OPEN_PATHS = ("/v2/health/", "/docs", "/redoc", "/openapi.json", "/static-offline-docs/")
 ABOUT = """Fills a missing or covered part of a face photo, guided by another photo of the same person.
 
@@ -32,10 +33,11 @@ def build_app(settings):
     metrics = Metrics()
     engine = Engine(settings, metrics)
     workers = photos.PhotoWorkers(settings) if settings.photo_workers else contextlib.nullcontext()
+    searcher = references.make_pool(settings) if settings.index else None
 
     @contextlib.asynccontextmanager
     async def life(app):
-        async with engine, workers:
+        async with engine, workers, _running(searcher, settings.drain):
             yield
 
     known = {"title": "Two-Face", "version": twoface.__version__, "description": ABOUT}
@@ -48,10 +50,25 @@ def build_app(settings):
     if settings.photo_workers:
         engine.switched.append(workers.follow)
         app.include_router(photos.router(workers, settings))
+    if searcher:
+        app.include_router(references.router(searcher, settings))
     _add_pages(app, metrics)
     answer_errors(app)
     _add_middleware(app, settings, metrics)
     return app
+
+
+@contextlib.asynccontextmanager
+async def _running(pool, drain):
+    """Start a Pool, if there is one, and close it at the end."""
+    if not pool:
+        yield
+        return
+    await pool.start()
+    try:
+        yield
+    finally:
+        await pool.close(drain)
 
 
 def _add_pages(app, metrics):
@@ -72,7 +89,7 @@ def _add_middleware(app, settings, metrics):
 
     app.add_middleware(
         Limits,
-        body_bytes=lambda path: settings.photo_bytes if path in photos.PATHS else settings.body_bytes,
+        body_bytes=lambda path: settings.photo_bytes if path in FORMS else settings.body_bytes,
         seconds=settings.receive_timeout,
         concurrency=settings.concurrency,
         held_bytes=4 * settings.largest_body,

@@ -121,7 +121,7 @@ class PhotoWorkers:
                     log.error("the photo API stays with the network it has: %s", error)
 
 
-class _FormRoute(APIRoute):
+class FormRoute(APIRoute):
     """Looks at the form before FastAPI does: that it is one, and of how many parts."""
 
     def get_route_handler(self):
@@ -141,7 +141,7 @@ class _FormRoute(APIRoute):
 def router(workers, settings):
     """The routes of the photo API -> APIRouter. workers: `PhotoWorkers`."""
     MultiPartParser.spool_max_size = settings.photo_bytes + 1  # else starlette puts photos into files
-    routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=_FormRoute)
+    routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=FormRoute)
 
     async def work(request, task):
         return await while_there(request, workers.do(task, timeout_of(request)))

@@ -17,8 +17,8 @@ class Settings:
     model: an ONNX file, or a folder with one in a folder for each version (1/model.onnx); None: the one that ships.
     batch_wait: seconds that a crop waits for company. queue: crops that may wait for the network. rows: crops in
     one request. photo_workers: processes of the photo API, 0 for none of it; photo_queue: calls that may wait for one;
-    photo_bytes: the largest form; photo_pixels: of one picture; photo_memory: address space of a process. Times are
-    in seconds, sizes in bytes.
+    photo_bytes: the largest form; photo_pixels: of one picture; photo_memory: address space of a process. index: of
+    faces, for `/v1/references` (`twoface.search.store.open_store`). Times are in seconds, sizes in bytes.
     """
 
     model: Path | None = None
@@ -45,6 +45,7 @@ class Settings:
     photo_bytes: int = 64_000_000
     photo_pixels: int = 50_000_000
     photo_memory: int | None = 6_000_000_000
+    index: str | None = None
 
     def __post_init__(self):
         if not self.api_keys and not is_loopback(self.host):

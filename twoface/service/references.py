@@ -1,0 +1,112 @@
+"""`POST /v1/references`, for `twoface serve --index`: which photos of an index are the best references for a hole.
+
+The answer tells paths on the server, never pictures. The work is done in a process of its own.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Literal
+
+import cv2
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from pydantic import BaseModel, Field
+from starlette.formparsers import MultiPartParser
+
+from twoface.faces import parse_frame
+from twoface.images import read_mask, read_photo
+from twoface.masks import parse_hole
+from twoface.pool import Pool
+from twoface.service.photos import RESPONSES, SQUARE, FormRoute
+from twoface.service.rest import timeout_of, while_there
+
+PATHS = ("/v1/references",)
+
+
+class CandidateFound(BaseModel):
+    """As `twoface.search.collection.Candidate` says."""
+
+    path: str = Field(description="of the photo, on the server")
+    frame: tuple[float, float, float, float, float] = Field(description="its face, to be sent as a reference's face")
+    identity: str = Field(description="by the folder's name, or empty")
+    similarity: float = Field(description="cosine of what is visible, the hole hidden in both")
+    first_similarity: float = Field(description="cosine to the embedding in the index")
+    probability: float = Field(description="that it is the same person")
+    verdict: Literal["same", "maybe", "nobody"]
+    quality: float = Field(description="what it can give to the hole, 0..1: the product of the parts")
+    parts: dict[str, float] = Field(description="visible, pose, expression, sharp, size; 1 is best")
+
+
+class ReferencesAnswer(BaseModel):
+    """The candidates, the best first, and what was searched."""
+
+    candidates: list[CandidateFound]
+    verdict: Literal["same", "maybe", "nobody"]
+    verdict_text: str
+    faces: int = Field(description="in the index")
+    left_out: dict[str, int] = Field(description="the photo itself and copies of it; photos that cannot be read")
+    face: tuple[float, float, float, float, float] = Field(description="the frame that was searched")
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ReferencesTask:
+    """photo, mask: files' bytes. The rest as of `twoface.search.collection.Collection.references`."""
+
+    photo: bytes
+    mask: bytes | None
+    hole: str | tuple | None
+    face: tuple | None
+    k: int
+    center_size: int
+
+
+def open_desk(index, model, threads, max_pixels):
+    """What the process sets up -> its function of a task."""
+    from twoface.search.collection import Collection
+
+    cv2.setNumThreads(threads or 2)
+    collection = Collection.open(index, model, threads)
+
+    def do(task):
+        photo = read_photo(task.photo, max_pixels)
+        mask = None if task.mask is None else read_mask(task.mask, photo.size, max_pixels)
+        about = {"hole": task.hole, "center_size": task.center_size}
+        return collection.references(photo, task.face, mask, task.k, **about).report()
+
+    return do
+
+
+def make_pool(settings):
+    """The process that searches -> Pool. It uses the network that was there at the start: it only fills to search."""
+    model = settings.model if settings.model and settings.model.is_file() else None
+    setup = partial(open_desk, settings.index, model, settings.threads, settings.photo_pixels)
+    return Pool(setup, 1, settings.photo_queue)
+
+
+def router(pool, settings):
+    """The route -> APIRouter."""
+    MultiPartParser.spool_max_size = settings.photo_bytes + 1  # else starlette puts photos into files
+    routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=FormRoute)
+
+    @routes.post("/references", summary="Find references for a photo in the index", response_model=ReferencesAnswer)
+    async def references(
+        request: Request,
+        photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP, HEIC or AVIF")],
+        mask: Annotated[UploadFile | None, File(description="of the photo's size, white where it is covered")] = None,
+        hole: Annotated[str | None, Form(description="instead of a mask: eyes, nose, ..., or X0,Y0,X1,Y1")] = None,
+        face: Annotated[str | None, Form(description=f"the face {SQUARE}; else found")] = None,
+        k: Annotated[int, Form(ge=1, le=50, description="how many candidates")] = 10,
+        center_size: Annotated[int, Form(ge=1, le=128, description="of the hole 'center', of 128")] = 64,
+    ):
+        task = ReferencesTask(
+            photo=await photo.read(),
+            mask=None if mask is None else await mask.read(),
+            hole=parse_hole(hole) if hole else None,
+            face=parse_frame(face) if face else None,
+            k=k,
+            center_size=center_size,
+        )
+        timeout = min(settings.timeout, timeout_of(request) or settings.timeout)
+        return await while_there(request, pool.call(task, timeout))
+
+    return routes
