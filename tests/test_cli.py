@@ -310,7 +310,7 @@ def test_missing_extras_are_named(shop, capsys, monkeypatch, module, extra, argu
     [
         (["batch", "none.csv", "-o", "out"], "none.csv does not exist"),
         (["data", "prepare", "none", "out"], "none is not a folder"),
-        (["evaluate", "--data", "none", "--model", "network.onnx", "--out", "out"], "none/index.csv not found"),
+        (["evaluate", "--data", "none", "--model", "network.onnx", "--out", "out"], "none not found: give a folder"),
         (["train", "none.toml", "--data", "none"], "none.toml"),
         (["export", "none", "-o", "x.onnx"], "generator.safetensors not found"),
         (["explode"], "invalid choice: 'explode'"),
