@@ -1,5 +1,6 @@
 import errno
 import json
+import multiprocessing
 import os
 import signal
 
@@ -170,18 +171,21 @@ def test_export_of_a_run(prepared, frozen, tmp_path):
         export(tmp_path, tmp_path / "other.onnx")
 
 
-def test_an_interrupt_saves_and_ends_the_run(prepared, frozen, tmp_path, monkeypatch):
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_saves_and_ends_the_run(prepared, frozen, tmp_path, monkeypatch, number):
+    before = signal.getsignal(number)
     real = loop.train_step
 
     def interrupted(*arguments):
-        os.kill(os.getpid(), signal.SIGINT)
+        for process in multiprocessing.active_children():  # a terminal, or `timeout`, tells them all
+            os.kill(process.pid, number)
+        os.kill(os.getpid(), number)
         return real(*arguments)
 
     monkeypatch.setattr(loop, "train_step", interrupted)
     assert run(prepared, frozen, tmp_path) == 2
     assert torch.load(tmp_path / "state.pt", weights_only=True)["samples"] == 2
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
 
 
 def test_the_cache_spares_decoding_and_embedding(prepared, frozen, tmp_path):

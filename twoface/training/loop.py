@@ -109,7 +109,8 @@ def train(
         list(range(first + fabric.global_rank * share, first + (fabric.global_rank + 1) * share))
         for first in range(samples, config.samples - config.batch + 1, config.batch)
     ]
-    loader = DataLoader(task.samples, batch_sampler=mine, num_workers=1, prefetch_factor=4) if mine else []
+    how = {"num_workers": 1, "prefetch_factor": 4, "worker_init_fn": _deaf}
+    loader = DataLoader(task.samples, batch_sampler=mine, **how) if mine else []
 
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
@@ -179,6 +180,12 @@ def _ema(decay: float) -> Callable:
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + float(count)) / (10 + float(count))))
 
     return update
+
+
+def _deaf(worker: int) -> None:
+    """Ctrl-C and a job's end go to the loader's processes too, but it is the loop that stops, when the step is done."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
