@@ -42,7 +42,7 @@ def soak(server, pictures, seconds):
     print(f"\nmemory before {memory[0] / 1e6:.1f} MB; from the first row on {slope / 1e6:+.2f} MB a row")
 
 
-def kill_photo_worker(server, pictures, callers=2, seconds=30):
+def kill_photo_worker(server, pictures, callers=2, seconds=20):
     """SIGKILL for the process of the photo API while it fills."""
 
     def workers():
@@ -65,7 +65,7 @@ def replicas(*options, number=2):
             yield server
 
 
-def kill_replica(server, pictures, callers=4, seconds=45):
+def kill_replica(server, pictures, callers=4, seconds=30):
     """SIGKILL for one of two Ray replicas while both answer, over REST and over gRPC."""
 
     def replicas():
