@@ -1,65 +1,52 @@
-"""From similarities to the probability of the same person: fits `twoface/weights/search.json`, and says how reliable it is.
+"""From similarities to the probability of the same person: the weights of twoface/weights/search.json, and their trust.
 
-    python benchmarks/search_calibrate.py --data DATA --work FOLDER [--cache FOLDER] [--write twoface/weights/search.json]
+    python benchmarks/search_calibrate.py --data DATA --work FOLDER [--cache FOLDER] [--train 8192] [--write]
 
-FOLDER as of benchmarks/search_holes.py, whose embeddings are taken (and made where they are missing). Each of its
-queries is compared with every other one, whole, and with the hole hidden in both. A logistic regression over all pairs
-gives the log odds; what the pairs' own share of the same person adds is taken out, since in a search it is one of N.
-The reliability is that of a fit on one half of the people, for the ten best candidates of searches among the other half,
-who were not in it; the weights written come from all. Prints Markdown.
+The arguments are those of benchmarks/search_holes.py. Each of its queries is compared with every other one: whole, and
+with the hole filled in both. A logistic regression over all pairs gives the log odds; what the pairs' own share of the
+same person adds is taken out, since in a search it is one of N. The reliability is that of a fit on one half of the
+people, for the ten best candidates of each search among the other half; the weights written come from all. Markdown.
 """
 
-import argparse
 import json
-from functools import partial
-from pathlib import Path
+from importlib import resources
 
 import numpy as np
-from search_holes import FIRST_LOOK, HOLES, PER_PERSON, combined, embeddings
+from search_holes import Study, arguments, mask
 
-from twoface.data.portraits import Portraits
-from twoface.evaluation.calibrate import first_crops
 from twoface.files import write_aside
 from twoface.search.rank import MAYBE, SAME
 
-NAMES = {"none": "whole", "center": "center 64", "eyes": "eyes", "lower": "lower"}
 EDGES = (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0001)
 BEST = 10
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--work", required=True, type=Path)
-    parser.add_argument("--cache")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--holes", nargs="+", default=HOLES, choices=HOLES)
-    parser.add_argument("--write", type=Path)
-    options = parser.parse_args()
-    load = partial(Portraits.load, options.data, cache=options.cache or options.work)
-    val = load("val")
-    queries = np.array(first_crops(val, PER_PERSON))
-    person = val.identity[queries]
-    embed = partial(embeddings, load, options.work, options.workers, "val")
-    whole = embed("whole", None, np.arange(len(val)))[queries]
-    weights = {}
-    print(f"{len(queries)} crops of {len(set(person.tolist()))} people\n")
-    print("| hole | hit@1 first look | second look | both | probability: " +
-          " | ".join(f"{a:g} to {min(b, 1):g}" for a, b in zip(EDGES, EDGES[1:], strict=False)) + " |")  # fmt: skip
-    print("|---" * (4 + len(EDGES)) + "|")
-    for hole in ("none", *options.holes):
+    options = arguments(__doc__)
+    study = Study(options)
+    person, weights = study.person, {}
+    whole = study.space.index(study.collection[study.place])
+    ranges = " | ".join(f"{low:g} to {min(high, 1):g}" for low, high in zip(EDGES, EDGES[1:], strict=False))
+    print(f"{len(person)} crops of {len(set(person.tolist()))} people\n")
+    print(f"| hole | hit@1 first look | second look | both | probability: {ranges} |")
+    print("|---" * (3 + len(EDGES)) + "|")
+    for hole in ("whole", *study.ways):
         first, second = whole @ whole.T, np.zeros((len(whole), len(whole)))
-        if hole != "none":
-            ways = {way: embed(way, hole, queries) for way in ("black", "mean", "hidden", "filled")}
-            first, second = combined(ways)[FIRST_LOOK] @ whole.T, ways["hidden"] @ ways["hidden"].T
-        weights[NAMES[hole]] = fit(first, second, person, np.ones(len(person), bool))
-        print(f"| {hole} | {hits(first, person)} | {hits(second, person) if hole != 'none' else ''} |"
-              f" {hits(score(weights[NAMES[hole]], first, second), person)} | {reliability(first, second, person)} |")  # fmt: skip
-    print(f"\nCells of a probability: the share that is the same person (of how many). {SAME} and more is called very"
-          f" likely, below {MAYBE} nobody.")  # fmt: skip
+        if hole != "whole":
+            hidden, filled = (study.ways[hole][way] for way in ("hidden", "filled"))
+            first = study.space.first(hidden, filled, mask(hole)) @ whole.T
+            again = study.space.second(filled, mask(hole))
+            second = again @ again.T
+        weights[hole] = fit(first, second, person, np.ones(len(person), bool))
+        found = [hits(first, person), hits(second, person) if second.any() else ""]
+        found.append(hits(score(weights[hole], first, second), person))
+        print(f"| {hole} | {' | '.join(found)} | {reliability(first, second, person)} |", flush=True)
+    print("\nUnder a probability: the share that is the same person (of how many candidates).")
+    print(f"{SAME} and more is called very likely, below {MAYBE} nobody.")
     if options.write:
-        rounded = {name: {k: round(v, 3) for k, v in values.items()} for name, values in weights.items()}
-        write_aside(options.write, (json.dumps({"holes": rounded}, indent=1) + "\n").encode(), force=True)
+        rounded = {name: {k: round(float(v), 3) for k, v in values.items()} for name, values in weights.items()}
+        text = json.dumps({"holes": rounded}, indent=1) + "\n"
+        write_aside(resources.files("twoface") / "weights" / "search.json", text.encode(), force=True)
 
 
 def fit(first, second, person, chosen):

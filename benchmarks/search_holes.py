@@ -1,15 +1,17 @@
-"""How well a face with a hole finds its person in a collection: hit@1 and hit@5 for each hole and each way to embed it.
+"""How well a face with a hole finds its person in a collection: hit@1 and hit@5 for each hole and each way to do it.
 
-    python benchmarks/search_holes.py --data DATA --work FOLDER [--cache FOLDER] [--workers 2]
+    python benchmarks/search_holes.py --data DATA --work FOLDER [--cache FOLDER] [--train 8192] [--write]
 
 The collection is train and val; the queries are the first four val crops of everyone who has two or more, each searched
-in all the rest (the crop itself is left out). A person is hit when one of the first 1 or 5 crops is
-his. Embeddings are kept in WORK, so that a second run only prints. Prints Markdown.
+in all the rest (the crop itself is left out). A person is hit when one of the first 1 or 5 crops is his. The space is
+fitted on train alone; --write keeps it in twoface/weights/search.npz. The second look, at the best 20 of the first, is
+measured on the first query of each person. Embeddings are kept in WORK: a second run only prints. Prints Markdown.
 """
 
 import argparse
 import zlib
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -21,140 +23,170 @@ from twoface.engine import FEATHER
 from twoface.evaluation.baselines import mean_colour
 from twoface.evaluation.calibrate import first_crops
 from twoface.files import write_aside
-from twoface.identity import embedding_view, hide
-from twoface.masks import named_hole
+from twoface.identity import calibrated_holes, embedding_view, hide
+from twoface.search.space import FaceSpace, stretch_of, unit
 from twoface.workers import run_tasks
 
-HOLES = ("center", "eyes", "lower")
+HOLES = ("center 64", "eyes", "lower")
+WAYS = ("black", "mean", "hidden", "filled")  # to embed a face with a hole
+PER_PERSON = 4  # queries
+AGAIN = 20  # candidates of the second look
+MEANS = 128  # train crops that the mean of a hole is taken of
 BATCH = 32  # faces a task
 PART = 2048  # faces a file
-RERANKED = (20, 50)
-PER_PERSON = 4  # queries
-FIRST_LOOK = "hidden + filled"
-WAYS = ("black", "mean", "hidden", "filled")  # to embed a face with a hole
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = arguments(__doc__)
+    study = Study(options)
+    if options.write:
+        write_aside(resources.files("twoface") / "weights" / "search.npz", study.space.save, force=True)
+    print(f"{len(study.queries)} queries of {len(set(study.person.tolist()))} people among {len(study.owner)} crops\n")
+    print("| hole | how | hit@1 | hit@5 |\n|---|---|---|---|", flush=True)
+    first_looks(study)
+    if not options.no_second:
+        second_looks(study)
+
+
+def arguments(about):
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--data", required=True, help="a folder made by `twoface data prepare`")
     parser.add_argument("--work", required=True, type=Path, help="embeddings are kept here")
     parser.add_argument("--cache", help="decoded crops are kept here, default --work")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--train", type=int, help="only so many crops of train, the first, in the collection")
-    parser.add_argument("--holes", nargs="+", default=HOLES, choices=HOLES)
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    load = partial(Portraits.load, options.data, cache=options.cache or options.work)
-    train, val = load("train"), load("val")
-    queries = np.array(first_crops(val, PER_PERSON))
-    embed = partial(embeddings, load, options.work, options.workers)
-    hidden = {hole: {way: embed("val", way, hole, queries) for way in WAYS} for hole in options.holes}
-
-    trains = min(options.train or len(train), len(train))
-    person = np.concatenate([train.identity[:trains] + len(val.names), val.identity])
-    rows = {"train": np.arange(trains), "val": np.arange(len(val))}
-    everything = np.concatenate([embed(split, "whole", None, places) for split, places in rows.items()])
-    gallery = Gallery(everything, person, queries + trains)
-    print(f"{len(queries)} queries of {len(set(val.identity[queries].tolist()))} people among {len(person)} crops\n")
-    print("| hole | the query is embedded | hit@1 | hit@5 |\n|---|---|---|---|", flush=True)
-    gallery.show("none", "whole", gallery.scores(everything[gallery.places]))
-    for hole, ways in hidden.items():
-        for way, embedded in combined(ways).items():
-            gallery.show(hole, way, gallery.scores(embedded))
-    for hole, ways in hidden.items():
-        again(gallery, embed, hole, ways, trains)
+    parser.add_argument("--write", action="store_true", help="keep what was fitted in twoface/weights")
+    parser.add_argument("--no-second", action="store_true", help="leave out the second look")
+    return parser.parse_args()
 
 
-def combined(ways):
-    """The ways, and averages of several."""
-    sums = [("hidden", "filled"), ("mean", "filled"), ("hidden", "mean", "filled")]
-    return ways | {" + ".join(names): unit(sum(ways[name] for name in names)) for names in sums}
+class Study:
+    """All embeddings of the first look, raw, and the space fitted on train."""
 
+    def __init__(self, options):
+        self.load = partial(Portraits.load, options.data, cache=options.cache or options.work)
+        self._work, self._workers = options.work, options.workers
+        train, val = self.load("train"), self.load("val")
+        trains = np.arange(min(options.train or len(train), len(train)))
+        self.queries = np.array(first_crops(val, PER_PERSON))
+        self.person = val.identity[self.queries]
+        self.owner = np.concatenate([train.identity[trains] + len(val.names), val.identity])
+        self.place = self.queries + len(trains)  # of each query in the collection
+        self.trains = len(trains)
+        drawn = np.sort(np.random.default_rng(0).choice(len(trains), MEANS, replace=False))
+        wanted = [("train", "whole", "", trains), ("val", "whole", "", np.arange(len(val)))]
+        wanted += [("val", way, hole, self.queries) for hole in HOLES for way in WAYS]
+        holes = [name for name in calibrated_holes() if name != "whole"]
+        wanted += [("train", way, hole, drawn) for hole in holes for way in ("hidden", "filled")]
+        known = self.embed(wanted)
+        whole = known["train", "whole", ""]
+        self.collection = np.concatenate([whole, known["val", "whole", ""]])
+        self.ways = {hole: {way: known["val", way, hole] for way in WAYS} for hole in HOLES}
+        means = {h: [known["train", way, h] for way in ("hidden", "filled")] for h in holes}
+        self.space = FaceSpace(
+            mean=whole.mean(0),
+            stretch=stretch_of(whole, train.identity[trains]).astype(np.float16).astype(np.float32),
+            first_means={h: unit(hidden + filled).mean(0) for h, (hidden, filled) in means.items()},
+            second_means={h: filled.mean(0) for h, (_, filled) in means.items()},
+        )
 
-def again(gallery, embed, hole, ways, trains):
-    """The rows of the second look: the best of the first compared anew, the same hole hidden in both."""
-    coarse = gallery.scores(combined(ways)[FIRST_LOOK])
-    best = np.argpartition(-coarse, RERANKED[-1], axis=1)[:, : RERANKED[-1]]
-    rows = np.unique(best)
-    places = {"train": rows[rows < trains], "val": rows[rows >= trains] - trains}
-    parts = [embed(split, "hidden", hole, part) for split, part in places.items()]
-    fine = np.full_like(coarse, -np.inf)
-    fine[:, rows] = ways["hidden"] @ np.concatenate(parts).T
-    for count in RERANKED:
-        gallery.show(hole, f"{FIRST_LOOK}; the best {count} again, hidden in both", rerank(coarse, fine, count))
-        for weight in (0.5, 1, 2):
-            mixed = rerank(coarse, coarse + weight * fine, count)
-            gallery.show(hole, f"the same, first + {weight:g} second", mixed)
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def rerank(coarse, fine, count):
-    """Scores that put the `count` best by `coarse` first, in the order of `fine`."""
-    best = np.argpartition(-coarse, count, axis=1)[:, :count]
-    scores = np.full_like(coarse, -np.inf)
-    np.put_along_axis(scores, best, np.take_along_axis(fine, best, 1), 1)
-    return scores
-
-
-class Gallery:
-    """Embeddings (N, 512) of a collection, whose they are (N,), and where the queries lie in it (Q,)."""
-
-    def __init__(self, embeddings, person, places):
-        self.embeddings, self.person, self.places = embeddings, person, places
-
-    def scores(self, queries):
-        """Embeddings (Q, 512) -> (Q, N); a query itself scores nothing."""
-        scores = queries @ self.embeddings.T
-        scores[np.arange(len(self.places)), self.places] = -np.inf
-        return scores
-
-    def show(self, hole, way, scores):
-        best = np.argpartition(-scores, 5, axis=1)[:, :5]
-        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), axis=1), 1)
-        right = self.person[best] == self.person[self.places][:, None]
-        first, five = right[:, 0], right.any(1)
-        print(f"| {hole} | {way} | {cell(first)} | {cell(five)} |", flush=True)
-
-
-def cell(hits):
-    return f"{hits.mean():.1%} ({hits.sum()})"
-
-
-def embeddings(load, work, workers, split, way, hole, rows):
-    """Embeddings (N, 512) of crops of a split, made in `workers` processes, kept in `work` part by part."""
-    parts = [rows[i : i + PART] for i in range(0, len(rows), PART)]
-    return np.concatenate([_part(load, work, workers, split, way, hole, part) for part in parts])
-
-
-def _part(load, work, workers, split, way, hole, rows):
-    path = work / f"{split}-{way}-{hole}-{zlib.crc32(rows.tobytes()):08x}.npy"
-    if not path.exists():
-        tasks = np.array_split(rows, -(-len(rows) // BATCH))
-        done = [None] * len(tasks)
-        outcomes = run_tasks(partial(setup, load, split, way, hole), tasks, workers)
-        for index, outcome in tqdm(outcomes, f"{split} {way} {hole}", len(tasks), unit="batch", mininterval=10):
+    def embed(self, wanted):
+        """(split, way, hole, rows) each -> {(split, way, hole): embeddings (N, 512)}; made where they are missing."""
+        parts = [(*about, rows[i : i + PART]) for *about, rows in wanted for i in range(0, len(rows), PART)]
+        missing = [part for part in parts if not self._file(part).exists()]
+        tasks = [(n, i) for n, part in enumerate(missing) for i in range(0, len(part[3]), BATCH)]
+        orders = [(*missing[n][:3], missing[n][3][i : i + BATCH]) for n, i in tasks]
+        made = {}
+        for index, outcome in tqdm(run_tasks(partial(setup, self.load), orders, self._workers), total=len(orders)):
             if isinstance(outcome, Exception):
                 raise outcome
-            done[index] = outcome
-        write_aside(path, lambda aside: np.save(aside, np.concatenate(done)))
-    return np.load(path)
+            n, i = tasks[index]
+            made.setdefault(n, {})[i] = outcome
+            if len(made[n]) == -(-len(missing[n][3]) // BATCH):
+                whole = np.concatenate([made[n][i] for i in sorted(made[n])])
+                write_aside(self._file(missing[n]), partial(np.save, arr=whole), force=True)
+        known = {}
+        for part in parts:
+            known.setdefault(part[:3], []).append(np.load(self._file(part)))
+        return {about: np.concatenate(found) for about, found in known.items()}
+
+    def _file(self, part):
+        split, way, hole, rows = part
+        return self._work / f"{split}-{way}-{hole.replace(' ', '')}-{zlib.crc32(rows.tobytes()):08x}.npy"
+
+    def scores(self, queries, collection):
+        """(Q, 512), (N, 512) -> cosines (Q, N); a query itself scores nothing."""
+        scores = queries @ collection.T
+        scores[np.arange(len(self.place)), self.place] = -np.inf
+        return scores
+
+    def show(self, hole, how, scores, chosen=slice(None)):
+        best = np.argpartition(-scores, 5, axis=1)[:, :5]
+        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), axis=1), 1)
+        right = self.owner[best] == self.person[chosen][:, None]
+        first, five = right[:, 0], right.any(1)
+        print(f"| {hole} | {how} | {first.mean():.1%} ({first.sum()}) | {five.mean():.1%} ({five.sum()}) |", flush=True)
 
 
-def setup(load, split, way, hole):
-    """In a worker: rows -> embeddings."""
+def first_looks(study):
+    """A query's one embedding against the collection's."""
+    space, plain = study.space, study.collection
+    stretched, moved = space.index(plain), unit(plain - space.mean)
+    study.show("none", "FaceNet's cosine", study.scores(plain[study.place], plain))
+    study.show("none", "in the space", study.scores(stretched[study.place], stretched))
+    for hole, ways in study.ways.items():
+        for way in WAYS:
+            study.show(hole, way, study.scores(ways[way], plain))
+        both = unit(ways["hidden"] + ways["filled"])
+        study.show(hole, "hidden + filled", study.scores(both, plain))
+        study.show(hole, "hidden + filled, means taken away", study.scores(unit(both - space.first_means[hole]), moved))
+        study.show(hole, "filled, in the space", study.scores(space.second(ways["filled"], mask(hole)), stretched))
+        first = space.first(ways["hidden"], ways["filled"], mask(hole))
+        study.show(hole, "hidden + filled, in the space", study.scores(first, stretched))
+
+
+def second_looks(study):
+    """The best of the first look again, the same hole filled in both."""
+    chosen = np.unique(study.person, return_index=True)[1]  # the first query of each person
+    stretched = study.space.index(study.collection)
+    for hole, ways in study.ways.items():
+        first = study.scores(study.space.first(ways["hidden"], ways["filled"], mask(hole)), stretched)[chosen]
+        best = np.argpartition(-first, AGAIN, axis=1)[:, :AGAIN]
+        rows = np.unique(best)
+        wanted = [("train", "filled", hole, rows[rows < study.trains])]
+        wanted += [("val", "filled", hole, rows[rows >= study.trains] - study.trains)]
+        filled = np.concatenate(list(study.embed([part for part in wanted if len(part[3])]).values()))
+        second = np.full_like(first, -np.inf)
+        queries = study.space.second(ways["filled"][chosen], mask(hole))
+        second[:, rows] = queries @ study.space.second(filled, mask(hole)).T
+        others = np.ones_like(first, bool)
+        np.put_along_axis(others, best, False, 1)
+        second[others] = -np.inf
+        study.show(hole, "first look, one query a person", first, chosen)
+        study.show(hole, f"the best {AGAIN} again, filled in both", second, chosen)
+        study.show(hole, f"the best {AGAIN} again, both cosines added", first + second, chosen)
+
+
+def setup(load):
+    """In a worker: (split, way, hole, rows) -> embeddings."""
     import cv2
 
     from twoface.model import FillModel
     from twoface.search.facenet import BatchEmbedder
 
     cv2.setNumThreads(1)
-    crops, embedder = load(split).crops, BatchEmbedder(1)
-    mask = None if hole is None else crop_mask(named_hole(hole, SIZE), np.eye(2, 3), FEATHER)
-    model = FillModel(threads=1) if way == "filled" else None
-    return lambda task: embedder.embed(views(crops[task], way, mask, model))
+    crops, embedder, model = {s: load(s).crops for s in ("train", "val")}, BatchEmbedder(1), FillModel(threads=1)
+
+    def embed(task):
+        split, way, hole, rows = task
+        return embedder.embed(views(crops[split][rows], way, mask(hole) if hole else None, model))
+
+    return embed
+
+
+def mask(hole):
+    """A calibrated hole as the engine sees it: with its feather."""
+    return crop_mask(calibrated_holes()[hole], np.eye(2, 3), FEATHER)
 
 
 def views(crops, way, mask, model):
@@ -165,7 +197,7 @@ def views(crops, way, mask, model):
     masked = np.where(mask[..., None], np.uint8(0), frames)
     if way == "mean":
         masked = np.stack([mean_colour(frame, mask, None) for frame in masked])
-    elif way.startswith("hidden"):
+    elif way == "hidden":
         masked = np.stack([hide(frame, mask) for frame in masked])
     elif way == "filled":
         masked = filled(model, masked, mask)

@@ -2,7 +2,7 @@
 
     python benchmarks/search_store.py --like EMBEDDINGS.npy... --people PEOPLE.npy --work FOLDER [--faces 494414]
 
-EMBEDDINGS are real ones (N, 512), PEOPLE whose they are (N,), as benchmarks/search_holes.py leaves them. Identities and
+EMBEDDINGS are real ones (N, 512), PEOPLE whose they are (N,), of benchmarks/search_holes.py. Identities and
 faces are drawn from normal distributions with the covariance between and within people that these have, and brought to
 unit length. 46 faces an identity, as in CASIA-WebFace. Queries are further faces of people in the store.
 Prints Markdown.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twoface.search.space import FaceSpace
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 PER_PERSON = 46
@@ -31,7 +32,7 @@ def main():
     parser.add_argument("--faces", type=int, default=494_414)
     options = parser.parse_args()
 
-    real = np.concatenate([np.load(path) for path in options.like])
+    real = FaceSpace.load().index(np.concatenate([np.load(path) for path in options.like]))
     draw = Drawn(real, np.load(options.people), options.faces)
     print(f"similarity within a person, between two: real {draw.real_means}, drawn {draw.means()}", flush=True)
     start, cpu = time.perf_counter(), cpu_seconds()

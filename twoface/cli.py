@@ -42,13 +42,13 @@ def fill(args):
     _check_outputs(args, *_crop_paths(args.crops, args.reference or args.reference_from))
 
     start = time.perf_counter()
-    inpainter = Inpainter.load(_backend(args) if args.backend else args.model, args.threads)
+    network = _backend(args) if args.backend else args.model
     given = {"mask": args.mask, "hole": hole, "face": face, "feather": args.feather, "center_size": args.center_size}
     if args.reference_from:
-        result, search = _fill_from(args, inpainter, given)
+        result, search = _fill_from(args, network, given)
     else:
         references = {"references": args.reference, "reference_face": reference_face}
-        result, search = inpainter.fill(args.photo, **references, **given), None
+        result, search = Inpainter.load(network, args.threads).fill(args.photo, **references, **given), None
     result.save(args.out, args.quality, args.force)
     seconds = time.perf_counter() - start
     if args.report:
@@ -63,12 +63,12 @@ def fill(args):
     return 0
 
 
-def _fill_from(args, inpainter, given):
+def _fill_from(args, network, given):
     _require("search", *SEARCH)
     from twoface.search.collection import Collection
     from twoface.search.fill import fill_from
 
-    return fill_from(Collection.open(args.reference_from, inpainter), args.photo, args.tries, **given)
+    return fill_from(Collection.open(args.reference_from, network, args.threads), args.photo, args.tries, **given)
 
 
 def client_fill(args):

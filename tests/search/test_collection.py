@@ -10,6 +10,7 @@ from twoface.search.fill import fill_from
 from twoface.search.index import build
 from twoface.search.page import write_page
 from twoface.search.rank import Calibration
+from twoface.search.space import FaceSpace
 from twoface.search.store import LanceStore
 
 FACE = (16, 16, 144, 144)
@@ -20,8 +21,13 @@ def collection(index, network, monkeypatch):
     """A collection whose calibration suits the stand-ins: 0.55 and more is the same texture."""
     known = Calibration("stand-in", -40.0, 80.0, 0.0)
     monkeypatch.setattr("twoface.search.collection.calibration_for", lambda hole: known)
-    inpainter = Inpainter(network(), networks()[0], Embedder())
-    return Collection(LanceStore(index), inpainter, Embedder())
+    return assemble(index, network())
+
+
+def assemble(index, network):
+    nowhere, holes = np.zeros(512), {"whole": np.zeros(512)}
+    space = FaceSpace(nowhere, np.eye(512), holes, holes)
+    return Collection(LanceStore(index), network, Inpainter(network, networks()[0], Embedder()), Embedder(), space)
 
 
 @pytest.mark.parametrize("hole", [None, "eyes", "lower"])
@@ -50,11 +56,10 @@ def test_a_stranger_is_nobody_here(collection, photos):
     assert all(c.probability < 0.1 for c in answer.candidates)
 
 
-def test_an_empty_index_knows_nobody(collection, photos, tmp_path):
+def test_an_empty_index_knows_nobody(network, photos, tmp_path):
     (tmp_path / "none").mkdir()
     build([tmp_path / "none"], tmp_path / "empty", workers=1, progress=False, load=networks)
-    empty = Collection(LanceStore(tmp_path / "empty"), collection.inpainter, Embedder())
-    answer = empty.references(photos / "p1" / "0.png")
+    answer = assemble(tmp_path / "empty", network()).references(photos / "p1" / "0.png")
     assert (answer.candidates, answer.verdict, answer.faces) == ([], "nobody", 0)
 
 

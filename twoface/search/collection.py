@@ -12,6 +12,7 @@ from twoface.errors import TwoFaceError
 from twoface.faces import TEMPLATE, choose, crop, frame_corners, frame_of, frame_transform, scale_of
 from twoface.identity import embedding_view, face_view, hide
 from twoface.images import Photo, read_photo
+from twoface.model import FillModel
 from twoface.search.describe import eyes_open, mouth_open, pose
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.rank import (
@@ -24,6 +25,7 @@ from twoface.search.rank import (
     same_picture,
     verdict,
 )
+from twoface.search.space import FaceSpace
 from twoface.search.store import open_store
 
 LOOKED_AT = 50  # of the nearest faces of the index, those whose photos are read and compared again
@@ -34,9 +36,9 @@ class Candidate:
     """A face that may serve as the reference.
 
     path, frame: as `Inpainter.fill` takes a reference and its face. identity: by the folder's name, or "".
-    similarity: cosine of what is visible, the hole hidden in both; first_similarity: of the query's embedding to the
-    one in the index. probability: that it is the same person, for a collection of this size; verdict: a key of
-    `twoface.search.rank.VERDICTS`. quality: what it can give to the hole, 0..1, the product of `parts`.
+    similarity: cosine of the two faces with the same hole filled in both (`FaceSpace.second`); first_similarity: of the
+    query to what the index keeps. probability: that it is the same person, for a collection of this size; verdict: a
+    key of `twoface.search.rank.VERDICTS`. quality: what it can give to the hole, 0..1, the product of `parts`.
     """
 
     path: str
@@ -74,15 +76,16 @@ class Answer:
 class Collection:
     """An index and the networks that search it; may be used from several threads. Make one with `open`."""
 
-    def __init__(self, store, inpainter, embedder):
-        self._store, self.inpainter, self._embedder = store, inpainter, embedder
+    def __init__(self, store, network, inpainter, embedder, space):
+        self._store, self._network, self.inpainter = store, network, inpainter
+        self._embedder, self._space = embedder, space
         self._lock = threading.Lock()  # the detector and OpenCV's embedder are not made for two at once
 
     @classmethod
     def open(cls, place, model=None, threads=None):
-        """place: as of `twoface.search.store.open_store`; model: an Inpainter, or as of `Inpainter.load`."""
-        inpainter = model if isinstance(model, Inpainter) else Inpainter.load(model, threads)
-        return cls(open_store(place), inpainter, BatchEmbedder(threads))
+        """place: as of `twoface.search.store.open_store`; model: as of `Inpainter.load`."""
+        store, network = open_store(place), model if hasattr(model, "run") else FillModel(model, threads)
+        return cls(store, network, Inpainter.load(network, threads), BatchEmbedder(threads), FaceSpace.load())
 
     def references(self, photo, frame=None, mask=None, k=10, *, hole=None, frame_mask=None, center_size=64):
         """The best references for the hole of a photo -> Answer with up to `k` candidates.
@@ -128,18 +131,28 @@ class Collection:
         if frame is None:
             frame = choose(self.inpainter.faces(photo)).frame
         transform = frame_transform(frame)
-        vector = self._embedder.embed(face_view(photo.pixels, transform)[None])[0]
+        vector = self._space.index(self._embedder.embed(face_view(photo.pixels, transform)[None]))[0]
         nothing = np.zeros((128, 128), bool)
-        return _Query(photo, transform, nothing, vector, vector, self._wanted(photo, transform, nothing))
+        return _Query(photo, transform, nothing, vector, None, self._wanted(photo, transform, nothing))
 
     def _holed(self, photo, result):
         """The query of a face with a hole, from a fill without reference."""
-        hidden = hide(result.masked_crop, result.mask_crop)
-        views = np.stack([embedding_view(hidden), embedding_view(result.crop)])
-        visible, filled = self._embedder.embed(views)
-        both = (visible + filled) / np.linalg.norm(visible + filled)
-        wanted = self._wanted(result.photo, result.transform, result.mask_crop)
-        return _Query(photo, result.transform, result.mask_crop, both, visible, wanted)
+        masked, hole = result.masked_crop, result.mask_crop
+        views = [embedding_view(hide(masked, hole)), *self._filled([masked], hole)]
+        hidden, filled = self._embedder.embed(np.stack(views))
+        first, second = self._space.first(hidden, filled, hole), self._space.second(filled, hole)
+        return _Query(photo, result.transform, hole, first, second, self._wanted(result.photo, result.transform, hole))
+
+    def _filled(self, frames, hole):
+        """Crops (128, 128, 3) -> their views, the hole filled by the network without a reference."""
+        views = []
+        for frame in frames:
+            masked = np.where(hole[..., None], np.uint8(0), frame)
+            picture = np.ascontiguousarray(masked.transpose(2, 0, 1)[None], np.float32) / 255
+            fill = self._network.run(picture, hole[None, None].astype(np.float32), np.zeros_like(picture))["fill"][0]
+            filled = np.rint(fill.transpose(1, 2, 0) * 255).astype(np.uint8)
+            views.append(embedding_view(np.where(hole[..., None], filled, masked)))
+        return views
 
     def _wanted(self, photo, transform, hole):
         """photo: filled, so that the detector finds the face; what the network invented in the hole does not count."""
@@ -157,7 +170,7 @@ class Collection:
         )
 
     def _look_again(self, query, nearest, faces):
-        """Read the photos of the nearest faces, and compare with the same hole hidden -> candidates, left out."""
+        """Read the photos of the nearest faces, and compare them with the same hole -> candidates, left out."""
         left_out = {"copies": 0, "unreadable": 0}
         own = crop(query.photo.pixels, query.transform)
         with ThreadPoolExecutor(2) as pool:
@@ -182,8 +195,8 @@ class Collection:
     def _second_similarities(self, query, kept):
         if not query.hole.any():
             return [found.similarity for found, _ in kept]
-        views = [embedding_view(hide(picture.aligned, query.hole)) for _, picture in kept]
-        return (self._embedder.embed(np.stack(views)) @ query.visible).tolist()
+        views = np.stack(self._filled([picture.aligned for _, picture in kept], query.hole))
+        return (self._space.second(self._embedder.embed(views), query.hole) @ query.second).tolist()
 
 
 @dataclass(frozen=True)
@@ -192,7 +205,7 @@ class _Query:
     transform: np.ndarray
     hole: np.ndarray
     vector: np.ndarray
-    visible: np.ndarray
+    second: np.ndarray | None
     wanted: Wanted
 
 

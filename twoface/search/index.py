@@ -18,6 +18,7 @@ from twoface.identity import face_view
 from twoface.images import read_photo
 from twoface.search.describe import eyes_open, mouth_open, pose, sharpness
 from twoface.search.facenet import BatchEmbedder
+from twoface.search.space import FaceSpace
 from twoface.search.store import FaceRow, PhotoRow, open_store
 from twoface.workers import run_tasks
 
@@ -53,9 +54,20 @@ class Summary:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class IndexEmbedder:
+    """Views -> what an index keeps of them."""
+
+    embedder: BatchEmbedder
+    space: FaceSpace
+
+    def embed(self, views):
+        return self.space.index(self.embedder.embed(views))
+
+
 def networks():
     """What a process looks at photos with -> a detector and an embedder."""
-    return FaceDetector(1), BatchEmbedder(1)
+    return FaceDetector(1), IndexEmbedder(BatchEmbedder(1), FaceSpace.load())
 
 
 def build(folders, place, people=False, workers=2, progress=True, load=networks):

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from twoface.faces import apply, frame_transform, invert
-from twoface.identity import calibrated_holes
 from twoface.search.describe import sharpness
+from twoface.search.space import nearest_hole
 
 SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"
 VERDICTS = {
@@ -26,10 +26,10 @@ ENOUGH = 128  # photo pixels a side of the frame: the network's own
 
 @dataclass(frozen=True)
 class Calibration:
-    """How similarities under a hole become a probability; `benchmarks/search_holes.py` measures it.
+    """How similarities under a hole become a probability; `benchmarks/search_calibrate.py` measures it.
 
-    The log odds that one face of a collection of N is the person: bias + first * (cosine of the query's embedding to
-    the index's) + second * (cosine with the hole hidden in both) - ln N.
+    The log odds that one face of a collection of N is the person: bias + first * (cosine to what the index keeps) +
+    second * (cosine with the hole filled in both) - ln N.
     """
 
     hole: str
@@ -43,14 +43,14 @@ class Calibration:
 
 def calibration_for(hidden):
     """The calibration of the measured hole that differs in the fewest pixels from `hidden`, bool (128, 128)."""
-    return min(_calibrations(), key=lambda item: np.count_nonzero(item[0] ^ hidden))[1]
+    known = _calibrations()
+    return known[nearest_hole(hidden, known)]
 
 
 @cache
 def _calibrations():
     figures = json.loads((resources.files("twoface") / "weights" / "search.json").read_text())["holes"]
-    holes = calibrated_holes()
-    return [(holes[name], Calibration(name, **values)) for name, values in figures.items()]
+    return {name: Calibration(name, **values) for name, values in figures.items()}
 
 
 def probability(log_odds):

@@ -27,11 +27,10 @@ class FaceRow:
     """A face of a photo, as it is kept.
 
     path: of the photo, absolute; face: its number in the photo, the largest 0. identity: whose it is by the folder's
-    name, or "". vector: unit embedding (512,), None where
-    it was not asked for. frame: (x0, y0, x1, y1, degrees), as `twoface.faces.frame_transform`
-    takes it; box, landmarks: as of `twoface.faces.Face`, in photo pixels, the landmarks flat. score: the detector's.
-    size: photo pixels a side of the frame. yaw, pitch, roll: degrees. sharpness, eyes_open, mouth_open: as
-    `twoface.search.describe` gives them.
+    name, or "". vector: unit (512,), of `FaceSpace.index`; None where it was not asked for. frame: (x0, y0, x1, y1,
+    degrees), as `twoface.faces.frame_transform` takes it; box, landmarks: as of `twoface.faces.Face`, in photo pixels,
+    the landmarks flat. score: the detector's. size: photo pixels a side of the frame. yaw, pitch, roll: degrees.
+    sharpness, eyes_open, mouth_open: as `twoface.search.describe` gives them.
     """
 
     path: str

@@ -28,8 +28,8 @@ class CandidateFound(BaseModel):
     path: str = Field(description="of the photo, on the server")
     frame: tuple[float, float, float, float, float] = Field(description="its face, to be sent as a reference's face")
     identity: str = Field(description="by the folder's name, or empty")
-    similarity: float = Field(description="cosine of what is visible, the hole hidden in both")
-    first_similarity: float = Field(description="cosine to the embedding in the index")
+    similarity: float = Field(description="cosine, the same hole filled in both")
+    first_similarity: float = Field(description="cosine to what the index keeps")
     probability: float = Field(description="that it is the same person")
     verdict: Literal["same", "maybe", "nobody"]
     quality: float = Field(description="what it can give to the hole, 0..1: the product of the parts")
