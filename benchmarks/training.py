@@ -13,6 +13,7 @@ import multiprocessing
 import resource
 import statistics
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def main():
 
 
 def in_own_process(*arguments):
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, arguments)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments).result()
 
 
 def measure(path, stage, precision, options):
