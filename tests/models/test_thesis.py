@@ -9,7 +9,7 @@ from twoface.models.thesis_generators import ChannelwiseLinear, PatchGenerator
 from twoface.models.vgg import Trunk
 
 SIZES = {name: (28, 7, 1) if name.startswith("mnist") else (128, 32, 3) for name in THESIS}  # picture, hole, channels
-TRUNK, FACENET = 1_735_488, 22_808_144  # weights of VGG16 up to pool3, and of FaceNet
+TRUNK, FACENET = 1_735_488, 23_467_824  # weights of VGG16 up to pool3, and of FaceNet
 
 
 class Vgg(torch.nn.Module):

@@ -67,3 +67,11 @@ def test_a_disk_that_takes_no_more(tmp_path):
     assert "cannot write" in done.stdout and "File too large; what was there is untouched" in done.stdout, done.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 4000
+
+
+def test_what_was_reported_after_the_checkpoint_is_forgotten(tmp_path):
+    stats = tmp_path / "stats.jsonl"
+    stats.write_text("".join(f'{{"samples": {samples}}}\n' for samples in (2, 4, 6)))
+    checkpoints.forget_after(stats, 4)
+    assert stats.read_text() == '{"samples": 2}\n{"samples": 4}\n'
+    checkpoints.forget_after(tmp_path / "none.jsonl", 4)  # a run that was killed before it reported

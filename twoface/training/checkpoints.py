@@ -55,6 +55,13 @@ def load(folder: Path) -> dict:
         raise TwoFaceError(f"{path} is damaged ({reason}): {_way_on(previous)}") from error
 
 
+def forget_after(stats: Path, samples: int) -> None:
+    """Take out of stats.jsonl what a run that was killed had reported after its last checkpoint."""
+    if stats.exists():
+        rows = [line for line in stats.read_text().splitlines() if json.loads(line)["samples"] <= samples]
+        write_aside(stats, "".join(f"{row}\n" for row in rows).encode(), force=True)
+
+
 def _read(path: Path) -> dict:
     return torch.load(path, map_location="cpu", weights_only=True)
 

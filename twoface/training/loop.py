@@ -86,6 +86,8 @@ def train(
         for name, part in learned.items():
             part.load_state_dict(state[name])
         samples, seconds = state["samples"], state["seconds"]
+        if fabric.is_global_zero:
+            checkpoints.forget_after(out / "stats.jsonl", samples)
         kept = f"the last good checkpoint, of {samples} samples, is {out / checkpoints.LAST}"
 
     def save() -> None:
