@@ -40,13 +40,15 @@ class SmallVGG(torch.nn.Module):
 
     SHAPES = {"conv3_1": (4, 256), "pool3": (8, 256), "conv4_3": (8, 512), "pool5": (32, 512)}
 
+    def __init__(self):
+        super().__init__()
+        rng = torch.Generator().manual_seed(0)
+        for name, (_, channels) in self.SHAPES.items():
+            self.register_buffer(name, torch.randn(channels, 3, 1, 1, generator=rng), persistent=False)
+
     def forward(self, picture, names=("conv3_1",)):
-        found = []
-        for name in names:
-            stride, channels = self.SHAPES[name]
-            mix = torch.randn(channels, 3, 1, 1, generator=torch.Generator().manual_seed(0)).to(picture)
-            found.append(torch.nn.functional.conv2d(torch.nn.functional.avg_pool2d(picture, stride), mix).relu())
-        return found
+        pooled = [torch.nn.functional.avg_pool2d(picture, self.SHAPES[name][0]) for name in names]
+        return [torch.nn.functional.conv2d(x, getattr(self, name)).relu() for x, name in zip(pooled, names, strict=True)]
 
 
 class SmallFaceNet(torch.nn.Module):
