@@ -11,7 +11,6 @@ import argparse
 import json
 import multiprocessing
 import resource
-import statistics
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -19,8 +18,7 @@ from pathlib import Path
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 PRECISIONS = ("32-true", "bf16-mixed")
-LOG_EVERY = 4  # steps
-WARM_UP = 2  # rows that do not count
+WARM_UP = 3  # steps that do not count, where there are more
 
 
 def main():
@@ -48,22 +46,25 @@ def in_own_process(*arguments):
 
 
 def measure(path, stage, precision, options):
-    """Medians over the logged rows of a short run, and its peak memory in MB."""
+    """Samples per second of a short run, the share of its time that it waited for data, and its peak memory in MB."""
     from twoface.training.config import load_experiment
     from twoface.training.loop import train
 
     experiment = load_experiment(path)
     chosen = replace(experiment.stages[0 if stage == "first" else -1], start=0, ramp=0)
-    often = replace(experiment.train, log_every=LOG_EVERY, validate_every=10**9, save_every_minutes=10**9)
+    often = replace(experiment.train, log_every=1, validate_every=10**9, save_every_minutes=10**9)
     experiment = replace(experiment, stages=(chosen,), train=often)
     data = options.mnist if experiment.data.kind == "mnist" else options.faces
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         train(experiment, data, out, max_minutes=options.seconds / 60, precision=precision, cache=options.cache)
-        rows = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()][WARM_UP:]
+        rows = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
+    rows = rows[min(WARM_UP, len(rows) - 1) :]
+    seconds = [experiment.train.batch / row["samples_per_second"] for row in rows]
+    waited = sum(row["waiting"] * time for row, time in zip(rows, seconds, strict=True))
     peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
-    medians = {name: statistics.median(row[name] for row in rows) for name in ("samples_per_second", "waiting")}
-    return medians | {"peak": peak}
+    speed = experiment.train.batch * len(rows) / sum(seconds)
+    return {"samples_per_second": speed, "waiting": waited / sum(seconds), "peak": peak}
 
 
 if __name__ == "__main__":
