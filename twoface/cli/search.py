@@ -4,6 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+from twoface.cli.options import command, number
+
 EXAMPLES = """examples:
   twoface index build photos/ --index my-photos
   twoface index update --index my-photos
@@ -125,8 +127,7 @@ def _told(summary):
 # Options.
 
 
-def index_commands(commands, command, number):
-    """Add `twoface index ...`; command, number: `twoface.cli`'s makers of commands and of kinds of numbers."""
+def add_commands(commands):
     index = commands.add_parser("index", help="find references in folders of photos", epilog=EXAMPLES)
     index = index.add_subparsers(metavar="COMMAND", required=True)
 
@@ -142,22 +143,22 @@ def index_commands(commands, command, number):
         option, _ = make(name, run, summary)
         option("folders", metavar="FOLDER", nargs="+", type=Path, help="looked through with all folders below")
         option("--people", action="store_true", help="each photo's folder is named after the person in it")
-        _workers(option, number)
-    _workers(make("update", update, "look through its folders again: new, changed and vanished photos")[0], number)
+        _workers(option)
+    _workers(make("update", update, "look through its folders again: new, changed and vanished photos")[0])
     option, _ = make("remove", remove, "take photos or folders out of it")
     option("paths", metavar="PATH", nargs="+", type=Path, help="a photo, or a folder with all below")
     option, _ = make("forget", forget, "remove a photo or a person for good, and leave them out from now on")
     option("what", metavar="PATH|IDENTITY", help="a photo, or the name of a person's folder")
     make("stats", stats, "say what is in it")
     make("verify", verify, "read and check everything in it")
-    _search_options(*make("search", search, "find references for a photo"), number)
+    _search_options(*make("search", search, "find references for a photo"))
 
 
-def _workers(option, number):
+def _workers(option):
     option("--workers", metavar="N", type=number(int, 1), default=2, help="processes (default 2), about 0.5 GB each")
 
 
-def _search_options(option, parser, number):
+def _search_options(option, parser):
     option("photo", metavar="PHOTO", type=Path, help="with the face to find, or to fill")
     hole = parser.add_mutually_exclusive_group()
     hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where it is covered")

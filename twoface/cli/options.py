@@ -1,0 +1,44 @@
+"""What the commands share: the parser, types of its options, a command's place, and what must be installed for it."""
+
+import argparse
+import importlib.util
+
+from twoface.errors import TwoFaceError
+
+
+class Parser(argparse.ArgumentParser):
+    """No abbreviations, the examples' line breaks kept, and an error of one line."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message):
+        self.exit(2, f"twoface: {message} (see {self.prog} --help)\n")
+
+
+def number(kind, least, most=None):
+    """An argparse type: an int or float from `least` to `most`."""
+
+    def parse(text):
+        value = kind(text)
+        if not least <= value < float("inf") or (most is not None and value > most):
+            bounds = f"{least} or more" if most is None else f"{least} to {most}"
+            raise argparse.ArgumentTypeError(f"must be {bounds}, not {text}")
+        return value
+
+    parse.__name__ = "whole number" if kind is int else "number"  # argparse's word for it
+    return parse
+
+
+def command(commands, name, run, summary, examples):
+    """Add a command -> (its add_argument, its parser). run: (arguments) -> exit code."""
+    parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=examples)
+    parser.set_defaults(run=run)
+    return parser.add_argument, parser
+
+
+def require(extra, *modules):
+    """Raises TwoFaceError that names the extra to install, when a module is missing."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TwoFaceError(f"this command needs {', '.join(missing)}: run pip install 'twoface[{extra}]'")

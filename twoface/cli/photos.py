@@ -1,0 +1,286 @@
+"""Photos on the command line: fill, client, batch. What a command needs is imported inside it."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from twoface.cli.options import command, number, require
+from twoface.cli.search import NEEDED as SEARCH
+from twoface.errors import InputError
+
+
+def add_commands(commands):
+    _fill_options(command(commands, "fill", fill, "fill a part of the face in a photo", FILL_EXAMPLES))
+    client = commands.add_parser("client", help="have a `twoface serve` do it", epilog=CLIENT_EXAMPLES)
+    client = client.add_subparsers(metavar="COMMAND", required=True)
+    _client_fill_options(command(client, "fill", client_fill, "fill a part of the face in a photo", CLIENT_EXAMPLES))
+    _client_faces_options(command(client, "faces", client_faces, "find the faces in a photo", CLIENT_EXAMPLES))
+    _backend_options(command(client, "status", client_status, "is the server ready", CLIENT_EXAMPLES)[0])
+    _batch_options(command(commands, "batch", batch, "fill the photos of a CSV file", BATCH_EXAMPLES))
+
+
+def fill(args):
+    from twoface.engine import Inpainter
+    from twoface.faces import parse_frame
+    from twoface.files import write_aside
+    from twoface.masks import parse_hole
+
+    hole = parse_hole(args.hole) if args.hole else None
+    face = parse_frame(args.face) if args.face else None
+    reference_face = [parse_frame(text) for text in args.reference_face] or None
+    if args.backend and args.model:
+        raise InputError("a backend has a network of its own: leave --model or --backend out")
+    if args.reference_from and (args.reference or args.reference_face):
+        raise InputError("the reference is either given or found: leave --reference or --reference-from out")
+    _check_outputs(args, *_crop_paths(args.crops, args.reference or args.reference_from))
+
+    start = time.perf_counter()
+    network = _backend(args) if args.backend else args.model
+    given = {"mask": args.mask, "hole": hole, "face": face, "feather": args.feather, "center_size": args.center_size}
+    if args.reference_from:
+        result, search = _fill_from(args, network, given)
+    else:
+        references = {"references": args.reference, "reference_face": reference_face}
+        result, search = Inpainter.load(network, args.threads).fill(args.photo, **references, **given), None
+    result.save(args.out, args.quality, args.force)
+    seconds = time.perf_counter() - start
+    if args.report:
+        told = result.report() | ({"search": search} if search else {})
+        write_aside(args.report, (json.dumps(told, indent=1) + "\n").encode(), args.force)
+    if args.crops:
+        _write_crops(args.crops, result, args.force)
+
+    print(f"result     {args.out}")
+    print(f"time       {seconds:.2f} s in all, of which the network took {result.timing['network']:.2f} s")
+    _tell(result.report())
+    return 0
+
+
+def _fill_from(args, network, given):
+    require("search", *SEARCH)
+    from twoface.search.collection import Collection
+    from twoface.search.fill import fill_from
+
+    return fill_from(Collection.open(args.reference_from, network, args.threads), args.photo, args.tries, **given)
+
+
+def client_fill(args):
+    from twoface.faces import parse_frame
+    from twoface.files import write_aside
+    from twoface.images import output_format
+
+    _check_outputs(args)
+    start = time.perf_counter()
+    filled = _photo_client(args).fill(
+        args.photo,
+        mask=args.mask,
+        hole=args.hole,
+        references=args.reference,
+        face=args.face,
+        reference_faces=[parse_frame(text) for text in args.reference_face],
+        feather=args.feather,
+        center_size=args.center_size,
+        format=output_format(args.out).lower(),
+        quality=args.quality,
+    )
+    write_aside(args.out, filled.picture, args.force)
+    if args.report:
+        write_aside(args.report, (json.dumps(filled.report, indent=1) + "\n").encode(), args.force)
+
+    print(f"result     {args.out}")
+    seconds, there = time.perf_counter() - start, filled.report["seconds"]["total"]
+    print(f"time       {seconds:.2f} s in all, of which the fill itself took {there:.2f} s")
+    _tell(filled.report)
+    return 0
+
+
+def client_faces(args):
+    print(json.dumps(_photo_client(args).faces(args.photo), indent=1))
+    return 0
+
+
+def client_status(args):
+    model = _backend(args)
+    ready = model.ready()
+    print(f"{args.backend} is {'ready' if ready else 'away, or not ready'}")
+    for name, value in sorted((model.metadata if ready else {}).items()):
+        print(f"{name}: {value}")
+    return 0 if ready else 1
+
+
+def batch(args):
+    from twoface.batch import RESULTS, Options, run_batch
+
+    options = Options(args.model, args.feather, args.center_size, args.quality)
+    made = run_batch(args.jobs, args.out, args.workers, options, args.force)
+    print(f"{made.done} done, {made.skipped} done before, {made.failed} failed: see {args.out / RESULTS}")
+    return 1 if made.failed else 0
+
+
+def _backend(args):
+    require("client", "httpx", "grpc", "tritonclient")
+    from twoface.client import connect, read_key
+
+    return connect(args.backend, read_key(args.api_key) if args.api_key else None, args.timeout, args.ca)
+
+
+def _photo_client(args):
+    require("client", "httpx", "grpc", "tritonclient")
+    from twoface.client import PhotoClient, read_key
+
+    return PhotoClient(args.backend, read_key(args.api_key) if args.api_key else None, args.timeout, args.ca)
+
+
+def _check_outputs(args, *others):
+    """Before the work: that the result has a name that can be written, and that nothing is in the way."""
+    from twoface.files import check_output
+    from twoface.images import output_format
+
+    output_format(args.out)
+    for path in (args.out, args.report, *others):
+        if path:
+            check_output(path, args.force)
+
+
+def _tell(report):
+    """Print the figures and the warnings of a fill's report."""
+    print("\n".join(_identity(report)))
+    for warning in report["warnings"]:
+        print(f"twoface: warning: {warning}", file=sys.stderr)
+
+
+def _identity(report):
+    """Lines that say in plain words what the figures mean."""
+    if report["reference_used"] is None:
+        return ["identity   no reference was given, so nobody's likeness was sought"]
+    figures, used = report["identity"], report["references"][report["reference_used"]]
+    verdict = "no sign of two people" if figures["same_person"] else "perhaps two people"
+    return [
+        f"reference  {used['name']}, {report['reference_why']}",
+        f"identity   {figures['similarity_result_reference']:.2f} between result and reference (1 is the most alike),",
+        f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference: {verdict}",
+        f"           (a sign would be below {figures['threshold']:.2f}; with such a hole"
+        f" {figures['strangers_warned']:.0%} of strangers are noticed)",
+    ]
+
+
+def _crop_paths(folder, references):
+    """What `_write_crops` will write, or the folder that it will make."""
+    if folder is None or not folder.is_dir():
+        return [folder]
+    return [folder / f"{name}.png" for name in ("masked", "filled", "mask", *(["reference"] if references else []))]
+
+
+def _write_crops(folder, result, force):
+    import numpy as np
+
+    from twoface.files import write_aside
+    from twoface.images import Photo, encode_photo
+
+    white = np.repeat(result.mask_crop[..., None], 3, axis=2) * np.uint8(255)
+    crops = {"masked": result.masked_crop, "filled": result.crop, "mask": white, "reference": result.reference_crop}
+    folder.mkdir(exist_ok=True)
+    for name, pixels in crops.items():
+        if pixels is not None:
+            write_aside(folder / f"{name}.png", encode_photo(Photo(pixels), "PNG", generated=name == "filled"), force)
+
+
+# Options.
+
+FILL_EXAMPLES = """examples:
+  twoface fill me.jpg --reference me-last-year.jpg --hole eyes -o filled.jpg
+  twoface fill me.jpg --reference a.jpg --reference b.jpg --mask scratch.png -o filled.png
+  twoface fill me.jpg --hole 310,220,420,300 --face 200,100,520,420 -o filled.webp
+
+The mask is a picture of the photo's size, white (128 and above) where it is to be filled. --face is a square that
+you choose: then nothing has to be found in it, so a face that is covered altogether works too. Face and eyes should
+lie in it as in a portrait: the eyes at .375 and .625 of its width and .46 of its height. Outside the hole and its
+feather the photo stays as it is, bit for bit (in a .png). Without a reference the network invents a face."""
+
+CLIENT_EXAMPLES = """examples, with a `twoface serve` running elsewhere:
+  twoface client status --backend http://192.168.1.5:8000 --api-key key.txt
+  twoface client faces me.jpg
+  twoface client fill me.jpg --reference me-last-year.jpg --hole eyes -o filled.jpg
+
+The photos go there, unlike with `twoface fill --backend URL`, which sends 128x128 crops only."""
+
+BATCH_EXAMPLES = """example of JOBS.csv (paths are relative to it; what is empty has its default; boxes need quotes):
+  photo,mask,hole,face,reference,reference_face,out
+  a.jpg,,eyes,,a1.jpg;a2.jpg,,
+  b.jpg,b-mask.png,,"40,30,240,230",b1.jpg,,filled/b.png
+
+then:
+  twoface batch JOBS.csv -o results --workers 2
+
+results/results.csv has a line for each row: what happened, in how many seconds, and the identity figures. A bad row
+is reported and the rest goes on. Run it again, and it does what is missing or failed. Exit code 1 if a row failed."""
+
+
+def _fill_options(command):
+    add, _ = command
+    _photo_options(command)
+    add("--reference-from", metavar="INDEX", help="find the reference in an index (see `twoface index`)")
+    tried = "fill with the N best that are found, and keep the result most like the person (default 1)"
+    add("--try", dest="tries", metavar="N", type=number(int, 1, 50), default=1, help=tried)
+    add("--crops", metavar="DIR", type=Path, help="write the network's 128x128 view: masked, reference, filled, mask")
+    add("--threads", metavar="N", type=number(int, 1), help="of the processor (default: 2 at most)")
+    _shared_options(add)
+    _backend_options(add, None)
+
+
+def _client_fill_options(command):
+    _photo_options(command)
+    _result_options(command[0])
+    _backend_options(command[0])
+
+
+def _client_faces_options(command):
+    command[0]("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC or AVIF")
+    _backend_options(command[0])
+
+
+def _backend_options(add, default="http://127.0.0.1:8000"):
+    told = f"default {default}" if default else "its network fills, the rest is done here"
+    add("--backend", metavar="URL", default=default, help=f"a `twoface serve`, http, https, grpc or grpcs ({told})")
+    add("--api-key", metavar="FILE", type=Path, help="whose first line is a key of the backend")
+    add("--ca", metavar="FILE.pem", type=Path, help="certificates to trust instead of the system's")
+    add("--timeout", metavar="S", type=number(float, 0.001), default=60, help="for the backend's answer (60)")
+
+
+def _photo_options(command):
+    """A photo and what is to be done with it."""
+    add, parser = command
+    add("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC or AVIF, of any size")
+    add("-o", "--out", metavar="OUT", type=Path, required=True, help="the result: .jpg, .png or .webp")
+    several = "another photo of the same person; of several, each after its own --reference, the most alike is used"
+    add("--reference", metavar="REF", type=Path, action="append", default=[], help=several)
+    hole = parser.add_mutually_exclusive_group(required=True)
+    hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where to fill")
+    names = "center, eyes, nose, mouth, lower, left or right of the face, or a box X0,Y0,X1,Y1 in photo pixels"
+    hole.add_argument("--hole", metavar="HOLE", help=names)
+    box = "X0,Y0,X1,Y1[,DEGREES]"
+    add("--face", metavar=box, help="the face as a square in photo pixels, turned clockwise (default: found by itself)")
+    add("--reference-face", metavar=box, action="append", default=[], help="the same in the reference, once for each")
+    add("--report", metavar="FILE.json", type=Path, help="write what was done, with all figures")
+
+
+def _batch_options(command):
+    add, _ = command
+    add("jobs", metavar="JOBS.csv", type=Path, help="a line for each photo")
+    add("-o", "--out", metavar="DIR", type=Path, required=True, help="where the results go; made if need be")
+    add("--workers", metavar="N", type=number(int, 1), default=1, help="processes (default 1), about 0.5 GB each")
+    _shared_options(add)
+
+
+def _shared_options(add):
+    _result_options(add)
+    add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
+
+
+def _result_options(add):
+    add("--feather", metavar="PX", type=number(float, 0), help="width of the soft seam, photo pixels")
+    add("--center-size", metavar="PX", type=number(int, 1, 128), default=64,
+        help="side of the hole 'center', of the 128 pixels that the network sees (default 64)")  # fmt: skip
+    add("--quality", metavar="Q", type=number(int, 1, 100), default=95, help="of .jpg and .webp (default 95)")
+    add("--force", action="store_true", help="overwrite what exists")
