@@ -8,11 +8,13 @@ pictures included. Absolute figures depend on what else the machine does; ratios
 """
 
 import argparse
+import io
 import json
 import multiprocessing
 import resource
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def measure(path, stage, precision, options):
     often = replace(experiment.train, log_every=1, validate_every=10**9, save_every_minutes=10**9)
     experiment = replace(experiment, stages=(chosen,), train=often)
     data = options.mnist if experiment.data.kind == "mnist" else options.faces
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         out = Path(folder)
         train(experiment, data, out, max_minutes=options.seconds / 60, precision=precision, cache=options.cache)
         rows = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
