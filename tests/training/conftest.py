@@ -47,8 +47,8 @@ class SmallVGG(torch.nn.Module):
             self.register_buffer(name, torch.randn(channels, 3, 1, 1, generator=rng), persistent=False)
 
     def forward(self, picture, names=("conv3_1",)):
-        pooled = [torch.nn.functional.avg_pool2d(picture, self.SHAPES[name][0]) for name in names]
-        return [torch.nn.functional.conv2d(x, getattr(self, name)).relu() for x, name in zip(pooled, names, strict=True)]
+        f = torch.nn.functional
+        return [f.conv2d(f.avg_pool2d(picture, self.SHAPES[name][0]), getattr(self, name)).relu() for name in names]
 
 
 class SmallFaceNet(torch.nn.Module):
