@@ -28,7 +28,7 @@ class DataConfig:
 
     kind: Literal["portraits", "mnist"] = "portraits"
     sets: Literal["pairs", "triples"] = "pairs"  # any two pictures of a person; masked, real, reference from sets apart
-    shares: tuple[float, ...] = (0.4, 0.4, 0.2)  # of triples: masked, real and reference pictures (0 = no references)
+    shares: tuple[float, float, float] = (0.4, 0.4, 0.2)  # of triples: masked, real, reference pictures (0 = none)
     hole: int = 64  # px, the side of the centre square: the hole of triples and of validation
     split: str = "train"
     validation_split: str = "val"

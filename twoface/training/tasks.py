@@ -140,13 +140,13 @@ def open_task(
     validation = Validation(seen, frozen.facenet, fabric, about.hole)
     likeness = any(stage.identity for stage in experiment.stages)
     embeddings = embed_all(portraits, frozen.facenet, fabric, cache, experiment.model.facenet) if likeness else None
+    compared = "target_index" if experiment.losses.identity == "cosine_truth" else "reference_index"
     if about.sets == "pairs":
         pairs = PortraitPairs(portraits, seed, length, about.augmentation, about.single_share, about.drop_reference)
-        return Task(pairs, validation, fabric, embeddings)
+        return Task(pairs, validation, fabric, embeddings, compared)
     frames = portraits.crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
     triples = Triples(frames, Roles.draw(portraits.identity, about.shares, seed), about.hole, seed, length)
     name = experiment.model.name
     seen_by = f"{name} {experiment.model.vgg16}"
     features = Features(seen_by, triples, generator, judges, fabric, cache) if name in NEED_VGG else None
-    compared = "target_index" if experiment.losses.identity == "cosine_truth" else "reference_index"
     return Task(triples, validation, fabric, embeddings, compared, features)
