@@ -1,35 +1,13 @@
 """A real browser at a real server: its engine is a stand-in, all the rest is what ships."""
 
 import shutil
-from functools import partial
 
-import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, placed_face
+from seeing import seeing_studio
 from visitor import DESKTOP, Visitor
-from web_server import FACE, running
-
-from twoface.engine import Inpainter
-from twoface.faces import frame_transform
-from twoface.model import FillModel
-from twoface.web.tasks import open_studio
+from web_server import running
 
 ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream"]
-
-
-class Seeing(FakeDetector):
-    """Finds FACE in every picture that is not of one colour."""
-
-    def detect(self, pixels, near=None):
-        return self.faces if np.ptp(pixels) > 20 else []
-
-
-def seeing_inpainter(network):
-    return Inpainter(FillModel(network, threads=1), Seeing(placed_face(frame_transform(FACE))), FakeEmbedder())
-
-
-def seeing_studio(network, pixels):
-    return open_studio(partial(seeing_inpainter, network), pixels)
 
 
 @pytest.fixture(scope="module")
