@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from search_fakes import networks, person, write
 
@@ -143,6 +144,26 @@ def views(paths):
 
 def in_files(place, content):
     return [path for path in place.rglob("*") if path.is_file() and content in path.read_bytes()]
+
+
+def test_the_search_structure_is_built_anew_when_the_index_has_grown(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("twoface.search.store.FLAT", 300)
+    store, rng = LanceStore(tmp_path / "index", create=True), np.random.default_rng(0)
+    seen = []
+    for part, count in enumerate((250, 100, 100, 1000)):
+        vectors = rng.standard_normal((count, 512)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        rows = [face(f"/{part}/{i}.png", vector) for i, vector in enumerate(vectors)]
+        store.put([module.PhotoRow(row.path, 1, 1, 1) for row in rows], rows)
+        store.tidy()
+        built = tmp_path / "index" / "built.txt"
+        seen.append(int(built.read_text()) if built.exists() else None)
+        assert store.nearest(vectors[7], 3)[0].row.path == f"/{part}/7.png", "what was added last is found too"
+    assert seen == [None, 350, 350, 1450]
+
+
+def face(path, vector):
+    return module.FaceRow(path, 0, "", vector, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
 
 
 def test_one_photo_is_forgotten_by_its_path(index, photos):

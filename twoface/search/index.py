@@ -183,10 +183,10 @@ def _bring_up(store, settings, folders, setup, workers, progress, gone):
     """Look at what is new or changed in the folders; with `gone`, remove what is no longer there."""
     start = time.perf_counter()
     store.clean()
-    known, there = store.photos(), {}
+    known, there, left_out = store.photos(), {}, set(settings.forgotten)
     for folder in folders:
         found, links = pictures(folder)
-        there |= {path: (size, mtime) for path, size, mtime in found if not _forgotten(settings, path)}
+        there |= {path: (size, mtime) for path, size, mtime in found if not _forgotten(left_out, path)}
         if links and progress:
             tqdm.write(f"{folder}: {links} links passed over")
     changed = [p for p, stamp in there.items() if p in known and (known[p].size, known[p].mtime_ns) != stamp]
@@ -296,9 +296,9 @@ def _folder(folder):
     return path
 
 
-def _forgotten(settings, path):
-    marks = set(settings.forgotten)
-    return marks and (_mark(path) in marks or settings.people and _mark(f"identity/{Path(path).parent.name}") in marks)
+def _forgotten(marks, path):
+    """Only a person who was forgotten by name has a mark of the folder's name."""
+    return bool(marks) and (_mark(path) in marks or _mark(f"identity/{Path(path).parent.name}") in marks)
 
 
 def _mark(text):

@@ -18,6 +18,8 @@ from twoface.files import write_aside
 LENGTH = 512  # of an embedding
 SETTINGS = "index.json"
 FLAT = 10_000  # rows below which every embedding is compared
+GROWN = 4  # times as many faces as when the search structure was built: it is built anew
+BUILT = "built.txt"  # the number of faces then
 READERS = timedelta(hours=1)  # how long a version that a reader may still use is kept
 AT_MOST = 2_000  # paths in one condition
 
@@ -162,9 +164,11 @@ class LanceStore:
         from lancedb.index import BTree, IvfRq
 
         with _lance_errors(self.folder):
-            if self._faces.count_rows() >= FLAT and "vector_idx" not in self._structures():
+            count, built = self._faces.count_rows(), self.folder / BUILT
+            if count >= max(FLAT, GROWN * int(built.read_text() if built.exists() else 0)):
                 self._faces.create_index("vector", config=IvfRq(distance_type="cosine", num_bits=1))
                 self._faces.create_index("path", config=BTree())
+                write_aside(built, str(count).encode(), force=True)
             for table in (self._faces, self._photos):
                 table.optimize(cleanup_older_than=READERS)
                 if really:
@@ -220,9 +224,6 @@ class LanceStore:
 
     def set_setting(self, text):
         write_aside(self.folder / SETTINGS, (text + "\n").encode(), force=True)
-
-    def _structures(self):
-        return {index.name for index in self._faces.list_indices()}
 
 
 def _rewrite(table):
