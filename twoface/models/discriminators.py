@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Discriminators(nn.Module):
+class Discriminators(nn.Module, ABC):
     """The judges of an experiment as one module, so that one optimiser and one wrapper serve all.
 
     judges: by the name of the term that each gives to the objective, `adv_local` and `adv_global`.
@@ -25,8 +27,9 @@ class Discriminators(nn.Module):
         """picture (N,C,S,S) in [0,1], mask (N,1,S,S) of its hole -> what each named judge is given of it."""
         return {name: self.view(name, picture, mask) for name in names}
 
+    @abstractmethod
     def view(self, name: str, picture: Tensor, mask: Tensor) -> Tensor:
-        raise NotImplementedError
+        """What one judge is given of a picture: a crop, a smaller size, features."""
 
     def forward(
         self, reference: dict[str, Tensor], *pictures: dict[str, Tensor]
