@@ -11,7 +11,7 @@ import { face } from "./steps/face.js";
 import { hole } from "./steps/hole.js";
 import { photos } from "./steps/photos.js";
 import { result } from "./steps/result.js";
-import { flush, restore, startOver, subscribe, work } from "./store.js";
+import { restore, startOver, subscribe, work } from "./store.js";
 
 const STEPS = [photos, face, hole, result];
 const main = document.getElementById("step");
@@ -52,7 +52,6 @@ async function meetServer() {
     return;
   }
   for (const picture of [work.photo, ...work.references]) if (picture?.state === "new") picture.upload();
-  window.addEventListener("pagehide", flush);
   subscribe(drawStepper);
   router.start(STEPS, show);
 }

@@ -8,7 +8,8 @@ export const work = { useReference: true, photo: null, references: [], mask: new
 
 const listeners = new Set();
 let database = null;
-let saving = null;
+let saving = false;
+let stale = false; // something has changed since the write that is under way began
 
 /** The references that count: none when the switch is off. */
 export const chosenReferences = () => (work.useReference ? work.references : []);
@@ -24,8 +25,7 @@ export function subscribe(listener) {
 /** Tell everybody, and keep it. */
 export function changed() {
   for (const listener of listeners) listener();
-  clearTimeout(saving);
-  saving = setTimeout(save, 250);
+  save();
 }
 
 /** Keep a picture's file; once is enough, since files do not change. */
@@ -55,16 +55,9 @@ export async function restore(revive, onTrouble) {
 }
 
 export async function startOver() {
-  clearTimeout(saving);
   Object.assign(work, { useReference: true, photo: null, references: [], mask: new Mask() });
   if (database) await clear(database).catch(notKept);
   for (const listener of listeners) listener();
-}
-
-/** Write what is pending now: the page is about to go. */
-export function flush() {
-  clearTimeout(saving);
-  save();
 }
 
 async function apply(kept, revive) {
@@ -78,15 +71,25 @@ async function apply(kept, revive) {
   work.mask.load(kept.mask);
 }
 
-function save() {
-  if (!database) return;
-  const kept = {
+/** At once, since the page may go at any moment: a write that begins when it does comes to nothing. One at a time. */
+async function save() {
+  stale = true;
+  if (saving || !database) return;
+  saving = true;
+  while (stale && database) {
+    stale = false;
+    await set("work", kept(), database).catch(notKept);
+  }
+  saving = false;
+}
+
+function kept() {
+  return {
     useReference: work.useReference,
     photo: work.photo?.kept() ?? null,
     references: work.references.map((picture) => picture.kept()),
     mask: work.mask.bits(),
   };
-  set("work", kept, database).catch(notKept);
 }
 
 let trouble = () => {};
