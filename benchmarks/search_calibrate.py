@@ -22,7 +22,9 @@ BEST = 10
 
 
 def main():
-    options = arguments(__doc__)
+    parser = arguments(__doc__)
+    parser.add_argument("--write", action="store_true", help="keep the weights in twoface/weights")
+    options = parser.parse_args()
     study = Study(options)
     person, weights = study.person, {}
     whole = study.space.index(study.collection[study.place])

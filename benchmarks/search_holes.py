@@ -3,9 +3,10 @@
     python benchmarks/search_holes.py --data DATA --work FOLDER [--cache FOLDER] [--train 8192] [--write]
 
 The collection is train and val; the queries are the first four val crops of everyone who has two or more, each searched
-in all the rest (the crop itself is left out). A person is hit when one of the first 1 or 5 crops is his. The space is
-fitted on train alone; --write keeps it in twoface/weights/search.npz. The second look, at the best 20 of the first, is
-measured on the first query of each person. Embeddings are kept in WORK: a second run only prints. Prints Markdown.
+in all the rest (the crop itself is left out). A person is hit when one of the first 1 or 5 crops is his. "zoomed" looks
+at the largest square without a hole, the others at all of the face. The space is fitted on train alone; --write keeps
+it in twoface/weights/search.npz. The second look, at the best 20 of the first, is measured on the first query of each
+person. Embeddings are kept in WORK: a second run only prints. Prints Markdown.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -23,12 +25,12 @@ from twoface.engine import FEATHER
 from twoface.evaluation.baselines import mean_colour
 from twoface.evaluation.calibrate import first_crops
 from twoface.files import write_aside
-from twoface.identity import calibrated_holes, embedding_view, hide
+from twoface.identity import VIEW, calibrated_holes, embedding_view, hide
 from twoface.search.space import FaceSpace, stretch_of, unit
 from twoface.workers import run_tasks
 
 HOLES = ("center 64", "eyes", "lower")
-WAYS = ("black", "mean", "hidden", "filled")  # to embed a face with a hole
+WAYS = ("black", "mean", "hidden", "filled", "zoomed")  # to embed a face with a hole
 PER_PERSON = 4  # queries
 AGAIN = 20  # candidates of the second look
 MEANS = 128  # train crops that the mean of a hole is taken of
@@ -37,7 +39,10 @@ PART = 2048  # faces a file
 
 
 def main():
-    options = arguments(__doc__)
+    parser = arguments(__doc__)
+    parser.add_argument("--write", action="store_true", help="keep what was fitted in twoface/weights")
+    parser.add_argument("--no-second", action="store_true", help="leave out the second look")
+    options = parser.parse_args()
     study = Study(options)
     if options.write:
         write_aside(resources.files("twoface") / "weights" / "search.npz", study.space.save, force=True)
@@ -55,9 +60,7 @@ def arguments(about):
     parser.add_argument("--cache", help="decoded crops are kept here, default --work")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--train", type=int, help="only so many crops of train, the first, in the collection")
-    parser.add_argument("--write", action="store_true", help="keep what was fitted in twoface/weights")
-    parser.add_argument("--no-second", action="store_true", help="leave out the second look")
-    return parser.parse_args()
+    return parser
 
 
 class Study:
@@ -110,6 +113,12 @@ class Study:
             known.setdefault(part[:3], []).append(np.load(self._file(part)))
         return {about: np.concatenate(found) for about, found in known.items()}
 
+    def embed_collection(self, way, hole, rows):
+        """Embeddings (R, 512) of the collection's crops `rows`, in order, with the hole and in this way."""
+        wanted = [("train", way, hole, rows[rows < self.trains])]
+        wanted += [("val", way, hole, rows[rows >= self.trains] - self.trains)]
+        return np.concatenate(list(self.embed([part for part in wanted if len(part[3])]).values()))
+
     def _file(self, part):
         split, way, hole, rows = part
         return self._work / f"{split}-{way}-{hole.replace(' ', '')}-{zlib.crc32(rows.tobytes()):08x}.npy"
@@ -153,24 +162,27 @@ def second_looks(study):
         first = study.scores(study.space.first(ways["hidden"], ways["filled"], mask(hole)), stretched)[chosen]
         best = np.argpartition(-first, AGAIN, axis=1)[:, :AGAIN]
         rows = np.unique(best)
-        wanted = [("train", "filled", hole, rows[rows < study.trains])]
-        wanted += [("val", "filled", hole, rows[rows >= study.trains] - study.trains)]
-        filled = np.concatenate(list(study.embed([part for part in wanted if len(part[3])]).values()))
-        second = np.full_like(first, -np.inf)
-        queries = study.space.second(ways["filled"][chosen], mask(hole))
-        second[:, rows] = queries @ study.space.second(filled, mask(hole)).T
-        others = np.ones_like(first, bool)
-        np.put_along_axis(others, best, False, 1)
-        second[others] = -np.inf
+        again = {way: study.embed_collection(way, hole, rows) for way in ("filled", "zoomed")}
+        filled = study.space.second(again["filled"], mask(hole)).T
+        second = among(best, rows, study.space.second(ways["filled"][chosen], mask(hole)) @ filled, first.shape)
+        zoomed = among(best, rows, ways["zoomed"][chosen] @ again["zoomed"].T, first.shape)
         study.show(hole, "first look, one query a person", first, chosen)
+        study.show(hole, f"the best {AGAIN} again, zoomed in both", zoomed, chosen)
         study.show(hole, f"the best {AGAIN} again, filled in both", second, chosen)
         study.show(hole, f"the best {AGAIN} again, both cosines added", first + second, chosen)
 
 
+def among(best, rows, scores, shape):
+    """Scores (Q, R) of the collection's `rows` -> scores (Q, N) in which only each query's `best` count."""
+    whole, others = np.full(shape, -np.inf, np.float32), np.ones(shape, bool)
+    whole[:, rows] = scores
+    np.put_along_axis(others, best, False, 1)
+    whole[others] = -np.inf
+    return whole
+
+
 def setup(load):
     """In a worker: (split, way, hole, rows) -> embeddings."""
-    import cv2
-
     from twoface.model import FillModel
     from twoface.search.facenet import BatchEmbedder
 
@@ -195,6 +207,9 @@ def views(crops, way, mask, model):
     if way == "whole":
         return np.stack([embedding_view(frame) for frame in frames])
     masked = np.where(mask[..., None], np.uint8(0), frames)
+    if way == "zoomed":
+        y, x, side = largest_square(~mask)
+        return np.stack([cv2.resize(frame[y : y + side, x : x + side], (VIEW, VIEW)) for frame in frames])
     if way == "mean":
         masked = np.stack([mean_colour(frame, mask, None) for frame in masked])
     elif way == "hidden":
@@ -202,6 +217,17 @@ def views(crops, way, mask, model):
     elif way == "filled":
         masked = filled(model, masked, mask)
     return np.stack([embedding_view(frame) for frame in masked])
+
+
+def largest_square(visible):
+    """The largest square that shows no hole, the one nearest to the middle -> (y, x, side). visible: bool (H, W)."""
+    size, total = len(visible), cv2.integral(visible.astype(np.uint8))
+    for side in range(size, 0, -1):
+        area = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+        places = np.argwhere(area == side * side)
+        if len(places):
+            return *min(places.tolist(), key=lambda place: np.hypot(*(np.add(place, side / 2) - size / 2))), side
+    raise ValueError("the hole covers all")
 
 
 def filled(model, masked, mask):

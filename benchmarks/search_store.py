@@ -1,42 +1,41 @@
 """The store at size: synthetic embeddings that resemble real ones -> query times, recall, memory, build time, disk.
 
-    python benchmarks/search_store.py --like EMBEDDINGS.npy... --people PEOPLE.npy --work FOLDER [--faces 494414]
+    python benchmarks/search_store.py --data DATA --work FOLDER --store OTHER [--faces 494414]
 
-EMBEDDINGS are real ones (N, 512), PEOPLE whose they are (N,), of benchmarks/search_holes.py. Identities and
-faces are drawn from normal distributions with the covariance between and within people that these have, and brought to
-unit length. 46 faces an identity, as in CASIA-WebFace. Queries are further faces of people in the store.
-Prints Markdown.
+DATA and FOLDER are those of benchmarks/search_holes.py; its embeddings of train are the real ones. Identities and faces
+are drawn from normal distributions with the covariance between and within people that these have, and brought to unit
+length. 46 faces an identity, as in CASIA-WebFace. Queries are further faces of people in the store. Prints Markdown.
 """
 
-import argparse
 import os
-import resource
 import time
 from pathlib import Path
 
 import numpy as np
+from search_holes import Study, arguments
 
-from twoface.search.space import FaceSpace
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 PER_PERSON = 46
 PART = 20_000  # faces a commit
 QUERIES = 200
+SAMPLE = 4000  # real faces whose similarities are told
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--like", type=Path, nargs="+", required=True)
-    parser.add_argument("--people", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser = arguments(__doc__)
+    parser.add_argument("--store", type=Path, required=True, help="the stores are made in this folder")
     parser.add_argument("--faces", type=int, default=494_414)
     options = parser.parse_args()
 
-    real = FaceSpace.load().index(np.concatenate([np.load(path) for path in options.like]))
-    draw = Drawn(real, np.load(options.people), options.faces)
+    study = Study(options)
+    real = study.space.index(study.collection[: study.trains])
+    draw = Drawn(real, study.owner[: study.trains], options.faces)
+    del study, real
+    Path("/proc/self/clear_refs").write_text("5")  # the peak memory is counted from here
     print(f"similarity within a person, between two: real {draw.real_means}, drawn {draw.means()}", flush=True)
     start, cpu = time.perf_counter(), cpu_seconds()
-    store = LanceStore(options.work / f"faces-{options.faces}", create=True)
+    store = LanceStore(options.store / f"faces-{options.faces}", create=True)
     kept = store.counts()["faces"]
     for first in range(kept, options.faces, PART):  # goes on where it was stopped
         add(store, draw, first, min(first + PART, options.faces))
@@ -44,7 +43,8 @@ def main():
     start, cpu = time.perf_counter(), cpu_seconds()
     store.tidy(really=True)
     tell("search structure built", start, cpu)
-    print(f"disk {store.counts()['bytes'] / 1e6:.0f} MB; peak memory of the build {peak_mb():.0f} MB", flush=True)
+    size, peak = store.counts()["bytes"] / 1e6, memory_mb("VmHWM")
+    print(f"disk {size:.0f} MB; peak memory of the build {peak:.0f} MB", flush=True)
 
     queries = draw.queries(QUERIES)
     exact = draw.exact(queries, 10)
@@ -66,7 +66,7 @@ def measure(store, queries, exact, count):
     cpu = (cpu_seconds() - cpu) / len(queries)
     p50, p99 = np.quantile(times, (0.5, 0.99)) * 1e3
     print(f"| {count} nearest | p50 {p50:.1f} ms | p99 {p99:.1f} ms | {cpu * 1e3:.1f} CPU ms |"
-          f" recall@10 {hits / 10 / len(queries):.4f} | memory {now_mb():.0f} MB |", flush=True)  # fmt: skip
+          f" recall@10 {hits / 10 / len(queries):.4f} | memory {memory_mb('VmRSS'):.0f} MB |", flush=True)  # fmt: skip
 
 
 def changes(store, draw):
@@ -100,10 +100,11 @@ class Drawn:
         self.within = root(within.T @ within / degrees)
         spread = np.cov((centers - mean).T) - within.T @ within / degrees / np.bincount(person)[person[same]].mean()
         self.between, self.mean, self.count = root(spread), mean, count
-        similar = real[same] @ real[same].T
-        alike = person[same][:, None] == person[same]
+        some = np.flatnonzero(same)[:SAMPLE]
+        similar, alike = real[some] @ real[some].T, person[some][:, None] == person[some]
+        others = ~alike
         np.fill_diagonal(alike, False)
-        self.real_means = f"{similar[alike].mean():.3f}, {similar[person[same][:, None] != person[same]].mean():.3f}"
+        self.real_means = f"{similar[alike].mean():.3f}, {similar[others].mean():.3f}"
 
     def part(self, first, last, seed=0):
         """Faces `first` to `last` -> unit float32 (last - first, 512)."""
@@ -153,13 +154,10 @@ def cpu_seconds():
     return times.user + times.system
 
 
-def peak_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-
-def now_mb():
+def memory_mb(what):
+    """VmRSS: now; VmHWM: the peak."""
     status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1e3
+    return int(status.split(f"{what}:")[1].split()[0]) / 1e3
 
 
 if __name__ == "__main__":
