@@ -12,7 +12,6 @@ person. Embeddings are kept in WORK: a second run only prints. Prints Markdown.
 import argparse
 import zlib
 from functools import partial
-from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -26,7 +25,7 @@ from twoface.evaluation.baselines import mean_colour
 from twoface.evaluation.calibrate import first_crops
 from twoface.files import write_aside
 from twoface.identity import VIEW, calibrated_holes, embedding_view, hide
-from twoface.search.space import FaceSpace, stretch_of, unit
+from twoface.search.space import FILE, FaceSpace, stretch_of, unit
 from twoface.workers import run_tasks
 
 HOLES = ("center 64", "eyes", "lower")
@@ -45,7 +44,7 @@ def main():
     options = parser.parse_args()
     study = Study(options)
     if options.write:
-        write_aside(resources.files("twoface") / "weights" / "search.npz", study.space.save, force=True)
+        write_aside(FILE, study.space.save, force=True)
     print(f"{len(study.queries)} queries of {len(set(study.person.tolist()))} people among {len(study.owner)} crops\n")
     print("| hole | how | hit@1 | hit@5 |\n|---|---|---|---|", flush=True)
     first_looks(study)

@@ -9,12 +9,13 @@ import numpy as np
 
 from twoface.engine import Inpainter
 from twoface.errors import TwoFaceError
-from twoface.faces import TEMPLATE, choose, crop, frame_corners, frame_of, frame_transform, scale_of
+from twoface.faces import TEMPLATE, FaceDetector, choose, crop, frame_corners, frame_of, frame_transform, scale_of
 from twoface.identity import embedding_view, face_view, hide
 from twoface.images import Photo, read_photo
 from twoface.model import FillModel
 from twoface.search.describe import eyes_open, mouth_open, pose
 from twoface.search.facenet import BatchEmbedder
+from twoface.search.index import check_space, read_settings
 from twoface.search.rank import (
     VERDICTS,
     Wanted,
@@ -82,10 +83,16 @@ class Collection:
         self._lock = threading.Lock()  # the detector and OpenCV's embedder are not made for two at once
 
     @classmethod
-    def open(cls, place, model=None, threads=None):
-        """place: as of `twoface.search.store.open_store`; model: as of `Inpainter.load`."""
+    def open(cls, place, model=None, threads=None, detector=None, embedder=None):
+        """place: as of `twoface.search.store.open_store`; model: as of `Inpainter.load`. detector, embedder: a
+        FaceDetector and a BatchEmbedder that are loaded already.
+
+        Raises as `open_store`, and InputError for an index of another version.
+        """
         store, network = open_store(place), model if hasattr(model, "run") else FillModel(model, threads)
-        return cls(store, network, Inpainter.load(network, threads), BatchEmbedder(threads), FaceSpace.load())
+        check_space(read_settings(store))
+        inpainter = Inpainter(network, detector or FaceDetector(threads))
+        return cls(store, network, inpainter, embedder or BatchEmbedder(threads), FaceSpace.load())
 
     def references(self, photo, frame=None, mask=None, k=10, *, hole=None, frame_mask=None, center_size=64):
         """The best references for the hole of a photo -> Answer with up to `k` candidates.

@@ -18,7 +18,7 @@ from twoface.identity import face_view
 from twoface.images import read_photo
 from twoface.search.describe import eyes_open, mouth_open, pose, sharpness
 from twoface.search.facenet import BatchEmbedder
-from twoface.search.space import FaceSpace
+from twoface.search.space import FaceSpace, space_version
 from twoface.search.store import FaceRow, PhotoRow, open_store
 from twoface.workers import run_tasks
 
@@ -31,12 +31,14 @@ COMMIT_PHOTOS, COMMIT_SECONDS = 512, 20.0  # what is written at once; a kill -9 
 class Settings:
     """What an index remembers besides faces.
 
-    folders: those that `update` looks through. people: each photo's folder is named after the person in it.
-    forgotten: SHA-256 of paths and "identity/NAME" that are left out for ever; a name cannot be read back from it.
+    folders: those that `update` looks through. people: each photo's folder is named after the person in it. space:
+    `space_version` of the embeddings, "" before the first. forgotten: SHA-256 of paths and "identity/NAME" that are
+    left out for ever; a name cannot be read back from it.
     """
 
     folders: list = field(default_factory=list)
     people: bool = False
+    space: str = ""
     forgotten: list = field(default_factory=list)
 
 
@@ -75,11 +77,14 @@ def build(folders, place, people=False, workers=2, progress=True, load=networks)
 
     place: a directory, or a server's address as of `open_store`. people: see `Settings`. load: picklable, as
     `networks`; each of the `workers` processes calls it once.
-    Raises InputError for a folder that is missing, Unavailable when another process writes.
+    Raises InputError for a folder that is missing and for an index of another version, Unavailable when another process
+    writes.
     """
     store = open_store(place, create=True)
     with store.writing():
         settings = read_settings(store)
+        settings.space = settings.space or space_version()
+        check_space(settings)
         settings.people = settings.people or people
         settings.folders = sorted({*settings.folders, *map(_folder, folders)})
         write_settings(store, settings)
@@ -87,12 +92,19 @@ def build(folders, place, people=False, workers=2, progress=True, load=networks)
 
 
 def update(place, workers=2, progress=True, load=networks):
-    """Look through the folders of an index again: new, changed and vanished photos -> Summary. As `build`."""
+    """Look through the folders of an index again: new, changed and vanished photos -> Summary. As `build`.
+
+    All photos are looked at again when the index is of another version (`Settings.space`).
+    """
     store = open_store(place)
     with store.writing():
         settings = read_settings(store)
         for folder in settings.folders:
             _folder(folder)  # a disk that is not there is no reason to remove its photos
+        if settings.space != space_version():
+            store.drop(list(store.photos()))
+            settings.space = space_version()
+            write_settings(store, settings)
         return _bring_up(store, settings, settings.folders, partial(_setup, load), workers, progress, True)
 
 
@@ -168,6 +180,13 @@ def pictures(folder, leave_out=()):
                     about = entry.stat()
                     found.append((entry.path, about.st_size, about.st_mtime_ns))
     return sorted(found), links
+
+
+def check_space(settings):
+    """Raises InputError when the embeddings of an index are of another version than ours."""
+    if settings.space != space_version():
+        text = "the index was made by another version of Two-Face: 'twoface index update' looks at its photos again"
+        raise InputError(text, code="old_index")
 
 
 def read_settings(store):

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS twoface_photos (
     path text PRIMARY KEY, size bigint, mtime_ns bigint, faces int, error text);
 CREATE TABLE IF NOT EXISTS twoface_faces (
     path text REFERENCES twoface_photos ON DELETE CASCADE, face int, identity text, vector vector({LENGTH}),
-    {", ".join(f"{name} real[]" for name in LISTS if name != "vector")},
+    {", ".join(f"{name} real[]" for name in LISTS)},
     {", ".join(f"{name} real" for name in FIGURES)},
     PRIMARY KEY (path, face));
 CREATE INDEX IF NOT EXISTS twoface_identity ON twoface_faces (identity);
@@ -164,4 +164,4 @@ def _array(vector):
 
 def _row(row):
     values = dict(zip(COLUMNS, row, strict=True))
-    return FaceRow(**values | {name: tuple(values[name]) for name in ("frame", "box", "landmarks")}, vector=None)
+    return FaceRow(**values | {name: tuple(values[name]) for name in LISTS}, vector=None)

@@ -8,6 +8,7 @@ little: the directions are divided by that spread (within-class covariance norma
 
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib import resources
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from twoface.identity import calibrated_holes
 
 KINDS = ("first", "second")
+FILE = resources.files("twoface") / "weights" / "search.npz"
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class FaceSpace:
     @classmethod
     @cache
     def load(cls):
-        """The one that was measured, from `weights/search.npz`."""
-        with np.load(resources.files("twoface") / "weights" / "search.npz") as file:
+        """The one that was measured, from `FILE`."""
+        with np.load(FILE) as file:
             arrays = {name: file[name].astype(np.float32) for name in file.files}
         means = [{k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(f"{kind}/")} for kind in KINDS]
         return cls(arrays["mean"], arrays["stretch"], *means)
@@ -58,6 +60,12 @@ class FaceSpace:
     def second(self, filled, hole):
         """What two faces are compared by when the same hole has been filled in both -> unit (N, 512)."""
         return unit((filled - self.second_means[nearest_hole(hole, self.second_means)]) @ self.stretch)
+
+
+@cache
+def space_version():
+    """The first digits of the SHA-256 of `FILE`: faces of two versions cannot be compared."""
+    return sha256(FILE.read_bytes()).hexdigest()[:12]
 
 
 def nearest_hole(hole, names):

@@ -8,6 +8,7 @@ import contextlib
 import os
 from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ GROWN = 4  # times as many faces as when the search structure was built: it is b
 BUILT = "built.txt"  # the number of faces then
 READERS = timedelta(hours=1)  # how long a version that a reader may still use is kept
 AT_MOST = 2_000  # paths in one condition
+REFINED = 200  # of the nearest by their short codes, those whose whole embeddings are compared
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,10 @@ class FaceRow:
     """A face of a photo, as it is kept.
 
     path: of the photo, absolute; face: its number in the photo, the largest 0. identity: whose it is by the folder's
-    name, or "". vector: unit (512,), of `FaceSpace.index`; None where it was not asked for. frame: (x0, y0, x1, y1,
-    degrees), as `twoface.faces.frame_transform` takes it; box, landmarks: as of `twoface.faces.Face`, in photo pixels,
-    the landmarks flat. score: the detector's. size: photo pixels a side of the frame. yaw, pitch, roll: degrees.
-    sharpness, eyes_open, mouth_open: as `twoface.search.describe` gives them.
+    name, or "". vector: unit (512,), of `FaceSpace.index`, kept as float16; None where it was not asked for. frame:
+    (x0, y0, x1, y1, degrees), as `twoface.faces.frame_transform` takes it; box, landmarks: as of `twoface.faces.Face`,
+    in photo pixels, the landmarks flat. score: the detector's. size: photo pixels a side of the frame. yaw, pitch,
+    roll: degrees. sharpness, eyes_open, mouth_open: as `twoface.search.describe` gives them.
     """
 
     path: str
@@ -73,7 +75,9 @@ class Found:
 
 FIGURES = [f.name for f in fields(FaceRow) if f.type is float]
 COLUMNS = [f.name for f in fields(FaceRow) if f.name != "vector"]
-LISTS = {"vector": LENGTH, "frame": 5, "box": 4, "landmarks": 10}
+LISTS = {"frame": 5, "box": 4, "landmarks": 10}
+ABOUT = {**LISTS, **dict.fromkeys(FIGURES, 1)}  # what LanceDB keeps in one column: each column read costs time
+KEPT = ["path", "face", "identity", "about"]
 
 
 def open_store(place, create=False):
@@ -181,8 +185,9 @@ class LanceStore:
         with _lance_errors(self.folder):
             self._faces.checkout_latest()
             query = self._faces.search(np.asarray(vector, np.float32), vector_column_name="vector")
-            query = query.distance_type("cosine").minimum_nprobes(50).maximum_nprobes(400).refine_factor(10)
-            rows = query.select([*COLUMNS, "_distance"]).limit(count).to_arrow().to_pylist()
+            query = query.distance_type("cosine").minimum_nprobes(50).maximum_nprobes(400)
+            query = query.refine_factor(max(2, -(-REFINED // count)))
+            rows = query.select([*KEPT, "_distance"]).limit(count).to_arrow().to_pylist()
         return [Found(_row(row), 1 - row["_distance"]) for row in rows]
 
     def faces(self, column, values):
@@ -191,7 +196,7 @@ class LanceStore:
             self._faces.checkout_latest()
             rows = []
             for part in _parts(values):
-                query = self._faces.search().where(_one_of(column, part)).select(COLUMNS)
+                query = self._faces.search().where(_one_of(column, part)).select(KEPT)
                 rows += query.limit(None).to_arrow().to_pylist()
         return [_row(row) for row in rows]
 
@@ -214,7 +219,7 @@ class LanceStore:
         with _lance_errors(self.folder):
             self._faces.checkout_latest()
             for batch in self._faces.search().select(["path", "face", "vector"]).limit(None).to_batches():
-                flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
+                flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False).astype(np.float32)
                 yield batch.column("path").to_pylist(), batch.column("face").to_pylist(), flat.reshape(-1, LENGTH)
 
     def setting(self):
@@ -258,10 +263,9 @@ def _lance_errors(folder):
 def _face_schema():
     import pyarrow as pa
 
-    kinds = {name: pa.list_(pa.float32(), length) for name, length in LISTS.items()}
-    kinds |= {"path": pa.string(), "identity": pa.string(), "face": pa.int32()}
-    kinds |= dict.fromkeys(FIGURES, pa.float32())
-    return pa.schema([(f.name, kinds[f.name]) for f in fields(FaceRow)])
+    kinds = {"path": pa.string(), "face": pa.int32(), "identity": pa.string()}
+    kinds |= {"vector": pa.list_(pa.float16(), LENGTH), "about": pa.list_(pa.float32(), sum(ABOUT.values()))}
+    return pa.schema(list(kinds.items()))
 
 
 def _photo_schema():
@@ -274,20 +278,19 @@ def _photo_schema():
 def _face_table(faces):
     import pyarrow as pa
 
-    schema, columns = _face_schema(), []
-    for name in schema.names:
-        values = [getattr(face, name) for face in faces]
-        if name in LISTS:
-            flat = pa.array(np.asarray(values, np.float32).reshape(-1))
-            columns.append(pa.FixedSizeListArray.from_arrays(flat, LISTS[name]))
-        else:
-            columns.append(pa.array(values, schema.field(name).type))
-    return pa.Table.from_arrays(columns, schema=schema)
+    about = np.array([np.hstack([getattr(face, name) for name in ABOUT]) for face in faces], np.float32)
+    vectors = np.stack([face.vector for face in faces]).astype(np.float16)
+    columns = [[getattr(face, name) for face in faces] for name in ("path", "face", "identity")]
+    columns += [pa.FixedSizeListArray.from_arrays(pa.array(a.reshape(-1)), a.shape[1]) for a in (vectors, about)]
+    return pa.Table.from_arrays([pa.array(c) if isinstance(c, list) else c for c in columns], schema=_face_schema())
 
 
 def _row(row):
-    values = {name: row[name] for name in COLUMNS}
-    return FaceRow(**values | {name: tuple(row[name]) for name in ("frame", "box", "landmarks")}, vector=None)
+    values, about = {name: row[name] for name in ("path", "face", "identity")}, iter(row["about"])
+    for name, length in ABOUT.items():
+        some = tuple(islice(about, length))
+        values[name] = some if name in LISTS else some[0]
+    return FaceRow(**values, vector=None)
 
 
 def _parts(values):
