@@ -103,11 +103,14 @@ class _Reference:
 
 
 class Inpainter:
-    """Fills holes in face photos. Make one with `load` and use it for many photos."""
+    """Fills holes in face photos. Make one with `load` and use it for many photos.
+
+    network, detector: what it was made of, for others to use too.
+    """
 
     def __init__(self, network, detector, embedder=None):
-        self._network = network
-        self._detector = detector
+        self.network = network
+        self.detector = detector
         if embedder is not None:
             self._embedder = embedder
 
@@ -125,12 +128,12 @@ class Inpainter:
     def warm_up(self):
         """Load and run what the first photo would wait for; the fill network, which may be far away, is not asked."""
         blank = np.zeros((1, VIEW, VIEW, 3), np.uint8)
-        self._detector.detect(blank[0])
+        self.detector.detect(blank[0])
         self._embedder.embed(blank)
 
     def faces(self, photo):
         """All faces of a photo, the largest first -> list of `twoface.faces.Face`. photo: as of `fill`."""
-        return self._detector.detect(_as_photo(photo).pixels)
+        return self.detector.detect(_as_photo(photo).pixels)
 
     def fill(
         self,
@@ -193,7 +196,7 @@ class Inpainter:
         used = None if best is None else references[best]
         clock.lap("references")
 
-        fields = self._network.run(
+        fields = self.network.run(
             _planes(masked),
             unknown[None, None].astype(np.float32),
             np.zeros((1, 3, SIZE, SIZE), np.float32) if used is None else _planes(used.crop),
@@ -239,10 +242,10 @@ class Inpainter:
         if square is not None:
             _check_frame(square, photo)
             return tuple(square), frame_transform(square)
-        faces = self._detector.detect(photo.pixels)
+        faces = self.detector.detect(photo.pixels)
         if mask is not None and not any(touched(face, mask) for face in faces):
             x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-            faces = self._detector.detect(photo.pixels, near=(x, y, x + width, y + height)) or faces
+            faces = self.detector.detect(photo.pixels, near=(x, y, x + width, y + height)) or faces
         if not faces:
             text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1 (--face)"
             raise InputError(text, code="no_face")
