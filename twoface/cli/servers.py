@@ -14,6 +14,8 @@ def add_commands(commands):
 
 def web(args):
     require("web", "fastapi", "uvicorn")
+    if args.index:
+        require("search", *SEARCH)
     from twoface.web.server import serve as run
     from twoface.web.settings import Settings
 
@@ -25,6 +27,7 @@ def web(args):
         tls_key=args.tls_key,
         backend=args.backend,
         backend_key=args.backend_key,
+        indexes=tuple(args.index),
         workers=args.workers,
     )
     run(settings, args.open)
@@ -73,6 +76,7 @@ def serve(args):
 
 WEB_EXAMPLES = """examples:
   twoface web --open
+  twoface web --index my-photos
   twoface web --backend grpc://gpu-machine:8001 --backend-key key.txt
   twoface web --host 0.0.0.0 --auth passwords.txt --tls-cert cert.pem --tls-key key.pem
 
@@ -103,6 +107,8 @@ def _web_options(command):
     add("--tls-key", metavar="FILE.pem", type=Path, help="its private key")
     add("--backend", metavar="URL", help="a `twoface serve` that fills: http://, https://, grpc:// or grpcs://HOST:PORT")
     add("--backend-key", metavar="FILE", type=Path, help="a file with its API key")
+    add("--index", metavar="INDEX", action="append", default=[],
+        help="of faces (see `twoface index`): find references there; may be given again for another")  # fmt: skip
     add("--workers", metavar="N", type=number(int, 1), default=1, help="processes (default 1), about 1 GB each")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as PathParam
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
@@ -16,8 +17,10 @@ from twoface.errors import InputError, TwoFaceError
 from twoface.masks import HOLES
 from twoface.service.rest import read_body, while_there
 from twoface.web import tasks
+from twoface.web.library import names
 
 Id = Annotated[str, StringConstraints(pattern="^[0-9a-f-]{1,64}$")]
+Number = Annotated[int, PathParam(ge=0)]
 Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 log = logging.getLogger(__name__)
 SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}
@@ -56,6 +59,16 @@ class Fill(BaseModel):
     references: list[Reference] = []
 
 
+class Search(BaseModel):
+    """mask: as of `Fill`; index: its number in the status."""
+
+    model_config = ConfigDict(extra="forbid")
+    photo: Id
+    frame: Frame
+    mask: str
+    index: Annotated[int, Field(ge=0)]
+
+
 def router(pool, settings, ready):
     """-> APIRouter. pool: of `tasks.open_studio`; ready: async () -> whether a fill would be answered now."""
     api = APIRouter(prefix="/api")
@@ -70,6 +83,7 @@ def router(pool, settings, ready):
     _add_status(api, settings, ready)
     _add_photos(api, ask)
     _add_holes(api)
+    _add_searches(api, ask, len(settings.indexes))
     _add_fills(api, ask, settings.references)
     return api
 
@@ -95,6 +109,7 @@ def _add_status(api, settings, ready):
                 "min_face": tasks.MIN_FACE,
                 "good_face": tasks.GOOD_FACE,
             },
+            "indexes": names(settings.indexes),
             "samples": SAMPLES,
         }
 
@@ -131,6 +146,33 @@ def _add_holes(api):
         center_size: Annotated[int, Query(ge=1, le=tasks.NETWORK)] = 64,
     ):
         return _picture(tasks.hole_picture(name, size, center_size), "png")
+
+
+def _add_searches(api, ask, indexes):
+    """indexes: how many there are."""
+
+    @api.post("/search")
+    async def search(request: Request, wanted: Search):
+        if wanted.index >= indexes:
+            raise InputError(f"there is no index {wanted.index}: the status lists them", code="bad_request")
+        return await ask(
+            request,
+            "search",
+            photo=wanted.photo,
+            frame=wanted.frame.plain(),
+            mask=_decoded(wanted.mask),
+            index=wanted.index,
+        )
+
+    @api.get("/searches/{search}/{number}/crop")
+    async def candidate_crop(
+        request: Request, search: Id, number: Number, size: Annotated[int, Query(ge=16, le=512)] = 192
+    ):
+        return _picture(await ask(request, "candidate_crop", search=search, number=number, size=size), "webp")
+
+    @api.post("/searches/{search}/{number}")
+    async def add_candidate(request: Request, search: Id, number: Number):
+        return await ask(request, "add_candidate", search=search, number=number)
 
 
 def _add_fills(api, ask, most):

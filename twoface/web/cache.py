@@ -1,4 +1,4 @@
-"""Decoded photos and their fills, kept in a worker's memory for a while. Nothing is written to disk.
+"""Decoded photos, their fills and what was found for them, kept in a worker's memory for a while, never on disk.
 
 The browser is the keeper of the user's work; this only spares decoding a photo anew for every look at it. What is gone
 from here is uploaded again by the page.
@@ -17,7 +17,12 @@ from twoface.images import Photo
 
 LIMIT = 600_000_000  # bytes of pixels: sixteen photos of 12 megapixels
 SECONDS = 15 * 60  # after its last use a photo is forgotten
-FILLS = 16  # of one photo; the oldest goes first
+FILLS, SEARCHES = 16, 4  # of one photo; the oldest goes first
+GONE = {
+    "photo_gone": ("photo", "send it again"),
+    "fill_gone": ("filled photo", "fill it again"),
+    "search_gone": ("search", "search again"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class _Kept:
     photo: Photo
     used: float
     fills: OrderedDict = field(default_factory=OrderedDict)
+    searches: OrderedDict = field(default_factory=OrderedDict)
 
     @property
     def nbytes(self):
@@ -50,7 +56,7 @@ class _Kept:
 
 
 class Cache:
-    """Photos by (session, id), each with its fills: the least recently used go first, and all go with time.
+    """Photos by (session, id), each with its fills and searches: the least recently used go first, all go with time.
 
     limit: bytes of pixels. seconds: since the last use. clock: () -> seconds. A photo of one session is not found
     from another. Safe to sweep from another thread.
@@ -76,25 +82,23 @@ class Cache:
 
     def add_fill(self, session, photo, filled):
         """Keep a fill of a photo -> its id."""
-        id = f"{photo}-{secrets.token_hex(8)}"
-        with self._lock:
-            fills = self._use(session, photo, "photo_gone").fills
-            fills[id] = filled
-            if len(fills) > FILLS:
-                fills.popitem(last=False)
-            self._evict()
-        return id
+        return self._add(session, photo, "fills", filled, FILLS)
 
     def fill(self, session, id):
         """-> Photo, Filled; InputError, code fill_gone, when it is not here."""
-        with self._lock:
-            kept = self._use(session, id.partition("-")[0], "fill_gone")
-            if id not in kept.fills:
-                raise _gone("fill_gone")
-            return kept.photo, kept.fills[id]
+        kept, filled = self._made(session, id, "fills", "fill_gone")
+        return kept.photo, filled
+
+    def add_search(self, session, photo, candidates):
+        """Keep what was found for a photo, a list of `twoface.search.collection.Candidate` -> its id."""
+        return self._add(session, photo, "searches", candidates, SEARCHES)
+
+    def search(self, session, id):
+        """-> list of Candidate; InputError, code search_gone, when it is not here."""
+        return self._made(session, id, "searches", "search_gone")[1]
 
     def forget(self, session, id):
-        """A photo and its fills; nothing happens when it is not here."""
+        """A photo with its fills and searches; nothing happens when it is not here."""
         with self._lock:
             self._kept.pop((session, id), None)
 
@@ -104,6 +108,23 @@ class Cache:
             oldest = self._clock() - self._seconds
             for key in [key for key, kept in self._kept.items() if kept.used < oldest]:
                 del self._kept[key]
+
+    def _add(self, session, photo, kind, what, most):
+        id = f"{photo}-{secrets.token_hex(8)}"
+        with self._lock:
+            made = getattr(self._use(session, photo, "photo_gone"), kind)
+            made[id] = what
+            if len(made) > most:
+                made.popitem(last=False)
+            self._evict()
+        return id
+
+    def _made(self, session, id, kind, code):
+        with self._lock:
+            kept = self._use(session, id.partition("-")[0], code)
+            if id not in getattr(kept, kind):
+                raise _gone(code)
+            return kept, getattr(kept, kind)[id]
 
     def _use(self, session, id, code):
         kept = self._kept.get((session, id))
@@ -121,5 +142,5 @@ class Cache:
 
 
 def _gone(code):
-    what = "photo" if code == "photo_gone" else "filled photo"
-    return InputError(f"the {what} is no longer in the server's memory: send it again", code=code)
+    what, todo = GONE[code]
+    return InputError(f"the {what} is no longer in the server's memory: {todo}", code=code)

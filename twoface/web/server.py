@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, settings, setup=None):
         self._settings = settings
-        self._pool = Pool(setup or studio(settings), settings.workers, settings.queue, settings.memory)
+        self._pool = Pool(setup or studio(settings), settings.workers, settings.queue, settings.worker_memory)
         self._ready = readiness(settings, self._pool)
         app = build_app(settings, self._pool, self._ready)
         self._socket = bind(settings.host, settings.port)
@@ -56,10 +56,13 @@ class Server(uvicorn.Server):
     async def serve(self, started=lambda url: None):
         """Answer until told to stop. started: called with the URL when it answers.
 
-        Raises what the setup raises, and TwoFaceError for a backend that does not know our key, or is none.
+        Raises what the setup raises, TwoFaceError for an index that cannot be opened, and for a backend that does not
+        know our key, or is none.
         """
         await self._pool.start()
         try:
+            if self._settings.indexes:
+                await self._pool.call(("open_indexes", {}), self._settings.timeout)
             if not await self._ready():
                 log.warning("%s does not answer yet: nothing can be filled until it does", self._settings.backend)
             running = asyncio.create_task(super().serve(sockets=[self._socket]))
@@ -89,7 +92,8 @@ def serve(settings, open_browser=False):
 
 def studio(settings):
     """What the workers set up, ready to be sent to them."""
-    return partial(tasks.open_studio, partial(tasks.load_inpainter, settings.backend, _key(settings)), settings.pixels)
+    load = partial(tasks.load_inpainter, settings.backend, _key(settings))
+    return partial(tasks.open_studio, load, settings.pixels, settings.indexes)
 
 
 def readiness(settings, pool):

@@ -6,13 +6,16 @@ from pathlib import Path
 from twoface.errors import InputError
 from twoface.service.settings import is_loopback
 
+INDEX_MEMORY = 4_000_000_000  # bytes that a worker may map for indexes: what reads them reserves more than it uses
+
 
 @dataclass(frozen=True)
 class Settings:
     """The options of `twoface web`. Times are in seconds, sizes in bytes.
 
     auth: a file of passwords, one a line. backend: the URL of a `twoface serve` that answers instead of the embedded
-    engine; backend_key: a file with its API key. memory: what a worker process may map, code and networks included.
+    engine; backend_key: a file with its API key. indexes: of faces (`twoface index`), to find references in. memory:
+    what a worker process may map, code and networks included, but for its indexes.
     """
 
     host: str = "127.0.0.1"
@@ -22,6 +25,7 @@ class Settings:
     tls_key: Path | None = None
     backend: str | None = None
     backend_key: Path | None = None
+    indexes: tuple = ()
     workers: int = 1
     photo_bytes: int = 40_000_000
     request_bytes: int = 4_000_000
@@ -39,3 +43,8 @@ class Settings:
             raise InputError(f"{self.host} can be reached by others: give --auth FILE, or use --host 127.0.0.1")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InputError("TLS needs both --tls-cert and --tls-key")
+
+    @property
+    def worker_memory(self):
+        """Bytes of address space that a worker process may map."""
+        return self.memory + (INDEX_MEMORY if self.indexes else 0)

@@ -1,6 +1,7 @@
-"""What a worker process of the web application does: it decodes, looks at, fills and encodes photos.
+"""What a worker process of the web application does: it decodes, looks at, searches, fills and encodes photos.
 
-A task is (name of a method of `Studio`, its arguments); files of the user are opened nowhere else.
+A task is (name of a method of `Studio`, its arguments); files of the user and photos of an index are opened nowhere
+else.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from twoface.faces import crop, frame_transform
 from twoface.images import Photo, encode_photo, read_mask, read_photo
 from twoface.masks import named_hole
 from twoface.web.cache import Cache, Filled
+from twoface.web.library import Library, candidate_words, opener, read_candidate
 
 NETWORK = 128  # pixels: the side of what the network sees
 MIN_FACE = 50  # photo pixels: a smaller frame is refused, as in the thesis
@@ -56,12 +58,15 @@ class Frame(NamedTuple):
             raise InputError("the face's square lies outside the photo: draw it on the face", code="frame_outside")
 
 
-def open_studio(load, max_pixels):
-    """What a worker process sets up -> its function of a task. load: picklable () -> Inpainter."""
+def open_studio(load, max_pixels, indexes=(), opener=opener):
+    """What a worker process sets up -> its function of a task.
+
+    load: picklable () -> Inpainter. indexes, opener: as of `twoface.web.library.Library`.
+    """
     cv2.setNumThreads(2)
     inpainter = load()
     inpainter.warm_up()
-    studio = Studio(inpainter, max_pixels)
+    studio = Studio(inpainter, max_pixels, Library(indexes, opener(inpainter)))
     threading.Thread(target=studio.keep_sweeping, daemon=True).start()
     return studio.do
 
@@ -78,8 +83,8 @@ def load_inpainter(backend=None, key=None):
 class Studio:
     """An Inpainter and the photos at hand. Every method is a task; `session` says whose photos are meant."""
 
-    def __init__(self, inpainter, max_pixels, cache=None):
-        self._inpainter, self._max_pixels, self._cache = inpainter, max_pixels, cache or Cache()
+    def __init__(self, inpainter, max_pixels, library):
+        self._inpainter, self._max_pixels, self._library, self._cache = inpainter, max_pixels, library, Cache()
 
     def do(self, task):
         name, arguments = task
@@ -94,11 +99,14 @@ class Studio:
         """Decode a file and find its faces -> dict of the photo."""
         start = time.perf_counter()
         photo = dataclasses.replace(read_photo(data, self._max_pixels), name=name)
+        return self._keep(session, photo) | {"seconds": round(time.perf_counter() - start, 3)}
+
+    def _keep(self, session, photo):
         faces = self._inpainter.faces(photo)
         width, height = photo.size
         return {
             "id": self._cache.add(session, photo),
-            "name": name,
+            "name": photo.name,
             "width": width,
             "height": height,
             "format": photo.format,
@@ -106,7 +114,6 @@ class Studio:
             "faces": [
                 {"frame": Frame.of(*face.frame)._asdict(), "box": list(face.box), "score": face.score} for face in faces
             ],
-            "seconds": round(time.perf_counter() - start, 3),
         }
 
     def forget(self, session, photo):
@@ -181,6 +188,47 @@ class Studio:
         pixels = photo.pixels.copy()
         pixels[y0:y1, x0:x1] = filled.pixels
         return photo.name, encode_photo(dataclasses.replace(photo, pixels=pixels), format, quality)
+
+    def open_indexes(self):
+        """Raises TwoFaceError for an index that cannot be opened."""
+        self._library.open_all()
+
+    def search(self, session, photo, frame, mask, index):
+        """Find references for a hole -> dict of the search. mask: as of `fill`; index: its number."""
+        picture = self._cache.photo(session, photo)
+        frame.check(picture)
+        answer = self._library.search(index, picture, frame.square, _read_mask(mask))
+        return {
+            "id": self._cache.add_search(session, photo, answer.candidates),
+            "verdict": answer.verdict,
+            "faces": answer.faces,
+            "left_out": answer.left_out,
+            "candidates": [
+                candidate_words(found) | {"frame": Frame.of(*found.frame)._asdict()} for found in answer.candidates
+            ],
+            "seconds": {stage: round(seconds, 3) for stage, seconds in answer.seconds.items()},
+        }
+
+    def candidate_crop(self, session, search, number, size):
+        """The face of what was found, turned upright, from its photo as it is now -> WebP."""
+        candidate = self._candidate(session, search, number)
+        photo = read_candidate(candidate, self._max_pixels)
+        pixels = crop(photo.pixels, frame_transform(candidate.frame, size), size)
+        return encode_photo(Photo(pixels, icc=photo.icc), "WEBP", 90, generated=False)
+
+    def add_candidate(self, session, search, number):
+        """Take a photo that was found as `add_photo` takes a file -> the same dict, and the face's `frame`."""
+        start = time.perf_counter()
+        candidate = self._candidate(session, search, number)
+        added = self._keep(session, read_candidate(candidate, self._max_pixels))
+        frame = Frame.of(*candidate.frame)._asdict()
+        return added | {"frame": frame, "seconds": round(time.perf_counter() - start, 3)}
+
+    def _candidate(self, session, search, number):
+        candidates = self._cache.search(session, search)
+        if number >= len(candidates):
+            raise InputError(f"this search found {len(candidates)} photos, not {number + 1}", code="bad_request")
+        return candidates[number]
 
 
 def hole_picture(name, size, center_size):

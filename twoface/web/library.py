@@ -1,0 +1,113 @@
+"""The indexes that the page may search. Of their photos a browser learns names and faces, never where they lie."""
+
+import dataclasses
+import logging
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from twoface.errors import InputError, TwoFaceError
+from twoface.images import read_photo
+from twoface.model import FillModel
+
+CANDIDATES = 12  # of one search
+
+log = logging.getLogger(__name__)
+
+
+class Library:
+    """Indexes, each opened when it is first asked for.
+
+    places: as of `twoface.search.store.open_store`. open_index: (place) -> Collection, as of `opener`.
+    """
+
+    def __init__(self, places, open_index):
+        self._places, self._open_index = places, open_index
+        self._names, self._opened = names(places), {}
+
+    def open_all(self):
+        """Raises TwoFaceError, in words for who runs the server, for an index that cannot be opened."""
+        for place in self._places:
+            self._collection(place)
+
+    def search(self, index, photo, frame, mask):
+        """The best references for a hole -> `twoface.search.collection.Answer`.
+
+        index: a number of `places`. photo: a Photo; frame: its square, mask: bool (S, S), drawn over it.
+        Raises InputError and Unavailable as a fill does; TwoFaceError, code search_failed, for all that is no fault of
+        the photo: why stands in the log, since it may name folders.
+        """
+        try:
+            collection = self._collection(self._places[index])
+        except TwoFaceError as error:
+            raise self._failed(index, error) from error
+        try:
+            return collection.references(photo, frame, frame_mask=mask, k=CANDIDATES)
+        except TwoFaceError as error:
+            if error.code:
+                raise
+            del self._opened[self._places[index]]  # the next search opens it anew: it may be back
+            raise self._failed(index, error) from error
+
+    def _collection(self, place):
+        if place not in self._opened:
+            self._opened[place] = self._open_index(place)
+        return self._opened[place]
+
+    def _failed(self, index, error):
+        log.warning("%s", error)
+        text = f"the index {self._names[index]} cannot be searched: the server's log says why"
+        return TwoFaceError(text, code="search_failed")
+
+
+def opener(inpainter):
+    """-> (place) -> Collection, which shares what an Inpainter has loaded.
+
+    What it fills to compare faces, it fills here, also where the Inpainter's network is far away: those are faces of
+    the index, and nobody has asked for them to be sent.
+    """
+    shared = {}
+
+    def open_index(place):
+        from twoface.search.collection import Collection  # only with an index
+        from twoface.search.facenet import BatchEmbedder
+
+        if not shared:
+            ours = isinstance(inpainter.network, FillModel)
+            shared["model"] = inpainter.network if ours else FillModel()
+            shared["embedder"] = BatchEmbedder()
+        return Collection.open(place, detector=inpainter.detector, **shared)
+
+    return open_index
+
+
+def names(places):
+    """What the page calls indexes: a folder's own name, or a server's and its database's -> list, all different."""
+    found = [_name(place) for place in places]
+    count = [found[: i + 1].count(name) for i, name in enumerate(found)]
+    return [f"{name} ({nth})" if found.count(name) > 1 else name for name, nth in zip(found, count, strict=True)]
+
+
+def read_candidate(candidate, max_pixels):
+    """The photo of a candidate, read now -> Photo, its name the file's own.
+
+    Raises InputError without the path: code photo_missing when it has gone or may not be read, else as `read_photo`.
+    """
+    name = Path(candidate.path).name
+    try:
+        return dataclasses.replace(read_photo(candidate.path, max_pixels), name=name)
+    except InputError as error:
+        text = str(error).replace(candidate.path, name)
+        raise InputError(text, code=error.code or "photo_missing", **error.numbers) from None
+
+
+def candidate_words(candidate):
+    """What the page gets of a candidate -> dict; its frame as (x0, y0, x1, y1, degrees)."""
+    told = dataclasses.asdict(candidate)
+    return told | {"name": Path(told.pop("path")).name}
+
+
+def _name(place):
+    if "://" not in str(place):
+        return Path(place).resolve().name or "/"
+    parts = urlsplit(str(place))
+    return f"{parts.hostname or ''}{parts.path}".strip("/") or "PostgreSQL"
