@@ -36,9 +36,8 @@ def main():
         first, second = whole @ whole.T, np.zeros((len(whole), len(whole)))
         if hole != "whole":
             hidden, filled = (study.ways[hole][way] for way in ("hidden", "filled"))
-            first = study.space.first(hidden, filled, mask(hole)) @ whole.T
-            again = study.space.second(filled, mask(hole))
-            second = again @ again.T
+            holed = study.space.holed(hidden, filled, mask(hole))
+            first, second = holed @ whole.T, holed @ holed.T
         weights[hole] = fit(first, second, person, np.ones(len(person), bool))
         found = [hits(first, person), hits(second, person) if second.any() else ""]
         found.append(hits(score(weights[hole], first, second), person))

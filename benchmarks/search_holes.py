@@ -5,12 +5,13 @@
 The collection is train and val; the queries are the first four val crops of everyone who has two or more, each searched
 in all the rest (the crop itself is left out). A person is hit when one of the first 1 or 5 crops is his. "zoomed" looks
 at the largest square without a hole, the others at all of the face. The space is fitted on train alone; --write keeps
-it in twoface/weights/search.npz. The second look, at the best 20 of the first, is measured on the first query of each
+it in twoface/weights/search.npz. The second look, at the best 50 of the first, is measured on the first query of each
 person. Embeddings are kept in WORK: a second run only prints. Prints Markdown.
 """
 
 import argparse
 import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,14 +26,15 @@ from twoface.evaluation.baselines import mean_colour
 from twoface.evaluation.calibrate import first_crops
 from twoface.files import write_aside
 from twoface.identity import VIEW, calibrated_holes, embedding_view, hide
-from twoface.search.space import FILE, FaceSpace, stretch_of, unit
+from twoface.search.collection import LOOKED_AT
+from twoface.search.rank import calibrations
+from twoface.search.space import FILE, FaceSpace, map_to, stretch_of, unit
 from twoface.workers import run_tasks
 
 HOLES = ("center 64", "eyes", "lower")
 WAYS = ("black", "mean", "hidden", "filled", "zoomed")  # to embed a face with a hole
 PER_PERSON = 4  # queries
-AGAIN = 20  # candidates of the second look
-MEANS = 128  # train crops that the mean of a hole is taken of
+FITTED = 4096  # train crops that the map of a hole is fitted on
 BATCH = 32  # faces a task
 PART = 2048  # faces a file
 
@@ -75,7 +77,7 @@ class Study:
         self.owner = np.concatenate([train.identity[trains] + len(val.names), val.identity])
         self.place = self.queries + len(trains)  # of each query in the collection
         self.trains = len(trains)
-        drawn = np.sort(np.random.default_rng(0).choice(len(trains), MEANS, replace=False))
+        drawn = np.sort(np.random.default_rng(0).choice(len(trains), min(FITTED, len(trains)), replace=False))
         wanted = [("train", "whole", "", trains), ("val", "whole", "", np.arange(len(val)))]
         wanted += [("val", way, hole, self.queries) for hole in HOLES for way in WAYS]
         holes = [name for name in calibrated_holes() if name != "whole"]
@@ -84,13 +86,11 @@ class Study:
         whole = known["train", "whole", ""]
         self.collection = np.concatenate([whole, known["val", "whole", ""]])
         self.ways = {hole: {way: known["val", way, hole] for way in WAYS} for hole in HOLES}
-        means = {h: [known["train", way, h] for way in ("hidden", "filled")] for h in holes}
-        self.space = FaceSpace(
-            mean=whole.mean(0),
-            stretch=stretch_of(whole, train.identity[trains]).astype(np.float16).astype(np.float32),
-            first_means={h: unit(hidden + filled).mean(0) for h, (hidden, filled) in means.items()},
-            second_means={h: filled.mean(0) for h, (_, filled) in means.items()},
-        )
+        mean, stretch = whole.mean(0), stretch_of(whole, train.identity[trains]).astype(np.float16).astype(np.float32)
+        space = FaceSpace(mean, stretch, {})
+        self.seen = {h: [known["train", way, h] for way in ("hidden", "filled")] for h in holes}
+        kept = space.index(whole[drawn])
+        self.space = replace(space, maps={h: map_to(kept, *seen) for h, seen in self.seen.items()})
 
     def embed(self, wanted):
         """(split, way, hole, rows) each -> {(split, way, hole): embeddings (N, 512)}; made where they are missing."""
@@ -147,28 +147,30 @@ def first_looks(study):
             study.show(hole, way, study.scores(ways[way], plain))
         both = unit(ways["hidden"] + ways["filled"])
         study.show(hole, "hidden + filled", study.scores(both, plain))
-        study.show(hole, "hidden + filled, means taken away", study.scores(unit(both - space.first_means[hole]), moved))
-        study.show(hole, "filled, in the space", study.scores(space.second(ways["filled"], mask(hole)), stretched))
-        first = space.first(ways["hidden"], ways["filled"], mask(hole))
-        study.show(hole, "hidden + filled, in the space", study.scores(first, stretched))
+        moved = unit((both - unit(np.add(*study.seen[hole])).mean(0)) @ space.stretch)
+        study.show(hole, "hidden + filled, mean taken away, in the space", study.scores(moved, stretched))
+        mapped = space.holed(ways["hidden"], ways["filled"], mask(hole))
+        study.show(hole, "hidden and filled, mapped into the space", study.scores(mapped, stretched))
 
 
 def second_looks(study):
-    """The best of the first look again, the same hole filled in both."""
+    """The best of the first look again, with the same hole in both."""
     chosen = np.unique(study.person, return_index=True)[1]  # the first query of each person
-    stretched = study.space.index(study.collection)
+    stretched, space, known = study.space.index(study.collection), study.space, calibrations()
     for hole, ways in study.ways.items():
-        first = study.scores(study.space.first(ways["hidden"], ways["filled"], mask(hole)), stretched)[chosen]
-        best = np.argpartition(-first, AGAIN, axis=1)[:, :AGAIN]
+        queries = space.holed(ways["hidden"], ways["filled"], mask(hole))
+        first, queries = study.scores(queries, stretched)[chosen], queries[chosen]
+        best = np.argpartition(-first, LOOKED_AT, axis=1)[:, :LOOKED_AT]
         rows = np.unique(best)
-        again = {way: study.embed_collection(way, hole, rows) for way in ("filled", "zoomed")}
-        filled = study.space.second(again["filled"], mask(hole)).T
-        second = among(best, rows, study.space.second(ways["filled"][chosen], mask(hole)) @ filled, first.shape)
-        zoomed = among(best, rows, ways["zoomed"][chosen] @ again["zoomed"].T, first.shape)
+        hidden, filled = (study.embed_collection(way, hole, rows) for way in ("hidden", "filled"))
+        center = study.seen[hole][1].mean(0)
+        plain = unit((ways["filled"][chosen] - center) @ space.stretch) @ unit((filled - center) @ space.stretch).T
+        mapped = queries @ space.holed(hidden, filled, mask(hole)).T
+        plain, mapped = (among(best, rows, scores, first.shape) for scores in (plain, mapped))
         study.show(hole, "first look, one query a person", first, chosen)
-        study.show(hole, f"the best {AGAIN} again, zoomed in both", zoomed, chosen)
-        study.show(hole, f"the best {AGAIN} again, filled in both", second, chosen)
-        study.show(hole, f"the best {AGAIN} again, both cosines added", first + second, chosen)
+        study.show(hole, f"the best {LOOKED_AT} again, filled in both, in the space", plain, chosen)
+        study.show(hole, f"the best {LOOKED_AT} again, mapped in both", mapped, chosen)
+        study.show(hole, "both cosines, as calibrated", known[hole].log_odds(first, mapped, 1), chosen)
 
 
 def among(best, rows, scores, shape):

@@ -25,8 +25,8 @@ def collection(index, network, monkeypatch):
 
 
 def assemble(index, network):
-    nowhere, holes = np.zeros(512), {"whole": np.zeros(512)}
-    space = FaceSpace(nowhere, np.eye(512), holes, holes)
+    both = np.concatenate([np.eye(512), np.eye(512)])  # the sum of hidden and filled
+    space = FaceSpace(np.zeros(512), np.eye(512), {"whole": (np.zeros(1024), both)})
     return Collection(LanceStore(index), network, Inpainter(network, networks()[0], Embedder()), Embedder(), space)
 
 

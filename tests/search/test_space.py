@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from twoface.identity import calibrated_holes
-from twoface.search.space import FaceSpace, nearest_hole, stretch_of, unit
+from twoface.search.space import FaceSpace, map_to, nearest_hole, stretch_of, unit
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def first_hits(vectors, person):
 
 def test_in_the_space_people_are_told_apart_better(people):
     embeddings, person = people
-    space = FaceSpace(embeddings.mean(0), stretch_of(embeddings, person, 0.01), {}, {})
+    space = FaceSpace(embeddings.mean(0), stretch_of(embeddings, person, 0.01), {})
     missed, missed_before = 1 - first_hits(space.index(embeddings), person), 1 - first_hits(unit(embeddings), person)
     assert missed < missed_before / 4
     assert np.linalg.norm(space.index(embeddings), axis=1) == pytest.approx(1)
@@ -33,14 +33,21 @@ def test_people_with_one_photo_say_nothing_of_the_spread(people):
     assert stretch_of(*alone) == pytest.approx(stretch_of(embeddings, person), rel=1e-6)
 
 
-def test_each_hole_has_its_own_mean():
-    step = {"eyes": np.eye(4)[0], "lower": np.eye(4)[1]}
-    space = FaceSpace(np.zeros(4), np.eye(4), {k: v / 2 for k, v in step.items()}, step)
-    face, holes = unit(np.array([1.0, 1, 1, 1])), calibrated_holes()
-    for name, mean in step.items():
-        assert space.second((face + mean)[None], holes[name])[0] == pytest.approx(face)
-        first = space.first(face[None], face[None], holes[name])[0]
-        assert first == pytest.approx(unit(face - mean / 2))
+def test_a_map_leads_from_a_face_with_a_hole_to_the_whole_one():
+    rng, holes = np.random.default_rng(0), calibrated_holes()
+    whole = unit(rng.normal(0, 1, (500, 8)))
+    turned = whole @ rng.normal(0, 1, (8, 8)) + 3  # as a hole moves and turns the embeddings of all
+    noise = whole + rng.normal(0, 0.5, whole.shape)
+    space = FaceSpace(None, None, {"eyes": map_to(whole[:400], turned[:400], noise[:400], 1e-6), "lower": (0, 0)})
+    found = space.holed(turned[400:], noise[400:], holes["eyes"])
+    assert (found * whole[400:]).sum(1).min() > 0.95 and np.linalg.norm(found, axis=1) == pytest.approx(1)
+
+
+def test_a_large_penalty_trusts_the_embeddings_less():
+    rng = np.random.default_rng(0)
+    whole, hidden = rng.normal(0, 1, (2, 100, 8))
+    small, large = (np.abs(map_to(whole, hidden, hidden, penalty)[1]).sum() for penalty in (1, 1000))
+    assert large < small / 2
 
 
 def test_another_hole_takes_the_nearest_one():
@@ -52,7 +59,9 @@ def test_another_hole_takes_the_nearest_one():
 def test_the_space_that_ships_is_whole(tmp_path):
     space = FaceSpace.load()
     assert space.mean.shape == (512,) and space.stretch.shape == (512, 512)
-    assert {"center 64", "eyes", "lower"} <= set(space.first_means) == set(space.second_means)
+    assert set(space.maps) == set(calibrated_holes()) - {"whole"}
+    assert all((c.shape, w.shape) == ((1024,), (1024, 512)) for c, w in space.maps.values())
     space.save(tmp_path / "again.npz")
     with np.load(tmp_path / "again.npz") as file:
         assert file["stretch"].astype(np.float32) == pytest.approx(space.stretch)
+        assert file["weights/eyes"].astype(np.float32) == pytest.approx(space.maps["eyes"][1])

@@ -29,6 +29,7 @@ from twoface.search.rank import (
 from twoface.search.space import FaceSpace
 from twoface.search.store import open_store
 
+BATCH = 32  # views that are embedded together
 LOOKED_AT = 50  # of the nearest faces of the index, those whose photos are read and compared again
 
 
@@ -37,7 +38,7 @@ class Candidate:
     """A face that may serve as the reference.
 
     path, frame: as `Inpainter.fill` takes a reference and its face. identity: by the folder's name, or "".
-    similarity: cosine of the two faces with the same hole filled in both (`FaceSpace.second`); first_similarity: of the
+    similarity: cosine of the two faces with the same hole in both (`FaceSpace.holed`); first_similarity: of the
     query to what the index keeps. probability: that it is the same person, for a collection of this size; verdict: a
     key of `twoface.search.rank.VERDICTS`. quality: what it can give to the hole, 0..1, the product of `parts`.
     """
@@ -140,26 +141,26 @@ class Collection:
         transform = frame_transform(frame)
         vector = self._space.index(self._embedder.embed(face_view(photo.pixels, transform)[None]))[0]
         nothing = np.zeros((128, 128), bool)
-        return _Query(photo, transform, nothing, vector, None, self._wanted(photo, transform, nothing))
+        return _Query(photo, transform, nothing, vector, self._wanted(photo, transform, nothing))
 
     def _holed(self, photo, result):
         """The query of a face with a hole, from a fill without reference."""
-        masked, hole = result.masked_crop, result.mask_crop
-        views = [embedding_view(hide(masked, hole)), *self._filled([masked], hole)]
-        hidden, filled = self._embedder.embed(np.stack(views))
-        first, second = self._space.first(hidden, filled, hole), self._space.second(filled, hole)
-        return _Query(photo, result.transform, hole, first, second, self._wanted(result.photo, result.transform, hole))
+        hole = result.mask_crop
+        vector = self._holed_vectors([result.masked_crop], hole)[0]
+        return _Query(photo, result.transform, hole, vector, self._wanted(result.photo, result.transform, hole))
 
-    def _filled(self, frames, hole):
-        """Crops (128, 128, 3) -> their views, the hole filled by the network without a reference."""
+    def _holed_vectors(self, crops, hole):
+        """Crops (128, 128, 3), the hole in each of them -> unit (N, 512), of `FaceSpace.holed`."""
         views = []
-        for frame in frames:
-            masked = np.where(hole[..., None], np.uint8(0), frame)
+        for aligned in crops:
+            masked = np.where(hole[..., None], np.uint8(0), aligned)
             picture = np.ascontiguousarray(masked.transpose(2, 0, 1)[None], np.float32) / 255
             fill = self._network.run(picture, hole[None, None].astype(np.float32), np.zeros_like(picture))["fill"][0]
             filled = np.rint(fill.transpose(1, 2, 0) * 255).astype(np.uint8)
-            views.append(embedding_view(np.where(hole[..., None], filled, masked)))
-        return views
+            views += [embedding_view(hide(masked, hole)), embedding_view(np.where(hole[..., None], filled, masked))]
+        parts = (np.stack(views[i : i + BATCH]) for i in range(0, len(views), BATCH))
+        embeddings = np.concatenate([self._embedder.embed(part) for part in parts])
+        return self._space.holed(embeddings[::2], embeddings[1::2], hole)
 
     def _wanted(self, photo, transform, hole):
         """photo: filled, so that the detector finds the face; what the network invented in the hole does not count."""
@@ -202,8 +203,7 @@ class Collection:
     def _second_similarities(self, query, kept):
         if not query.hole.any():
             return [found.similarity for found, _ in kept]
-        views = np.stack(self._filled([picture.aligned for _, picture in kept], query.hole))
-        return (self._space.second(self._embedder.embed(views), query.hole) @ query.second).tolist()
+        return (self._holed_vectors([picture.aligned for _, picture in kept], query.hole) @ query.vector).tolist()
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,6 @@ class _Query:
     transform: np.ndarray
     hole: np.ndarray
     vector: np.ndarray
-    second: np.ndarray | None
     wanted: Wanted
 
 

@@ -29,7 +29,7 @@ class Calibration:
     """How similarities under a hole become a probability; `benchmarks/search_calibrate.py` measures it.
 
     The log odds that one face of a collection of N is the person: bias + first * (cosine to what the index keeps) +
-    second * (cosine with the hole filled in both) - ln N.
+    second * (cosine with the same hole in both) - ln N.
     """
 
     hole: str
@@ -43,12 +43,13 @@ class Calibration:
 
 def calibration_for(hidden):
     """The calibration of the measured hole that differs in the fewest pixels from `hidden`, bool (128, 128)."""
-    known = _calibrations()
+    known = calibrations()
     return known[nearest_hole(hidden, known)]
 
 
 @cache
-def _calibrations():
+def calibrations():
+    """From `weights/search.json` -> {a hole's name: Calibration}."""
     figures = json.loads((resources.files("twoface") / "weights" / "search.json").read_text())["holes"]
     return {name: Calibration(name, **values) for name, values in figures.items()}
 

@@ -1,9 +1,9 @@
 """The space in which an index compares faces: FaceNet's, moved and stretched so that people differ and photos do not.
 
-A FaceNet embedding of a face with a hole lies elsewhere than one of a whole face, all of them by much the same step: so
-each kind of hole has a mean of its own to be taken away. And where the photos of one person spread, a difference says
-little: the directions are divided by that spread (within-class covariance normalisation, Hatch et al. 2006).
-`benchmarks/search_holes.py` measured both on people of the train split, and says what they bring.
+Where the photos of one person spread, a difference says little: the directions are divided by that spread (within-class
+covariance normalisation, Hatch et al. 2006). And a FaceNet embedding of a face with a hole lies elsewhere than one of
+the whole face: for each kind of hole a linear map, fitted by ridge regression, says where the whole face would lie.
+`benchmarks/search_holes.py` fitted both on people of the train split, and measures what they bring.
 """
 
 from dataclasses import dataclass
@@ -15,20 +15,16 @@ import numpy as np
 
 from twoface.identity import calibrated_holes
 
-KINDS = ("first", "second")
 FILE = resources.files("twoface") / "weights" / "search.npz"
 
 
 @dataclass(frozen=True)
 class FaceSpace:
-    """mean (512,) of whole faces; stretch (512, 512); for each measured hole the means (512,) of what `first` and
-    `second` are given.
-    """
+    """mean (512,) of whole faces; stretch (512, 512); for each measured hole its `map_to`: (1024,) and (1024, 512)."""
 
     mean: np.ndarray
     stretch: np.ndarray
-    first_means: dict
-    second_means: dict
+    maps: dict
 
     @classmethod
     @cache
@@ -36,30 +32,28 @@ class FaceSpace:
         """The one that was measured, from `FILE`."""
         with np.load(FILE) as file:
             arrays = {name: file[name].astype(np.float32) for name in file.files}
-        means = [{k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(f"{kind}/")} for kind in KINDS]
-        return cls(arrays["mean"], arrays["stretch"], *means)
+        mean, stretch = arrays.pop("mean"), arrays.pop("stretch")
+        holes = {name.partition("/")[2] for name in arrays}
+        return cls(mean, stretch, {hole: (arrays[f"center/{hole}"], arrays[f"weights/{hole}"]) for hole in holes})
 
     def save(self, path):
-        """Write what `load` reads."""
-        arrays = {f"first/{k}": v for k, v in self.first_means.items()}
-        arrays |= {f"second/{k}": v for k, v in self.second_means.items()}
+        """Write what `load` reads, in float16."""
+        arrays = {f"center/{hole}": center for hole, (center, _) in self.maps.items()}
+        arrays |= {f"weights/{hole}": weights.astype(np.float16) for hole, (_, weights) in self.maps.items()}
         np.savez_compressed(path, mean=self.mean, stretch=self.stretch.astype(np.float16), **arrays)
 
     def index(self, whole):
         """Embeddings (N, 512) of whole faces -> what an index keeps of them, unit (N, 512)."""
         return unit((whole - self.mean) @ self.stretch)
 
-    def first(self, hidden, filled, hole):
-        """What is searched in the index -> unit (N, 512).
+    def holed(self, hidden, filled, hole):
+        """Faces with a hole -> about where `index` would have put them whole, unit (N, 512).
 
         hidden, filled: embeddings (N, 512) of a face with its hole closed smoothly (`twoface.identity.hide`), and
         filled by the network without a reference. hole: bool (128, 128).
         """
-        return unit((unit(hidden + filled) - self.first_means[nearest_hole(hole, self.first_means)]) @ self.stretch)
-
-    def second(self, filled, hole):
-        """What two faces are compared by when the same hole has been filled in both -> unit (N, 512)."""
-        return unit((filled - self.second_means[nearest_hole(hole, self.second_means)]) @ self.stretch)
+        center, weights = self.maps[nearest_hole(hole, self.maps)]
+        return unit((np.concatenate([hidden, filled], 1) - center) @ weights)
 
 
 @cache
@@ -76,6 +70,19 @@ def nearest_hole(hole, names):
 
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def map_to(whole, hidden, filled, penalty=1.0):
+    """The linear map from embeddings of faces with a hole to those faces whole -> center (1024,), weights (1024, 512).
+
+    whole: (N, 512), of `FaceSpace.index`; hidden, filled: (N, 512), as of `FaceSpace.holed`. penalty: of the ridge
+    regression, on the squared weights. The mean of `whole` is left out, as it tells nobody apart.
+    """
+    seen = np.concatenate([hidden, filled], 1)
+    center = seen.mean(0)
+    seen = seen - center
+    weights = np.linalg.solve(seen.T @ seen + penalty * np.eye(seen.shape[1]), seen.T @ (whole - whole.mean(0)))
+    return center, weights.astype(np.float32)
 
 
 def stretch_of(embeddings, person, floor=0.3):

@@ -28,7 +28,7 @@ class CandidateFound(BaseModel):
     path: str = Field(description="of the photo, on the server")
     frame: tuple[float, float, float, float, float] = Field(description="its face, to be sent as a reference's face")
     identity: str = Field(description="by the folder's name, or empty")
-    similarity: float = Field(description="cosine, the same hole filled in both")
+    similarity: float = Field(description="cosine, the same hole in both")
     first_similarity: float = Field(description="cosine to what the index keeps")
     probability: float = Field(description="that it is the same person")
     verdict: Literal["same", "maybe", "nobody"]
