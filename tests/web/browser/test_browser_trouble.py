@@ -43,6 +43,7 @@ def test_a_step_that_is_not_ready_says_what_is_missing(visit):
     me.button("hole.next").click()
     me.sees("hole.need")
     me.heading("hole")
+    assert me.button("find.open").count() == 0, "this server has no index"
 
 
 def test_a_mask_file_that_cannot_be_used(visit):

@@ -10,7 +10,7 @@ export class ApiError extends Error {
 
 export const isAbort = (error) => error?.name === "AbortError";
 
-/** What the server offers: limits, samples, backend, version. Filled by `meet`. */
+/** What the server offers: limits, samples, indexes, backend, version. Filled by `meet`. */
 export const server = {};
 
 export async function meet() {
@@ -68,6 +68,22 @@ export function fill(request, signal) {
     signal,
   });
 }
+
+/** request: {photo, frame, mask, index} as the server takes it -> what was found there. */
+export function search(request, signal) {
+  return json("api/search", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(request),
+    signal,
+  });
+}
+
+export const candidateCrop = (id, number, size, signal) =>
+  blob(`api/searches/${id}/${number}/crop?size=${size}`, { signal });
+
+/** Have the server take what a search found -> as `addPhoto`, and the face's frame. */
+export const addCandidate = (id, number, signal) => json(`api/searches/${id}/${number}`, { method: "POST", signal });
 
 export const patch = (id, signal) => blob(`api/fills/${id}/patch`, { signal });
 

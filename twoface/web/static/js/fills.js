@@ -15,7 +15,7 @@ const made = new Map(); // what was asked -> Fill
 export async function fill(references, signal) {
   const name = asked(references);
   if (made.has(name)) return made.get(name);
-  const mask = await base64(await work.mask.png());
+  const mask = await work.mask.text();
   const { photo } = work;
   const answer = await withPictures([photo, ...references], async () => {
     const request = { photo: photo.id, frame: photo.frame, mask, references: references.map(placed) };
@@ -71,11 +71,4 @@ function keep(name, result) {
 function release({ bitmap, crops }) {
   bitmap.close();
   for (const address of Object.values(crops)) if (address) URL.revokeObjectURL(address);
-}
-
-async function base64(blob) {
-  const bytes = new Uint8Array(await blob.arrayBuffer());
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
 }

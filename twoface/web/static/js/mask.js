@@ -92,6 +92,14 @@ export class Mask {
     return canvas.convertToBlob({ type: "image/png" });
   }
 
+  /** The PNG as the server takes it, in base64. */
+  async text() {
+    const bytes = new Uint8Array(await (await this.png()).arrayBuffer());
+    let text = "";
+    for (const byte of bytes) text += String.fromCharCode(byte);
+    return btoa(text);
+  }
+
   #read() {
     const { data } = this.context.getImageData(0, 0, SIDE, SIDE);
     const bits = new Uint8Array((SIDE * SIDE) / 8);

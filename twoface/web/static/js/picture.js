@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { clamped } from "./geometry.js";
+import { t } from "./i18n.js";
 import { changed, forgetFile, keepFile } from "./store.js";
 
 const SCREEN = 2048; // longest side of what is drawn while nothing is zoomed
@@ -10,14 +11,21 @@ export class Picture {
   constructor(file, name) {
     Object.assign(this, { key: crypto.randomUUID(), file, name });
     Object.assign(this, { id: null, width: 0, height: 0, faces: [], frame: null });
+    Object.assign(this, { found: null }); // of one from an index: {key, verdict, probability}
     Object.assign(this, { state: "new", progress: 0, error: null }); // new, sending, looking, ready, failed
     this.crops = new Map();
   }
 
+  /** What a search that found it doubts, in words; "" of all others. */
+  get doubt() {
+    const verdict = this.found?.verdict ?? "same";
+    return verdict === "same" ? "" : t(`find.doubt.${verdict}`);
+  }
+
   /** What IndexedDB keeps of it beside the file. */
   kept() {
-    const { key, name, id, width, height, faces, frame } = this;
-    return { key, name, id, width, height, faces, frame };
+    const { key, name, id, width, height, faces, frame, found } = this;
+    return { key, name, id, width, height, faces, frame, found };
   }
 
   static revive(kept, file) {

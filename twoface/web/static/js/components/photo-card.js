@@ -66,7 +66,12 @@ function describe(picture) {
   if (picture.state === "ready") {
     const size = `${number(picture.width)} × ${number(picture.height)}`;
     const faces = picture.faces.length ? count("photos.faces", picture.faces.length) : t("photos.no_face");
-    return el("p", { class: picture.faces.length ? "found" : "not-found" }, `${size} · ${faces}`);
+    return el(
+      "div",
+      {},
+      el("p", { class: picture.faces.length ? "found" : "not-found" }, `${size} · ${faces}`),
+      picture.doubt && el("p", { class: "fine warn-words" }, picture.doubt),
+    );
   }
   const sending = picture.state === "sending";
   const text = sending ? t("photos.sending") : t("photos.looking");

@@ -7,7 +7,7 @@ import { chosenReferences, work } from "../store.js";
 const SEEN = 128;
 const FEATHER = 2; // of 128: the hole grows by it, so that the rim too has been predicted
 
-/** -> {element, refresh()}. */
+/** -> {element, refresh()}; of the references as they are now. */
 export function receives() {
   const masked = el("canvas", { class: "seen", role: "img", "aria-label": t("hole.seen_masked") });
   const references = chosenReferences().map((picture, index) => ({
@@ -27,6 +27,7 @@ export function receives() {
       figure(masked, t("hole.masked")),
       references.map(({ canvas }, i) => figure(canvas, t("face.reference", { index: i + 1 }))),
     ),
+    references.map(({ picture }, i) => doubt(picture, i + 1)),
     references.length > 1 && el("p", { class: "muted fine" }, t("hole.most_alike")),
     !references.length && el("p", { class: "muted fine" }, t("hole.no_reference")),
   );
@@ -62,4 +63,10 @@ export function receives() {
     load(picture, (bitmap) => crispCanvas(canvas, SEEN, SEEN).drawImage(bitmap, 0, 0, SEEN, SEEN));
   }
   return { element, refresh };
+}
+
+/** What a search doubts of a reference, "" for none. */
+function doubt(picture, index) {
+  const words = `${t("face.reference", { index })}: ${picture.doubt}`;
+  return picture.doubt && el("p", { class: "fine warn-words" }, words);
 }

@@ -14,10 +14,11 @@ const BANDS = [
 const BLIND = 0.25; // where fewer wrong references than this share are found, the page does not say whose face it is
 
 /** What a person should know of a fill -> element. */
-export function verdict({ identity, warnings }) {
+export function verdict({ identity, warnings, used }) {
   const small = warnings.some(({ code }) => code === "small_face");
   const lines = identity ? judged(identity) : [el("p", { class: "verdict plain" }, t("verdict.none"))];
-  return el("div", {}, ...lines, small && el("p", { class: "fine warn-words" }, t("warning.small_face")));
+  const doubt = used?.doubt && el("p", { class: "fine warn-words" }, used.doubt);
+  return el("div", {}, ...lines, doubt, small && el("p", { class: "fine warn-words" }, t("warning.small_face")));
 }
 
 function judged({

@@ -3,6 +3,7 @@
 import * as api from "../api.js";
 import { actions, heading } from "../components/actions.js";
 import { chooseFiles } from "../components/dropzone.js";
+import { openFinder } from "../components/finder.js";
 import { MaskEditor } from "../components/mask-editor.js";
 import { receives } from "../components/receives.js";
 import { button, el } from "../dom.js";
@@ -24,7 +25,8 @@ function show(root, app) {
   const trouble = el("div");
   const editor = new MaskEditor(refresh, refreshTools);
   const stage = el("div", { class: "stage-place" }, editor.element, viewTools());
-  const seen = receives();
+  const seenPlace = el("div");
+  let seen = receives();
   const need = el("p", { class: "need", role: "status" });
   const size = el("input", { type: "range", min: 4, max: 200, step: 4, id: "brush-size" });
   const toolButtons = TOOLS.map((name) =>
@@ -45,6 +47,7 @@ function show(root, app) {
     el("div", { class: "editor" }, stage, el("div", { class: "side" }, ...side())),
     bar,
   );
+  seenPlace.append(seen.element);
   load();
   refresh();
 
@@ -89,7 +92,8 @@ function show(root, app) {
         }),
       ),
       trouble,
-      seen.element,
+      api.server.indexes.length > 0 && button(t("find.open"), { symbol: "zoom", onclick: find }),
+      seenPlace,
       el("details", { class: "keys" }, el("summary", {}, t("page.keys")), el("p", { id: "hole-keys" }, t("hole.keys"))),
     ];
   }
@@ -162,8 +166,21 @@ function show(root, app) {
     editor.view.request();
   }
 
+  /** Let a reference be found for the hole, and show what the model receives then. */
+  async function find() {
+    if (work.mask.empty) return lacksHole();
+    await openFinder();
+    seen = receives();
+    seenPlace.replaceChildren(seen.element);
+    refresh();
+  }
+
   function next() {
     if (holeReady()) return app.go("result");
+    lacksHole();
+  }
+
+  function lacksHole() {
     need.classList.add("urgent");
     announce(need.textContent);
     editor.canvas.focus();

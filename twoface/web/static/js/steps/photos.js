@@ -15,9 +15,12 @@ export const photos = { name: "photos", open: () => true, show };
 
 /** Whether the next step can be shown. */
 export function photosReady() {
-  const enough = work.photo && (!work.useReference || work.references.length > 0);
+  const enough = work.photo && (!work.useReference || work.references.length > 0 || canFind());
   return Boolean(enough) && pictures().every(({ state }) => state === "ready");
 }
+
+/** Whether a reference can still be found once the hole is drawn. */
+const canFind = () => server.indexes.length > 0;
 
 function show(root, app) {
   const photoPlace = el("div", { class: "place" });
@@ -77,6 +80,7 @@ function show(root, app) {
         small: shown.length > 0,
         label: shown.length ? null : t("photos.choose_reference"),
       }),
+      canFind() && !shown.length ? el("p", { class: "muted fine" }, t("photos.find_later")) : "",
     ];
   }
 
@@ -201,6 +205,6 @@ function remove(picture) {
 function missing() {
   if (!work.photo) return t("photos.need_photo");
   if (pictures().some(({ state }) => state === "failed")) return t("photos.need_mending");
-  if (work.useReference && !chosenReferences().length) return t("photos.need_reference");
+  if (work.useReference && !chosenReferences().length && !canFind()) return t("photos.need_reference");
   return photosReady() ? "" : t("photos.need_patience");
 }

@@ -1,0 +1,92 @@
+"""A small index of people who are textures, and workers that search it. Imported by spawned processes too."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from fakes import FakeDetector, FakeEmbedder, placed_face, textured
+from web_server import FACE, fake_inpainter
+
+from twoface.faces import frame_transform
+from twoface.files import write_aside
+from twoface.identity import face_view
+from twoface.images import Photo, encode_photo
+from twoface.search.collection import Answer, Candidate
+from twoface.search.index import build
+from twoface.search.rank import probability, verdict
+from twoface.search.store import open_store
+from twoface.web.tasks import open_studio
+
+OWN = 1  # the seed of the person whose photos are in the index: `photo_bytes(seed=OWN)` is another of hers
+ALIKE = 2  # of one who is like somebody in the index
+STRANGER = 9  # of one who is like nobody there
+PHOTOS = {  # seed, and how much of it is the photo's own; the first is a copy of `photo_bytes(seed=OWN)`
+    "own/0.png": (OWN, 0.05),
+    "own/1.png": (OWN, 0.3),
+    "own/2.png": (OWN, 0.35),
+    "alike/0.png": (ALIKE, 0.45),
+    "other/0.png": (3, 0.3),
+}
+
+
+class LongEmbedder(FakeEmbedder):
+    """Embeddings of 512, as an index keeps them."""
+
+    def embed(self, views):
+        long = np.tile(super().embed(views), 3)[:, :512]
+        return long / np.linalg.norm(long, axis=1, keepdims=True)
+
+
+def networks():
+    return FakeDetector(placed_face(frame_transform(FACE))), LongEmbedder()
+
+
+def make_index(folder):
+    """FOLDER/photos/PERSON/N.png, indexed at FOLDER/my-photos -> its path."""
+    for number, (name, (seed, share)) in enumerate(PHOTOS.items()):
+        own = textured(320, 400, seed=1000 + number).astype(float)
+        pixels = np.clip(textured(320, 400, seed) * (1 - share) + own * share, 0, 255).astype(np.uint8)
+        write_photo(folder / "photos" / name, pixels)
+    build([folder / "photos"], folder / "my-photos", people=True, workers=1, progress=False, load=networks)
+    return folder / "my-photos"
+
+
+def write_photo(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_aside(path, encode_photo(Photo(pixels), "PNG", generated=False), force=True)
+
+
+class FakeCollection:
+    """As `twoface.search.collection.Collection`, but who somebody is, is the cosine of whole faces to a texture's."""
+
+    def __init__(self, place):
+        self._store = open_store(place)
+
+    def references(self, photo, frame, frame_mask, k):
+        vector = LongEmbedder().embed(face_view(photo.pixels, frame_transform(frame))[None])[0]
+        candidates, left_out = [], {"copies": 0, "unreadable": 0}
+        for found in self._store.nearest(vector, k):
+            if not Path(found.row.path).exists():
+                left_out["unreadable"] += 1
+            elif found.similarity > 0.95:
+                left_out["copies"] += 1
+            else:
+                candidates.append(_candidate(found))
+        best = candidates[0].verdict if candidates else "nobody"
+        return Answer(candidates, best, len(self._store), left_out, frame, {"total": 0.1})
+
+
+def _candidate(found):
+    chance = probability(40 * (found.similarity - 0.76))
+    parts = {"visible": 1.0, "pose": 0.5, "expression": 0.9, "sharp": 0.8, "size": 1.0}
+    row, alike = found.row, found.similarity
+    quality = float(np.prod(list(parts.values())))
+    return Candidate(row.path, row.frame, row.identity, alike, alike, chance, verdict(chance), quality, parts)
+
+
+def fake_opener(inpainter):
+    return FakeCollection
+
+
+def searching_studio(indexes, network, pixels):
+    return open_studio(partial(fake_inpainter, network), pixels, indexes, fake_opener)
