@@ -83,7 +83,7 @@ def test_the_persons_photos_are_found_with_their_scores_and_without_paths(client
     assert best["frame"] == pytest.approx(FRAME, abs=0.01) and best["probability"] > 0.9
     assert set(best["parts"]) == {"visible", "pose", "expression", "sharp", "size"}
     assert best["quality"] == pytest.approx(np.prod(list(best["parts"].values())))
-    assert set(best) == {"name", "identity", "frame", "similarity", "first_similarity", "probability", "verdict",
+    assert set(best) == {"name", "identity", "frame", "similarity", "first_similarity", "probability", "verdict", "key",
                          "quality", "parts"}  # fmt: skip
     assert str(folder) not in str(answer) and os.sep not in str(found(answer))
 
@@ -93,6 +93,11 @@ def test_one_who_is_alike_and_one_who_is_not_here(client):
     assert alike["verdict"] == "maybe" and found(alike)[0] == ("alike", "0.png")
     _, stranger = search(client, STRANGER)
     assert stranger["verdict"] == "nobody" and stranger["candidates"]
+
+
+def test_a_candidate_is_known_again_in_another_search(client):
+    keys = [[candidate["key"] for candidate in search(client)[1]["candidates"]] for _ in range(2)]
+    assert keys[0] == keys[1] and len(set(keys[0])) == 4
 
 
 def test_another_index_is_another_search(client):

@@ -1,7 +1,9 @@
 """The indexes that the page may search. Of their photos a browser learns names and faces, never where they lie."""
 
 import dataclasses
+import hashlib
 import logging
+import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +12,7 @@ from twoface.images import read_photo
 from twoface.model import FillModel
 
 CANDIDATES = 12  # of one search
+SALT = secrets.token_bytes(16)
 
 log = logging.getLogger(__name__)
 
@@ -101,9 +104,14 @@ def read_candidate(candidate, max_pixels):
 
 
 def candidate_words(candidate):
-    """What the page gets of a candidate -> dict; its frame as (x0, y0, x1, y1, degrees)."""
+    """What the page gets of a candidate -> dict; its frame as (x0, y0, x1, y1, degrees).
+
+    key: the same for the same face in every search of this process, and nothing else can be read from it.
+    """
     told = dataclasses.asdict(candidate)
-    return told | {"name": Path(told.pop("path")).name}
+    path = told.pop("path")
+    face = f"{path} {candidate.frame}".encode()
+    return told | {"name": Path(path).name, "key": hashlib.blake2b(face, digest_size=8, key=SALT).hexdigest()}
 
 
 def _name(place):

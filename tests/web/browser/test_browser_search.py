@@ -125,6 +125,7 @@ def test_who_is_nobody_is_shown_only_for_the_asking(visit):
     assert cards(dialog).first.locator(".badge").inner_text() == me.words("find.hardly")
     pick(me, cards(dialog).first)
     cards(dialog).first.get_by_text(me.words("find.doubt.nobody")).wait_for()
+    assert dialog.locator(".chosen").count() == 1
 
 
 def test_picked_too_many_and_put_back(visit):

@@ -10,7 +10,7 @@ let last = { asked: null, answer: null };
 /** What an earlier search of this index found for this hole -> the answer, or null. */
 export const known = (index) => (last.asked === asked(index) ? last.answer : null);
 
-/** Search an index (its number) for the hole -> what the server found; each candidate with a `key` of its own. */
+/** Search an index (its number) for the hole -> what the server found. */
 export async function search(index, signal) {
   const name = asked(index);
   const mask = await work.mask.text();
@@ -18,7 +18,6 @@ export async function search(index, signal) {
   const answer = await withPictures([photo], () =>
     api.search({ photo: photo.id, frame: photo.frame, mask, index }, signal),
   );
-  for (const candidate of answer.candidates) candidate.key = JSON.stringify([index, candidate.name, candidate.frame]);
   last = { asked: name, answer };
   return answer;
 }
