@@ -1,13 +1,17 @@
 """\"Your photos stay on this machine\": nothing of the server speaks to another, in its own process or in a worker."""
 
+import base64
 import os
+import shutil
 import signal
 import socket
 import sys
+from functools import partial
 
 import pytest
 from web_server import fake_studio, good, mask_text, running, upload
 
+from twoface.search.index import build
 from twoface.service.settings import is_loopback
 from twoface.web.tasks import load_inpainter, open_studio
 
@@ -28,10 +32,10 @@ def watch(foreign):
     sys.addaudithook(hook)
 
 
-def watched_studio(network, pixels):
+def watched_studio(indexes, network, pixels):
     """A setup of workers with the engine that ships; one that speaks to another machine dies on the spot."""
     watch(lambda event, address: os.kill(os.getpid(), signal.SIGKILL))
-    return open_studio(load_inpainter, pixels)
+    return open_studio(load_inpainter, pixels, indexes)
 
 
 def careless_studio(network, pixels):
@@ -53,9 +57,20 @@ def contacts():
     return found
 
 
-def test_a_whole_walk_contacts_no_other_machine(tmp_path, samples, contacts):
+@pytest.fixture
+def index(tmp_path, samples, monkeypatch):
+    """An index of the samples, by the networks that ship."""
+    monkeypatch.setenv("TWOFACE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "photos").mkdir()
+    for name in ("photo.jpg", "reference.jpg"):
+        shutil.copy(samples / name, tmp_path / "photos")
+    assert build([tmp_path / "photos"], tmp_path / "index", workers=1, progress=False).faces == 2
+    return str(tmp_path / "index")
+
+
+def test_a_whole_walk_contacts_no_other_machine(tmp_path, samples, index, contacts):
     contacts.clear()
-    with running(tmp_path, watched_studio) as client:
+    with running(tmp_path, partial(watched_studio, (index,)), indexes=(index,)) as client:
         photo, reference = (upload(client, (samples / name).read_bytes()) for name in ("photo.jpg", "reference.jpg"))
         frames = [each["faces"][0]["frame"] for each in (photo, reference)]
         good(client.get("api/status"))
@@ -67,6 +82,13 @@ def test_a_whole_walk_contacts_no_other_machine(tmp_path, samples, contacts):
         for what in ("patch", "crop/reference", "photo?format=jpeg"):
             assert client.get(f"api/fills/{made['id']}/{what}").status_code == 200
         assert made["identity"]["similarity_visible_reference"] > 0.9
+        eyes = base64.b64encode(client.get("api/holes/eyes").content).decode()
+        asked = {"photo": photo["id"], "frame": frames[0], "mask": eyes, "index": 0}
+        found = good(client.post("api/search", json=asked))
+        assert [candidate["name"] for candidate in found["candidates"]] == ["reference.jpg"]
+        assert found["verdict"] == "same" and found["left_out"]["copies"] == 1
+        assert client.get(f"api/searches/{found['id']}/0/crop").status_code == 200
+        assert good(client.post(f"api/searches/{found['id']}/0"))["frame"] == found["candidates"][0]["frame"]
     assert contacts == []
 
 
