@@ -120,8 +120,8 @@ def _add_photos(api, ask):
         return await ask(request, "add_photo", name=_clean(name), data=await read_body(request))
 
     @api.get("/photos/{photo}/preview")
-    async def preview(request: Request, photo: Id, side: Annotated[int, Query(ge=16, le=16383)] = 1600):
-        return _picture(await ask(request, "preview", photo=photo, side=side), "webp")
+    async def preview(request: Request, photo: Id, side: Annotated[int, Query(ge=16, le=65500)] = 1600):
+        return _picture(await ask(request, "preview", photo=photo, side=side), "jpeg")
 
     @api.get("/photos/{photo}/crop")
     async def crop(

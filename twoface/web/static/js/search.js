@@ -22,8 +22,8 @@ export async function search(index, signal) {
   return answer;
 }
 
-/** Make a candidate of a search a reference: as a chosen file, but its face is framed, and the file a copy in WebP
- * without metadata, which is what is sent if the server forgets the photo. */
+/** Make a candidate of a search a reference: as a chosen file, but its face is framed, and the file a JPEG of the
+ * server's without metadata, which is what is sent if it forgets the photo. */
 export async function take(answer, candidate, signal) {
   const added = await api.addCandidate(answer.id, answer.candidates.indexOf(candidate), signal);
   const file = await api.preview(added.id, Math.max(added.width, added.height), signal);
