@@ -32,11 +32,10 @@ def main():
     print(f"{len(person)} crops of {len(set(person.tolist()))} people\n")
     print(f"| hole | hit@1 first look | second look | both | probability: {ranges} |")
     print("|---" * (3 + len(EDGES)) + "|")
-    for hole in ("whole", *study.ways):
+    for hole in ("whole", *study.holed):
         first, second = whole @ whole.T, np.zeros((len(whole), len(whole)))
         if hole != "whole":
-            hidden, filled = (study.ways[hole][way] for way in ("hidden", "filled"))
-            holed = study.space.holed(hidden, filled, mask(hole))
+            holed = study.space.holed(*study.holed[hole], mask(hole))
             first, second = holed @ whole.T, holed @ holed.T
         weights[hole] = fit(first, second, person, np.ones(len(person), bool))
         found = [hits(first, person), hits(second, person) if second.any() else ""]

@@ -32,7 +32,8 @@ from twoface.search.space import FILE, FaceSpace, map_to, stretch_of, unit
 from twoface.workers import run_tasks
 
 HOLES = ("center 64", "eyes", "lower")
-WAYS = ("black", "mean", "hidden", "filled", "zoomed")  # to embed a face with a hole
+OURS = ("hidden", "filled")  # ways to embed a face with a hole, both of which are mapped into the space
+WAYS = ("black", "mean", "zoomed", *OURS)
 PER_PERSON = 4  # queries
 FITTED = 4096  # train crops that the map of a hole is fitted on
 BATCH = 32  # faces a task
@@ -79,16 +80,18 @@ class Study:
         self.trains = len(trains)
         drawn = np.sort(np.random.default_rng(0).choice(len(trains), min(FITTED, len(trains)), replace=False))
         wanted = [("train", "whole", "", trains), ("val", "whole", "", np.arange(len(val)))]
-        wanted += [("val", way, hole, self.queries) for hole in HOLES for way in WAYS]
+        wanted += [("val", way, hole, self.queries) for hole in HOLES for way in WAYS if way not in OURS]
         holes = [name for name in calibrated_holes() if name != "whole"]
-        wanted += [("train", way, hole, drawn) for hole in holes for way in ("hidden", "filled")]
+        for split, rows in (("train", drawn), ("val", self.queries)):
+            wanted += [(split, way, hole, rows) for hole in holes for way in OURS]
         known = self.embed(wanted)
         whole = known["train", "whole", ""]
         self.collection = np.concatenate([whole, known["val", "whole", ""]])
         self.ways = {hole: {way: known["val", way, hole] for way in WAYS} for hole in HOLES}
+        self.holed = {h: [known["val", way, h] for way in OURS] for h in holes}
         mean, stretch = whole.mean(0), stretch_of(whole, train.identity[trains]).astype(np.float16).astype(np.float32)
         space = FaceSpace(mean, stretch, {})
-        self.seen = {h: [known["train", way, h] for way in ("hidden", "filled")] for h in holes}
+        self.seen = {h: [known["train", way, h] for way in OURS] for h in holes}
         kept = space.index(whole[drawn])
         self.space = replace(space, maps={h: map_to(kept, *seen) for h, seen in self.seen.items()})
 
@@ -142,6 +145,9 @@ def first_looks(study):
     stretched, moved = space.index(plain), unit(plain - space.mean)
     study.show("none", "FaceNet's cosine", study.scores(plain[study.place], plain))
     study.show("none", "in the space", study.scores(stretched[study.place], stretched))
+    for hole in (name for name in study.holed if name not in study.ways):
+        mapped = space.holed(*study.holed[hole], mask(hole))
+        study.show(hole, "hidden and filled, mapped into the space", study.scores(mapped, stretched))
     for hole, ways in study.ways.items():
         for way in WAYS:
             study.show(hole, way, study.scores(ways[way], plain))
@@ -149,7 +155,7 @@ def first_looks(study):
         study.show(hole, "hidden + filled", study.scores(both, plain))
         moved = unit((both - unit(np.add(*study.seen[hole])).mean(0)) @ space.stretch)
         study.show(hole, "hidden + filled, mean taken away, in the space", study.scores(moved, stretched))
-        mapped = space.holed(ways["hidden"], ways["filled"], mask(hole))
+        mapped = space.holed(*study.holed[hole], mask(hole))
         study.show(hole, "hidden and filled, mapped into the space", study.scores(mapped, stretched))
 
 
@@ -158,11 +164,11 @@ def second_looks(study):
     chosen = np.unique(study.person, return_index=True)[1]  # the first query of each person
     stretched, space, known = study.space.index(study.collection), study.space, calibrations()
     for hole, ways in study.ways.items():
-        queries = space.holed(ways["hidden"], ways["filled"], mask(hole))
+        queries = space.holed(*study.holed[hole], mask(hole))
         first, queries = study.scores(queries, stretched)[chosen], queries[chosen]
         best = np.argpartition(-first, LOOKED_AT, axis=1)[:, :LOOKED_AT]
         rows = np.unique(best)
-        hidden, filled = (study.embed_collection(way, hole, rows) for way in ("hidden", "filled"))
+        hidden, filled = (study.embed_collection(way, hole, rows) for way in OURS)
         center = study.seen[hole][1].mean(0)
         plain = unit((ways["filled"][chosen] - center) @ space.stretch) @ unit((filled - center) @ space.stretch).T
         mapped = queries @ space.holed(hidden, filled, mask(hole)).T

@@ -4,7 +4,8 @@
 
 DATA and FOLDER are those of benchmarks/search_holes.py; its embeddings of train are the real ones. Identities and faces
 are drawn from normal distributions with the covariance between and within people that these have, and brought to unit
-length. 46 faces an identity, as in CASIA-WebFace. Queries are further faces of people in the store. Prints Markdown.
+length. 46 faces an identity, as in CASIA-WebFace. Queries are further faces of people in the store, and such faces
+mixed with a stranger's until they are as far from their person as one with its eyes covered. Prints Markdown.
 """
 
 import os
@@ -12,8 +13,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from search_holes import Study, arguments
+from search_holes import Study, arguments, mask
 
+from twoface.search.space import unit
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 PER_PERSON = 46
@@ -31,6 +33,7 @@ def main():
     study = Study(options)
     real = study.space.index(study.collection[: study.trains])
     draw = Drawn(real, study.owner[: study.trains], options.faces)
+    share = eyes_share(study)
     del study, real
     Path("/proc/self/clear_refs").write_text("5")  # the peak memory is counted from here
     print(f"similarity within a person, between two: real {draw.real_means}, drawn {draw.means()}", flush=True)
@@ -46,14 +49,24 @@ def main():
     size, peak = store.counts()["bytes"] / 1e6, memory_mb("VmHWM")
     print(f"disk {size:.0f} MB; peak memory of the build {peak:.0f} MB", flush=True)
 
-    queries = draw.queries(QUERIES)
-    exact = draw.exact(queries, 10)
-    for count in (10, 50):
-        measure(store, queries, exact, count)
+    for name, queries in (("whole", draw.queries(QUERIES)), ("eyes covered", draw.queries(QUERIES, share))):
+        exact = draw.exact(queries, 10)
+        for count in (10, 50):
+            measure(name, store, queries, exact, count)
     changes(store, draw)
 
 
-def measure(store, queries, exact, count):
+def eyes_share(study):
+    """How near faces with their eyes covered are to their person, as a share of what whole faces are."""
+    whole = study.space.index(study.collection[study.place])
+    holed = study.space.holed(*study.holed["eyes"], mask("eyes"))
+    same = (study.person[:, None] == study.person) & ~np.eye(len(whole), dtype=bool)
+    near = [(faces @ whole.T)[same].mean() for faces in (whole, holed)]
+    print(f"cosine to a person's other faces: whole {near[0]:.3f}, eyes covered {near[1]:.3f}")
+    return near[1] / near[0]
+
+
+def measure(name, store, queries, exact, count):
     """Query times, and how many of the ten nearest are among the first ten found."""
     times, hits = [], 0
     store.nearest(queries[0], count)
@@ -65,7 +78,7 @@ def measure(store, queries, exact, count):
         hits += len({int(f.row.path) for f in found[:10]} & set(right.tolist()))
     cpu = (cpu_seconds() - cpu) / len(queries)
     p50, p99 = np.quantile(times, (0.5, 0.99)) * 1e3
-    print(f"| {count} nearest | p50 {p50:.1f} ms | p99 {p99:.1f} ms | {cpu * 1e3:.1f} CPU ms |"
+    print(f"| {name} | {count} nearest | p50 {p50:.1f} ms | p99 {p99:.1f} ms | {cpu * 1e3:.1f} CPU ms |"
           f" recall@10 {hits / 10 / len(queries):.4f} | memory {memory_mb('VmRSS'):.0f} MB |", flush=True)  # fmt: skip
 
 
@@ -114,9 +127,11 @@ class Drawn:
         vectors = self.mean + np.stack([centers[p] for p in people.tolist()]) + own
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
-    def queries(self, count):
-        places = np.random.default_rng(3).integers(0, self.count, count)
-        return np.concatenate([self.part(place, place + 1, seed=1) for place in places.tolist()])
+    def queries(self, count, share=1.0):
+        """Further faces (N, 512) of people drawn, their cosine to them brought down to `share` of what it is."""
+        places = np.random.default_rng(3).integers(0, self.count, 2 * count)
+        faces = np.concatenate([self.part(place, place + 1, seed=1) for place in places.tolist()])
+        return unit(share * faces[:count] + (1 - share**2) ** 0.5 * faces[count:])
 
     def exact(self, queries, count):
         """The `count` nearest of all -> places (Q, count)."""
