@@ -1,6 +1,6 @@
 """From similarities to the probability of the same person: the weights of twoface/weights/search.json, and their trust.
 
-    python benchmarks/search_calibrate.py --data DATA --work FOLDER [--cache FOLDER] [--train 8192] [--write]
+    python benchmarks/search_calibrate.py --data DATA --work FOLDER [--cache FOLDER] [--write] [--plot FILE.svg]
 
 The arguments are those of benchmarks/search_holes.py. Each of its queries is compared with every other one: whole, and
 with the hole filled in both. A logistic regression over all pairs gives the log odds; what the pairs' own share of the
@@ -10,6 +10,7 @@ people, for the ten best candidates of each search among the other half; the wei
 
 import json
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from search_holes import Study, arguments, mask
@@ -19,14 +20,17 @@ from twoface.search.rank import MAYBE, SAME
 
 EDGES = (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0001)
 BEST = 10
+SHOWN = ("whole", "center 64", "eyes", "lower")  # in the picture
+COLOURS = ("#2a6fbb", "#c8622e", "#3a9a6a", "#8650a6")
 
 
 def main():
     parser = arguments(__doc__)
     parser.add_argument("--write", action="store_true", help="keep the weights in twoface/weights")
+    parser.add_argument("--plot", type=Path, help="write a picture of the reliability, SVG")
     options = parser.parse_args()
     study = Study(options)
-    person, weights = study.person, {}
+    person, weights, points = study.person, {}, {}
     whole = study.space.index(study.collection[study.place])
     ranges = " | ".join(f"{low:g} to {min(high, 1):g}" for low, high in zip(EDGES, EDGES[1:], strict=False))
     print(f"{len(person)} crops of {len(set(person.tolist()))} people\n")
@@ -40,9 +44,13 @@ def main():
         weights[hole] = fit(first, second, person, np.ones(len(person), bool))
         found = [hits(first, person), hits(second, person) if second.any() else ""]
         found.append(hits(score(weights[hole], first, second), person))
-        print(f"| {hole} | {' | '.join(found)} | {reliability(first, second, person)} |", flush=True)
+        points[hole] = bins(*judged(first, second, person))
+        cells = [f"{right:.0%} ({count})" if count else "" for _, right, count in points[hole]]
+        print(f"| {hole} | {' | '.join([*found, *cells])} |", flush=True)
     print("\nUnder a probability: the share that is the same person (of how many candidates).")
     print(f"{SAME} and more is called very likely, below {MAYBE} nobody.")
+    if options.plot:
+        write_aside(options.plot, plot({hole: points[hole] for hole in SHOWN}).encode(), force=True)
     if options.write:
         rounded = {name: {k: round(float(v), 3) for k, v in values.items()} for name, values in weights.items()}
         text = json.dumps({"holes": rounded}, indent=1) + "\n"
@@ -77,8 +85,8 @@ def hits(scores, person):
     return f"{np.mean(person[scores.argmax(1)] == person):.1%}"
 
 
-def reliability(first, second, person):
-    """Cells of the table: fitted on half of the people, read off the searches among the others, and the reverse."""
+def judged(first, second, person):
+    """The best candidates, fitted on the other half of the people -> their probabilities (N,), whether right (N,)."""
     half = person % 2 == 0
     chances, rights = [], []
     for known, asked in ((half, ~half), (~half, half)):
@@ -88,12 +96,46 @@ def reliability(first, second, person):
         best = np.argsort(-odds, 1)[:, :BEST]
         chances.append(1 / (1 + np.exp(-np.take_along_axis(odds, best, 1))).ravel())
         rights.append((person[asked][best] == person[asked][:, None]).ravel())
-    chances, rights = np.concatenate(chances), np.concatenate(rights)
-    cells = []
+    return np.concatenate(chances), np.concatenate(rights)
+
+
+def bins(chances, rights):
+    """-> for each range of `EDGES` (mean probability, share that is right, count)."""
+    found = []
     for low, high in zip(EDGES, EDGES[1:], strict=False):
         inside = (chances >= low) & (chances < high)
-        cells.append(f"{rights[inside].mean():.0%} ({inside.sum()})" if inside.any() else "")
-    return " | ".join(cells)
+        means = [values[inside].mean() if inside.any() else 0 for values in (chances, rights)]
+        found.append((*means, int(inside.sum())))
+    return found
+
+
+def plot(points):
+    """The reliability of some holes -> SVG. Ranges with fewer than 10 candidates are left out."""
+    side, edge = 320, 40
+
+    def place(x, y):
+        return f"{edge + x * side:.1f},{edge + (1 - y) * side:.1f}"
+
+    box = f'<rect x="{edge}" y="{edge}" width="{side}" height="{side}" fill="none" stroke="#999"/>'
+    parts = [box, f'<polyline points="{place(0, 0)} {place(1, 1)}" stroke="#bbb" stroke-dasharray="4"/>']
+    for (hole, ranges), colour in zip(points.items(), COLOURS, strict=True):
+        places = [place(chance, right) for chance, right, count in ranges if count >= 10]
+        parts.append(f'<polyline points="{" ".join(places)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{p.split(",")[0]}" cy="{p.split(",")[1]}" r="3.5" fill="{colour}"/>' for p in places]
+        row = edge + 20 + 18 * COLOURS.index(colour)
+        parts.append(f'<text x="{edge + 12}" y="{row}" fill="{colour}">{hole}</text>')
+    for share in (0, 0.5, 1):
+        x, y = place(share, share).split(",")
+        parts.append(f'<text x="{x}" y="{edge + side + 18}" text-anchor="middle">{share:g}</text>')
+        parts.append(f'<text x="{edge - 8}" y="{float(y) + 4:.1f}" text-anchor="end">{share:g}</text>')
+    middle = edge + side / 2
+    parts.append(f'<text x="{middle}" y="{edge + side + 34}" text-anchor="middle">probability that was told</text>')
+    turned = f'transform="rotate(-90 14 {middle})"'
+    parts.append(f'<text x="14" y="{middle}" text-anchor="middle" {turned}>share that is the same person</text>')
+    full = side + 2 * edge
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full} {full}" width="{full}" height="{full}"'
+    body = f'<rect width="{full}" height="{full}" fill="#fff"/>' + "".join(parts)
+    return f'{head} font-family="sans-serif" font-size="13" fill="#333">{body}</svg>\n'
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ def test_a_fill_imports_no_torch(tmp_path):
     assert "torch" not in loaded
 
 
+def test_onnx_runtime_is_told_not_to_report_to_its_maker_before_it_is_loaded():
+    code = "import os, sys, twoface; assert 'onnxruntime' not in sys.modules; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    assert run(code) == ["1"]
+
+
 def test_the_command_line_starts_without_the_heavy_packages():
     loaded = run("import sys; import twoface.cli; print(*sys.modules)")
     assert not {"numpy", "cv2", "onnxruntime", "PIL"} & set(loaded)

@@ -1,7 +1,9 @@
 """Fill a missing or covered part of a face photo, guided by another photo of the same person."""
 
+import os
 from importlib import import_module
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before ONNX Runtime is loaded: it would report to its maker
 _PUBLIC = {
     "Inpainter": "engine",
     "FillResult": "engine",
