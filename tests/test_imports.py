@@ -38,8 +38,8 @@ def test_a_fill_imports_no_torch(tmp_path):
 
 
 def test_onnx_runtime_is_told_not_to_report_to_its_maker_before_it_is_loaded():
-    code = "import os, sys, twoface; assert 'onnxruntime' not in sys.modules; print(os.environ['ORT_DISABLE_TELEMETRY'])"
-    assert run(code) == ["1"]
+    code = "import os, sys, twoface; print('onnxruntime' in sys.modules, os.environ['ORT_DISABLE_TELEMETRY'])"
+    assert run(code) == ["False", "1"]
 
 
 def test_the_command_line_starts_without_the_heavy_packages():

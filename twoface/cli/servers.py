@@ -105,11 +105,14 @@ def _web_options(command):
     add("--auth", metavar="FILE", type=Path, help="passwords, one a line, of 16 letters and more: ask for one")
     add("--tls-cert", metavar="FILE.pem", type=Path, help="certificate chain, for HTTPS")
     add("--tls-key", metavar="FILE.pem", type=Path, help="its private key")
-    add("--backend", metavar="URL", help="a `twoface serve` that fills: http://, https://, grpc:// or grpcs://HOST:PORT")
+    add(
+        "--backend", metavar="URL", help="a `twoface serve` that fills: http://, https://, grpc:// or grpcs://HOST:PORT"
+    )
     add("--backend-key", metavar="FILE", type=Path, help="a file with its API key")
     add("--index", metavar="INDEX", action="append", default=[],
         help="of faces (see `twoface index`): find references there; may be given again for another")  # fmt: skip
-    add("--workers", metavar="N", type=number(int, 1), default=1, help="processes (default 1), 1 GB each, 1.4 with an index")
+    add("--workers", metavar="N", type=number(int, 1), default=1,
+        help="processes (default 1), about 1 GB each, 1.4 with an index")  # fmt: skip
 
 
 def _serve_options(command):
