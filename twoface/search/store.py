@@ -23,7 +23,7 @@ GROWN = 4  # times as many faces as when the search structure was built: it is b
 BUILT = "built.txt"  # the number of faces then
 READERS = timedelta(hours=1)  # how long a version that a reader may still use is kept
 AT_MOST = 2_000  # paths in one condition
-REFINED = 200  # of the nearest by their short codes, those whose whole embeddings are compared
+REFINED = 100  # of the nearest by their short codes, those whose whole embeddings are compared
 
 
 @dataclass(frozen=True)
