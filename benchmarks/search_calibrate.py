@@ -111,7 +111,7 @@ def bins(chances, rights):
 
 def plot(points):
     """The reliability of some holes -> SVG. Ranges with fewer than 10 candidates are left out."""
-    side, edge = 320, 40
+    side, edge = 320, 52
 
     def place(x, y):
         return f"{edge + x * side:.1f},{edge + (1 - y) * side:.1f}"
