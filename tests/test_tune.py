@@ -182,6 +182,18 @@ def test_kill_9_loses_no_trial_and_counts_none_twice(files, tmp_path):
     assert len(json.loads((files[2] / "study.json").read_text())["trials"]) == 4
 
 
+def test_a_trial_that_was_taken_for_dead_while_its_machine_slept_ends_nothing(files, capsys):
+    def slept(*arguments):
+        study = study_of(files[2])
+        if not study.trials[0].state.is_finished():  # another process gives up on it
+            study.tell(0, state=optuna.trial.TrialState.FAIL)
+        return run(*arguments)
+
+    told = tune(*files, slept, trials=2)
+    assert [trial["state"] for trial in told["trials"]] == ["FAIL", "COMPLETE"]
+    assert "taken for dead" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_two_processes_share_the_trials(files, tmp_path):
     tune(*files, run, trials=1)  # the study is there

@@ -95,6 +95,10 @@ def tune(
             study.optimize(partial(_trial, search=search), 1, catch=FAILURES, callbacks=[partial(_tell, search=search)])
         except NoSuchFigure as error:
             raise InputError(str(error)) from error
+        except ValueError as error:
+            if not str(error).startswith("Cannot tell a"):
+                raise
+            print("a trial was taken for dead and begun anew, as if this machine had slept: its result does not count")
     return _write(search, study)
 
 
