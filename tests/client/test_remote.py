@@ -1,4 +1,6 @@
+import contextlib
 import socket
+import ssl
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -196,12 +198,29 @@ def test_a_timeout_ends_the_wait_not_the_thread(crops):
     assert len(errors) == 3
 
 
-def test_tls(tmp_path, crops):
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+def certificate(folder):
+    """A key and a certificate of this machine, which nobody trusts yet -> two paths."""
+    key, cert = folder / "key.pem", folder / "cert.pem"
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     made = ["openssl", "req", "-x509", *options, *names, "-keyout", str(key), "-out", str(cert)]
     subprocess.run(made, check=True, capture_output=True)
+    return key, cert
+
+
+def test_an_idle_tls_connection_does_not_hold_up_the_end(tmp_path):
+    key, cert = certificate(tmp_path)
+    served = running(network_file(tmp_path), tls_cert=cert, tls_key=key)  # its end fails when it takes 20 s
+    with contextlib.ExitStack() as later, served as server:
+        plain = later.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        trusted = ssl.create_default_context(cafile=cert)
+        wire = later.enter_context(trusted.wrap_socket(plain, server_hostname="localhost"))
+        wire.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in wire.recv(1000)
+
+
+def test_tls(tmp_path, crops):
+    key, cert = certificate(tmp_path)
     with running(network_file(tmp_path), tls_cert=cert, tls_key=key) as server:
         for url in (server.url, f"grpcs://{server.grpc}"):
             assert connect(url, ca=cert).run(*crops)

@@ -7,6 +7,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from twoface.errors import TwoFaceError
 
+PARTING = 1.0  # seconds
+
 
 def bind(host, port):
     """A socket for uvicorn to listen on, port 0 for any free one. Raises TwoFaceError when the port is taken."""
@@ -44,6 +46,11 @@ def timed_connection(head_seconds, body_seconds):
         def on_response_complete(self):
             super().on_response_complete()
             self._watch()
+            self._part()
+
+        def shutdown(self):
+            super().shutdown()
+            self._part()
 
         def pause_writing(self):
             super().pause_writing()
@@ -52,6 +59,11 @@ def timed_connection(head_seconds, body_seconds):
         def resume_writing(self):
             super().resume_writing()
             self._reader.cancel()
+
+        def _part(self):
+            """Over TLS a closed connection waits 30 s for the other's farewell, which an idle client does not read."""
+            if self.transport.is_closing():
+                self.loop.call_later(PARTING, self.transport.abort)
 
         def connection_lost(self, exc):
             self._stop()
