@@ -179,11 +179,11 @@ def test_an_index_of_another_version_is_refused_until_it_is_updated(index, photo
     forget(str(photos / "p0" / "0.png"), index)
     store = LanceStore(index)
     settings = read_settings(store)
-    settings.space = "another"
-    write_settings(store, settings)
-    for use in (lambda: build([photos], index, workers=1, load=networks), lambda: Collection.open(index)):
-        with pytest.raises(InputError, match="twoface index update"):
-            use()
+    for settings.space in ("another", ""):
+        write_settings(store, settings)
+        for use in (lambda: build([photos], index, workers=1, load=networks), lambda: Collection.open(index)):
+            with pytest.raises(InputError, match="twoface index update"):
+                use()
     assert again(index).photos == 11  # all but the forgotten one
     assert read_settings(store).space == space_version() and verify(index) == []
     assert again(index).photos == 0

@@ -32,7 +32,7 @@ class Settings:
     """What an index remembers besides faces.
 
     folders: those that `update` looks through. people: each photo's folder is named after the person in it. space:
-    `space_version` of the embeddings, "" before the first. forgotten: SHA-256 of paths and "identity/NAME" that are
+    `space_version` of the embeddings. forgotten: SHA-256 of paths and "identity/NAME" that are
     left out for ever; a name cannot be read back from it.
     """
 
@@ -83,7 +83,8 @@ def build(folders, place, people=False, workers=2, progress=True, load=networks)
     store = open_store(place, create=True)
     with store.writing():
         settings = read_settings(store)
-        settings.space = settings.space or space_version()
+        if not len(store):
+            settings.space = space_version()
         check_space(settings)
         settings.people = settings.people or people
         settings.folders = sorted({*settings.folders, *map(_folder, folders)})

@@ -7,7 +7,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from twoface.errors import TwoFaceError
 
-PARTING = 1.0  # seconds
+PARTING = 5.0  # seconds
 
 
 def bind(host, port):
@@ -46,11 +46,12 @@ def timed_connection(head_seconds, body_seconds):
         def on_response_complete(self):
             super().on_response_complete()
             self._watch()
-            self._part()
 
         def shutdown(self):
+            """Over TLS a closed connection waits 30 s for a farewell that an idle client does not know it owes."""
             super().shutdown()
-            self._part()
+            if self.transport.is_closing():
+                self.loop.call_later(PARTING, self._leave)
 
         def pause_writing(self):
             super().pause_writing()
@@ -60,10 +61,9 @@ def timed_connection(head_seconds, body_seconds):
             super().resume_writing()
             self._reader.cancel()
 
-        def _part(self):
-            """Over TLS a closed connection waits 30 s for the other's farewell, which an idle client does not read."""
-            if self.transport.is_closing():
-                self.loop.call_later(PARTING, self.transport.abort)
+        def _leave(self):
+            if not self.transport.get_write_buffer_size():  # else an answer is still being taken
+                self.transport.abort()
 
         def connection_lost(self, exc):
             self._stop()
