@@ -1,4 +1,5 @@
 import pytest
+from searching import make_index
 from web_server import browser, running
 
 
@@ -14,3 +15,11 @@ def client(server):
     """A new browser at it."""
     with browser(server.base_url) as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with photos and an index of them; one for all tests of a file."""
+    folder = tmp_path_factory.mktemp("search")
+    make_index(folder)
+    return folder

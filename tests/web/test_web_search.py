@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fakes import FakeDetector, FakeEmbedder
 from PIL import Image
-from searching import ALIKE, OWN, STRANGER, LongEmbedder, make_index, networks, searching_studio
+from searching import ALIKE, OWN, STRANGER, LongEmbedder, networks, searching_studio
 from web_server import FRAME, browser, fill, fill_request, good, mask_text, photo_bytes, problem, running, upload
 
 from twoface.cli import main
@@ -20,13 +20,6 @@ from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.model import FillModel
 from twoface.search.index import build
 from twoface.web.library import Library, names, opener
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("search")
-    make_index(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,6 @@ from web_server import MARK, running
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("search")
-    make_index(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def site(folder):
     """A server with an index, which takes at most two references."""
     index = str(folder / "my-photos")
