@@ -10,7 +10,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from twoface.faces import TEMPLATE, Face, apply, invert
-from twoface.model import OUTPUT_SHAPES, REQUIRED_METADATA
+from twoface.mesh import Mesh, template_mesh
+from twoface.model import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
 
 
 def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metadata=None, leave_out=()):
@@ -19,7 +20,7 @@ def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metad
     def value(name, shape):
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
 
-    inputs = [value("image", (3, 128, 128)), value("mask", (1, 128, 128)), value("reference", (3, 128, 128))]
+    inputs = [value(name, (depth, 128, 128)) for name, depth in INPUT_DEPTHS.items()]
     constants = {"zero": 0.0, "w": weight, "rest": 1 - weight, "g": gain, "o": offset, "dx": flow[0], "dy": flow[1]}
     initializers = [helper.make_tensor(k, TensorProto.FLOAT, [], [v]) for k, v in constants.items()]
     initializers += [helper.make_tensor(k, TensorProto.FLOAT, [], [v]) for k, v in (("low", 0.0), ("high", 1.0))]
@@ -64,6 +65,22 @@ class FakeEmbedder:
         small = np.stack([cv2.resize(v, (8, 8), interpolation=cv2.INTER_AREA) for v in views])
         flat = small.reshape(len(views), -1).astype(np.float32) - 128
         return flat / np.linalg.norm(flat, axis=1, keepdims=True)
+
+
+def straight(transform):
+    """The map of a reference whose frame is `transform`, photo -> crop, and whose face lies as the photo's does."""
+    along = np.linspace(0, 127, 33)
+    return apply(invert(transform), np.stack(np.meshgrid(along, along), -1)).astype(np.float32)
+
+
+class FakeMesher:
+    """Sees a face that looks straight ahead wherever it is pointed at."""
+
+    def find(self, pixels, transform):
+        return Mesh(template_mesh(), 1.0).moved(invert(transform))
+
+    def through(self, aligned, unknown):
+        return template_mesh()
 
 
 def write_digits(folder, counts):

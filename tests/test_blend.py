@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from fakes import textured
+from fakes import straight, textured
 
 from twoface.blend import SIZE, _blurred, _needed, blend, crop_mask, match_texture, render, seam_correction
 from twoface.faces import apply, crop, frame_transform
@@ -42,7 +42,7 @@ def test_at_scale_one_the_fill_is_the_contracts(flow):
     fields["weight"] = rng.random((1, 32, 32), np.float32)
     fields["gain"], fields["offset"] = rng.random((2, 3, 32, 32), np.float32)
     reference = textured(SIZE, SIZE)
-    fill = render(fields, grid(SIZE, SIZE), (reference, IDENTITY), 1, texture=False)
+    fill = render(fields, grid(SIZE, SIZE), (reference, straight(IDENTITY)), 1, texture=False)
     assert np.abs(fill - contract(fields, reference)).max() < 1e-4
 
 
@@ -55,7 +55,7 @@ def test_the_references_own_detail_comes_at_four_times_the_crop():
     photo, reference = textured(560, 540, 1), textured(560, 540, 2)
     frame = frame_transform((10, 20, 522, 532))
     hole = box_hole((100, 150, 300, 350), photo.shape)
-    result = blend(photo, hole, frame, constant_fields(), (reference, frame))
+    result = blend(photo, hole, frame, constant_fields(), (reference, straight(frame)))
     assert np.abs(result[hole].astype(int) - reference[hole]).max() <= 4
     small = cv2.resize(crop(reference, frame), (512, 512), interpolation=cv2.INTER_CUBIC)[130:330, 90:290]
     assert np.abs(small.reshape(-1, 3).astype(int) - reference[hole]).mean() > 1.5  # which 128 pixels could not give
@@ -68,7 +68,7 @@ def test_a_turned_reference_lands_in_place():
     frame = frame_transform((72, 72, 328, 328))
     turned_frame = frame @ np.vstack([cv2.invertAffineTransform(turn), (0, 0, 1)])
     hole = box_hole((140, 140, 260, 260), portrait.shape)
-    result = blend(np.zeros_like(portrait), hole, frame, constant_fields(), (turned, turned_frame))
+    result = blend(np.zeros_like(portrait), hole, frame, constant_fields(), (turned, straight(turned_frame)))
     # noise is lost in turning; what is smooth must stand where it stood
     difference = cv2.blur(result, (5, 5)).astype(int) - cv2.blur(portrait, (5, 5))
     assert np.abs(difference[146:254, 146:254]).mean() < 2
@@ -149,7 +149,8 @@ def test_texture_comes_back_at_its_natural_contrast():
     rng = np.random.default_rng(0)
     reference = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     damped = constant_fields(weight=0.8, gain=0.5, offset=0.3, synthesis=0.5)
-    soft, sharp = (render(damped, grid(SIZE, SIZE), (reference, IDENTITY), 1, texture) for texture in (False, True))
+    source = (reference, straight(IDENTITY))
+    soft, sharp = (render(damped, grid(SIZE, SIZE), source, 1, texture) for texture in (False, True))
     fine, soft_fine, sharp_fine = (
         (p - cv2.GaussianBlur(p, (0, 0), 1.5)).std() for p in (reference.astype(np.float32) / 255, soft, sharp)
     )
@@ -157,7 +158,7 @@ def test_texture_comes_back_at_its_natural_contrast():
     assert sharp_fine > 0.8 * fine
     assert np.abs(cv2.GaussianBlur(sharp - soft, (0, 0), 6)).max() < 0.03  # colours stay the network's
     doubtful = constant_fields(weight=0.5, gain=0.38, synthesis=0.5)  # the network took little of it
-    soft, same = (render(doubtful, grid(SIZE, SIZE), (reference, IDENTITY), 1, texture) for texture in (False, True))
+    soft, same = (render(doubtful, grid(SIZE, SIZE), source, 1, texture) for texture in (False, True))
     assert np.array_equal(soft, same)
 
 

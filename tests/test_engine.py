@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, placed_face, textured, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured, write_network
 from PIL import Image
 
 from twoface import FillResult, Inpainter, InputError, Photo
@@ -77,7 +77,7 @@ def test_a_chosen_square_needs_no_detection(network, photo):
         def detect(self, pixels, near=None):
             raise AssertionError("asked to detect")
 
-    result = Inpainter(network(), NoDetector(), FakeEmbedder()).fill(
+    result = Inpainter(network(), NoDetector(), FakeEmbedder(), FakeMesher()).fill(
         photo, hole="nose", face=(40, 30, 296, 286), reference=photo, reference_face=(0, 0, 200, 200)
     )
     assert result.face == (40, 30, 296, 286) and np.allclose(result.transform, FRAME)
@@ -133,13 +133,13 @@ def test_faces_are_found_in_whatever_fill_takes(inpainter, photo):
 
 def test_any_model_with_a_run_will_do(network, photo):
     class Remote:
-        def run(self, image, mask, reference):
-            return network().run(image, mask, reference)
+        def run(self, image, mask, reference, trust):
+            return network().run(image, mask, reference, trust)
 
     remote = Inpainter.load(Remote(), threads=1)
-    remote._embedder = FakeEmbedder()
+    remote._embedder, remote.mesher = FakeEmbedder(), FakeMesher()
     face = {"face": (40, 30, 296, 286), "reference": photo, "reference_face": (0, 0, 200, 200)}
-    local = Inpainter(network(), None, FakeEmbedder()).fill(photo, hole="nose", **face)
+    local = Inpainter(network(), None, FakeEmbedder(), FakeMesher()).fill(photo, hole="nose", **face)
     assert np.array_equal(remote.fill(photo, hole="nose", **face).photo.pixels, local.photo.pixels)
 
 
@@ -197,8 +197,8 @@ def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
 @pytest.mark.parametrize(
     "given, words",
     [
-        ({}, "either"),
-        ({"hole": HOLE, "mask": "a.png"}, "either"),
+        ({}, "what to fill"),
+        ({"hole": HOLE, "mask": "a.png"}, "not both"),
         ({"hole": "chin"}, "unknown hole"),
         ({"hole": "center", "center_size": 200}, "centre square"),
         ({"hole": (300, 300, 400, 400)}, "does not fit"),
@@ -220,7 +220,7 @@ def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
         ({"frame_mask": np.zeros((64, 64), bool)}, "empty"),
         ({"frame_mask": np.ones((64, 60), bool)}, "bool .S, S."),
         ({"frame_mask": np.ones((64, 64), np.uint8)}, "bool .S, S."),
-        ({"frame_mask": np.ones((64, 64), bool), "hole": HOLE}, "either"),
+        ({"frame_mask": np.ones((64, 64), bool), "hole": HOLE}, "not both"),
         ({"frame_mask": np.arange(4096).reshape(64, 64) == 0, "face": (-90, -90, 110, 110, 0)}, "off the photo"),
         ({"mask": np.ones((10, 10), bool)}, "bool"),
         ({"mask": np.ones((320, 340), np.uint8)}, "bool"),
@@ -240,7 +240,7 @@ def test_no_face(inpainter, network, photo):
         def detect(self, pixels, near=None):
             return self.faces if pixels is photo else []
 
-    only = Inpainter(network(), OnlyThePhoto(placed_face(FRAME)), FakeEmbedder())
+    only = Inpainter(network(), OnlyThePhoto(placed_face(FRAME)), FakeEmbedder(), FakeMesher())
     with pytest.raises(InputError, match="you.jpg.*--reference-face"):
         only.fill(photo, hole=HOLE, reference=Photo(photo.copy(), name="you.jpg"))
 

@@ -1,7 +1,8 @@
 """The network's fields at the photo's own resolution.
 
-The network answers at 128 pixels, but what it moves, it moves from the reference *photo*: its smooth fields (warp,
-colour, weight) are looked up at every photo pixel and the reference is sampled once, in its own detail.
+The network answers at 128 pixels, but what it moves, it moves from the reference *photo*: its smooth fields (residual
+warp, colour, weight) are looked up at every photo pixel, and the reference is sampled once, in its own detail, through
+the registration's map and the residual warp together.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from twoface.faces import invert, scale_of, shifted, shrink
+from twoface.faces import scale_of, shifted
 from twoface.masks import distance_to, fading, grow
+from twoface.reference import shrunk
+from twoface.register import at_places
 
 SIZE = 128
 RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
@@ -38,9 +41,9 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
     """Put a fill into a photo -> uint8 (H, W, 3), bit for bit `pixels` wherever `feather(hole, feather_px)` is 0.
 
     pixels: uint8 (H, W, 3); hole: bool (H, W); transform: photo -> crop.
-    fields: the network's outputs for this crop, (C, h, w) each. reference: (pixels, transform) of the reference
-    photo, or None for the synthesis alone. feather_px: photo pixels. seam: what `seam_correction` says.
-    seed: of the grain.
+    fields: the network's outputs for this crop, (C, h, w) each. reference: the reference photo's pixels and where the
+    crop lies in them (`twoface.register.Registration.map`), or None for the synthesis alone. feather_px: photo pixels.
+    seam: what `seam_correction` says. seed: of the grain.
     """
     result = pixels.copy()
     reach = feather_px + RING / scale_of(transform)
@@ -94,7 +97,7 @@ def render(fields, places, reference, detail, texture=True):
     if reference is None:
         return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
     smooth = [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "offset", "weight")]
-    source = shrink(*reference, max(detail, 1))
+    source = shrunk(*reference, max(detail, 1))
     bands = np.array_split(places, -(-len(places) // BAND))
     with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as threads:
         made = list(threads.map(lambda band: _render_band(synthesis, smooth, source, band), bands))
@@ -111,8 +114,8 @@ def _render_band(synthesis, smooth, source, places):
     """Some rows of `render` -> the network's answer, the moved reference, and how much of it was taken."""
     flow, gain, offset, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth)
     weight = weight.reshape(*places.shape[:2], 1)
-    picture, to_crop = source
-    moved = cv2.transform(np.clip(places + flow, 0, SIZE - 1), invert(to_crop))
+    picture, grid = source
+    moved = at_places(grid, np.clip(places + flow, 0, SIZE - 1))
     picture = np.multiply(_needed(picture, moved), 1 / 255, dtype=np.float32)
     pixels = _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
     invented = _sample(synthesis, places, cv2.INTER_CUBIC)

@@ -9,7 +9,7 @@ from numbers import Real
 import cv2
 import numpy as np
 
-from twoface.blend import SIZE, blend, crop_mask, seam_correction
+from twoface.blend import blend, crop_mask, seam_correction
 from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, choose, crop, frame_transform, scale_of, shifted, touched, window
 from twoface.files import check_output, write_aside
@@ -17,7 +17,9 @@ from twoface.holes import drawn_hole, given_hole, inside_frame
 from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
 from twoface.images import Photo, encode_photo, output_format, read_photo
 from twoface.masks import box_hole
+from twoface.mesh import Mesher, corrected
 from twoface.model import FillModel
+from twoface.reference import Registered, no_reference, registered
 
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
@@ -33,8 +35,9 @@ IDENTITY = (
 class FillResult:
     """What a fill gave.
 
-    photo: the whole Photo, filled. crop, masked_crop, reference_crop: uint8 (128, 128, 3), the last None without
-    a reference. mask_crop: bool (128, 128), the hole as the network saw it, grown by the feather.
+    photo: the whole Photo, filled. crop, masked_crop: uint8 (128, 128, 3). reference_crop, registered_crop: the same of
+    the reference, upright as it is, and moved onto this face; None without one. mask_crop: bool (128, 128), the hole
+    as the network saw it, grown by the feather.
     face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given, its degrees too. transform: photo ->
     crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may have changed.
     identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
@@ -49,6 +52,7 @@ class FillResult:
     masked_crop: np.ndarray
     mask_crop: np.ndarray
     reference_crop: np.ndarray | None
+    registered_crop: np.ndarray | None
     face: tuple
     transform: np.ndarray
     hole: np.ndarray
@@ -94,32 +98,80 @@ class FillResult:
 
 
 @dataclass(frozen=True)
-class _Reference:
+class Prepared:
+    """A photo whose face and hole are known, ready for the network.
+
+    hole: bool (H, W), in photo pixels. face: as of `FillResult`. transform: photo -> crop. feather: photo pixels.
+    crop: uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. mesh: (478, 3) in crop pixels,
+    estimated where the hole hides it. warnings: sentences for the user.
+    """
+
+    photo: Photo
+    hole: np.ndarray
+    face: tuple
+    transform: np.ndarray
+    feather: float
+    crop: np.ndarray
+    unknown: np.ndarray
+    mesh: np.ndarray
+    warnings: list
+
+    @property
+    def masked(self):
+        """The crop with the hole black."""
+        return np.where(self.unknown[..., None], np.uint8(0), self.crop)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference photo whose face is known. crop: uint8 (128, 128, 3), upright as it is, not registered.
+
+    mesh: (478, 3) in the photo's pixels. similarity: cosine of what is visible of the photo and the same of it.
+    """
+
     photo: Photo
     face: tuple
     transform: np.ndarray
     crop: np.ndarray
+    mesh: np.ndarray
     similarity: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network made of a crop. fields: its outputs, (C, h, w) each. registered: the reference as the network
+    was shown it, None without one.
+    """
+
+    fields: dict
+    registered: Registered | None
 
 
 class Inpainter:
     """Fills holes in face photos. Make one with `load` and use it for many photos.
 
-    network, detector: what it was made of, for others to use too.
+    network, detector, mesher: what it was made of, for others to use too.
     """
 
-    def __init__(self, network, detector, embedder=None):
+    def __init__(self, network, detector, embedder=None, mesher=None):
         self.network = network
         self.detector = detector
         if embedder is not None:
             self._embedder = embedder
+        if mesher is not None:
+            self.mesher = mesher
 
     @classmethod
     def load(cls, model=None, threads=None):
         """model: an ONNX file that `twoface export` wrote, default the one that ships; or whatever has a `run` as
         `FillModel`, such as `twoface.client.connect` gives. threads: default at most 2.
         """
-        return cls(model if hasattr(model, "run") else FillModel(model, threads), FaceDetector(threads))
+        network = model if hasattr(model, "run") else FillModel(model, threads)
+        return cls(network, FaceDetector(threads), mesher=Mesher(threads))
+
+    @cached_property
+    def mesher(self):
+        return Mesher()
 
     @cached_property
     def _embedder(self):
@@ -129,6 +181,7 @@ class Inpainter:
         """Load and run what the first photo would wait for; the fill network, which may be far away, is not asked."""
         blank = np.zeros((1, VIEW, VIEW, 3), np.uint8)
         self.detector.detect(blank[0])
+        self.mesher.find(blank[0], np.eye(2, 3))
         self._embedder.embed(blank)
 
     def faces(self, photo):
@@ -153,79 +206,45 @@ class Inpainter:
 
         photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several the one
         most alike to the visible part of the photo is used; with none the network invents.
-        One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
-        `twoface.masks.HOLES` or a box (x0, y0, x1, y1) in photo pixels. frame_mask: bool (S, S) of any size, drawn
-        over the face's frame.
-        face: a square of the photo, (x0, y0, x1, y1) in pixels, that becomes the crop frame as it is, or (x0, y0, x1,
-        y1, degrees), turned clockwise about its centre; nothing is detected then. A turned one, be it by 0 degrees,
-        may reach over the photo's border (the border is reflected) if its centre lies inside. Without it, the face that
-        the mask touches, else the largest. reference_face: the same for the reference; or a list with one for each
-        reference, None where it is to be found.
-        feather: the seam's width in photo pixels, default that of `FEATHER` crop pixels. center_size: the side of
-        the hole `center` in crop pixels.
+        mask, hole, frame_mask, face, feather, center_size: as of `prepare`. reference_face: as `face`, for the
+        reference; or a list with one for each reference, None where it is to be found.
         Raises InputError for every input that cannot be used.
         """
         clock = _Clock()
-        if sum(given is not None for given in (mask, hole, frame_mask)) != 1:
-            raise InputError("give either a mask or a hole, and not both")
         given = [*([] if reference is None else [reference]), *references]
         squares = _squares(reference_face, len(given))
-        if feather is not None and not 0 <= feather < float("inf"):
-            raise InputError(f"the feather must be 0 pixels or more, not {feather}")
-        photo = _as_photo(photo)
-        mask = given_hole(mask, hole, photo)
-        clock.lap("decode")
-
-        box, transform = self._frame(photo, face, mask)
-        clock.lap("faces")
-        if mask is None:
-            mask, warnings = drawn_hole(hole, center_size, frame_mask, transform, photo.pixels.shape), []
-        else:
-            mask, warnings = inside_frame(mask, transform)
-        feather_px = FEATHER / scale_of(transform) if feather is None else feather
-        x0, y0, x1, y1 = window(transform, photo.pixels.shape)
-        part, part_hole, part_transform = photo.pixels[y0:y1, x0:x1], mask[y0:y1, x0:x1], shifted(transform, x0, y0)
-        unknown = crop_mask(part_hole, part_transform, feather_px)
-        aligned = crop(part, part_transform)
-        masked = np.where(unknown[..., None], np.uint8(0), aligned)
-        clock.lap("crop")
-
-        visible = self._visible(masked, unknown) if given else None
-        references = [self._reference(*each, visible, unknown) for each in zip(given, squares, strict=True)]
+        prepared = self.prepare(
+            photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
+        )
+        clock.lap("photo")
+        visible = self._visible(prepared.masked, prepared.unknown) if given else None
+        references = [self._reference(*each, visible, prepared.unknown) for each in zip(given, squares, strict=True)]
         best = max(range(len(references)), key=lambda i: references[i].similarity, default=None)
         used = None if best is None else references[best]
         clock.lap("references")
-
-        fields = self.network.run(
-            _planes(masked),
-            unknown[None, None].astype(np.float32),
-            np.zeros((1, 3, SIZE, SIZE), np.float32) if used is None else _planes(used.crop),
-        )
+        prediction = self.predict(prepared, used)
         clock.lap("network")
-        fields = {name: field[0] for name, field in fields.items()}
-        seam = seam_correction(aligned, fields["fill"], crop_mask(part_hole, part_transform, 0), unknown)
-        source = None if used is None else (used.photo.pixels, used.transform)
-        pixels = photo.pixels.copy()
-        pixels[y0:y1, x0:x1] = blend(part, part_hole, part_transform, fields, source, feather_px, seam)
+        pixels = self.paste(prepared, prediction, used)
         clock.lap("blend")
-
-        identity = self._identity(pixels, transform, used, unknown)
+        identity = self._identity(pixels, prepared, used)
+        warnings = list(prepared.warnings)
         if identity["same_person"] is False:
             warnings.append(
-                f"{photo.name} and {used.photo.name} look like two people (similarity of what is visible"
+                f"{prepared.photo.name} and {used.photo.name} look like two people (similarity of what is visible"
                 f" {used.similarity:.2f}, below {identity['threshold']:.2f}): is this the right reference?"
             )
         clock.lap("identity")
         return FillResult(
-            photo=dataclasses.replace(photo, pixels=pixels),
-            crop=crop(pixels, transform),
-            masked_crop=masked,
-            mask_crop=unknown,
+            photo=dataclasses.replace(prepared.photo, pixels=pixels),
+            crop=crop(pixels, prepared.transform),
+            masked_crop=prepared.masked,
+            mask_crop=prepared.unknown,
             reference_crop=None if used is None else used.crop,
-            face=tuple(float(v) for v in box),
-            transform=transform,
-            hole=mask,
-            box=_changed(mask, feather_px),
+            registered_crop=None if used is None else prediction.registered.picture,
+            face=tuple(float(v) for v in prepared.face),
+            transform=prepared.transform,
+            hole=prepared.hole,
+            box=_changed(prepared.hole, prepared.feather),
             identity=identity,
             references=[
                 {"name": r.photo.name, "similarity_visible": r.similarity, "face": [round(float(v), 1) for v in r.face]}
@@ -236,6 +255,71 @@ class Inpainter:
             warnings=warnings,
             timing=clock.laps(),
         )
+
+    def prepare(
+        self, photo, *, mask=None, hole=None, frame_mask=None, face=None, feather=None, center_size=64
+    ):
+        """Find the face and the hole of a photo -> Prepared. photo: as of `fill`.
+
+        One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
+        `twoface.masks.HOLES` or a box (x0, y0, x1, y1) in photo pixels. frame_mask: bool (S, S) of any size, drawn
+        over the face's frame.
+        face: a square of the photo with the face in it, (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1, degrees),
+        turned clockwise about its centre; nothing is detected then. A turned one, be it by 0 degrees, may reach over
+        the photo's border (the border is reflected) if its centre lies inside. Without it, the face that the mask
+        touches, else the largest. The mesh corrects a frame that does not fit the face.
+        feather: the seam's width in photo pixels, default that of `FEATHER` crop pixels. center_size: the side of
+        the hole `center` in crop pixels.
+        Raises InputError for every input that cannot be used.
+        """
+        count = sum(given is not None for given in (mask, hole, frame_mask))
+        if count != 1:
+            told = ", not both" if count else " that says what to fill"
+            raise InputError(f"give a mask or a hole{told}")
+        if feather is not None and not 0 <= feather < float("inf"):
+            raise InputError(f"the feather must be 0 pixels or more, not {feather}")
+        photo = _as_photo(photo)
+        mask = given_hole(mask, hole, photo)
+        box, transform = self._frame(photo, face, mask)
+        if frame_mask is not None:  # drawn over the frame as it was given
+            mask = drawn_hole(None, center_size, frame_mask, transform, photo.pixels.shape)
+        hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
+        transform = corrected(transform, self.mesher.through(*_seen(photo, hidden, transform, 0)))
+        if mask is None:
+            mask, warnings = drawn_hole(hole, center_size, None, transform, photo.pixels.shape), []
+        else:
+            mask, warnings = inside_frame(mask, transform)
+        feather = FEATHER / scale_of(transform) if feather is None else feather
+        aligned, unknown = _seen(photo, mask, transform, feather)
+        mesh = self.mesher.through(aligned, unknown)
+        return Prepared(photo, mask, tuple(box), transform, feather, aligned, unknown, mesh, warnings)
+
+    def predict(self, prepared, reference=None):
+        """Run the network -> Prediction. reference: a Reference, or None to invent.
+
+        The reference is registered first: by its mesh and the photo's, which in the hole is partly guessed from it.
+        """
+        shown = None
+        if reference is not None:
+            shown = registered(prepared.mesh, prepared.unknown, reference.photo.pixels, reference.mesh)
+        given = no_reference() if shown is None else shown.planes()
+        mask = prepared.unknown[None, None].astype(np.float32)
+        fields = self.network.run(_planes(prepared.masked), mask, *given)
+        return Prediction({name: field[0] for name, field in fields.items()}, shown)
+
+    def paste(self, prepared, prediction, reference=None):
+        """Put a prediction into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.
+
+        reference: the Reference that the prediction was made with.
+        """
+        x0, y0, x1, y1 = window(prepared.transform, prepared.photo.pixels.shape)
+        part, hole, transform = _part(prepared.photo, prepared.hole, prepared.transform)
+        known = crop_mask(hole, transform, 0)
+        seam = seam_correction(prepared.crop, prediction.fields["fill"], known, prepared.unknown)
+        source = None if reference is None else (reference.photo.pixels, prediction.registered.map)
+        pixels = prepared.photo.pixels.copy()
+        pixels[y0:y1, x0:x1] = blend(part, hole, transform, prediction.fields, source, prepared.feather, seam)
+        return pixels
 
     def _frame(self, photo, square, mask=None):
         """-> face box, transform."""
@@ -262,14 +346,17 @@ class Inpainter:
         except InputError as error:
             text = f"reference {photo.name}: {str(error).replace('--face', '--reference-face')}"
             raise InputError(text, code=error.code) from error
+        mesh = self.mesher.find(photo.pixels, transform)
+        transform = corrected(transform, mesh.moved(transform).points)
         picture = crop(photo.pixels, transform)
-        return _Reference(photo, box, transform, picture, similarity(visible, self._visible(picture, unknown)))
+        alike = similarity(visible, self._visible(picture, unknown))
+        return Reference(photo, box, transform, picture, mesh.points, alike)
 
-    def _identity(self, pixels, transform, used, unknown):
+    def _identity(self, pixels, prepared, used):
         if used is None:
             return dict.fromkeys(IDENTITY)
-        views = np.stack([face_view(pixels, transform), face_view(used.photo.pixels, used.transform)])
-        known = calibration_for(unknown)
+        views = np.stack([face_view(pixels, prepared.transform), face_view(used.photo.pixels, used.transform)])
+        known = calibration_for(prepared.unknown)
         same = used.similarity >= known.threshold
         figures = (
             similarity(*self._embedder.embed(views)),
@@ -279,6 +366,18 @@ class Inpainter:
             known.strangers_warned,
         )
         return dict(zip(IDENTITY, figures, strict=True))
+
+
+def _seen(photo, hole, transform, feather):
+    """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
+    part, hole, transform = _part(photo, hole, transform)
+    return crop(part, transform), crop_mask(hole, transform, feather)
+
+
+def _part(photo, hole, transform):
+    """The window of a photo that the crop needs -> its pixels, its hole, its own photo -> crop transform."""
+    x0, y0, x1, y1 = window(transform, photo.pixels.shape)
+    return photo.pixels[y0:y1, x0:x1], hole[y0:y1, x0:x1], shifted(transform, x0, y0)
 
 
 class _Clock:

@@ -16,10 +16,11 @@ from torch import nn
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.files import check_output, write_aside
+from twoface.models.build import OURS
 from twoface.models.generator import FIELD, SIZE
 from twoface.training.trained import trained
 
-INPUTS = ("image", "mask", "reference")
+INPUTS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # depth of (N, depth, 128, 128)
 OUTPUTS = ("fill", "synthesis", "flow", "gain", "offset", "weight")
 PARITY = 0.02  # largest difference of a pixel, 0..1, between PyTorch in float32 and the file with its fp16 weights
 
@@ -28,7 +29,8 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
     """Write the averaged generator of a run as ONNX.
 
     data, license: words for the file's metadata. Returns {"path", "bytes", "samples", "largest_difference"}.
-    A generator of the thesis has no fields to give; its file says in `twoface.hole` which part of the frame it fills.
+    A generator of the thesis has no fields to give, and no use for trust; its file says in `twoface.hole` which part of
+    the frame it fills. That of a see-through network (`twoface.models.see_through`) takes image and mask, gives points.
     Raises InputError when `run` holds no run, or one on digits, or `output` exists (without `force`), TwoFaceError when
     the file does not agree with PyTorch.
     """
@@ -37,11 +39,14 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
     if experiment.data.kind == "mnist":
         raise InputError(f"{run} was trained on digits of 28x28, and what fills photos wants faces: there is no export")
 
-    model = half_weights(to_onnx(generator))
-    metadata = {
-        "twoface.format": "1",
+    meshes = experiment.data.sets == "meshes"
+    inputs = ("image", "mask") if meshes else tuple(INPUTS)
+    outputs = ("points",) if meshes else OUTPUTS
+    contract = {"twoface.mesh": "1"} if meshes else {"twoface.format": "2", "twoface.field_size": str(FIELD)}
+    module = generator if meshes or experiment.model.name in OURS else Thesis(generator)
+    model = half_weights(to_onnx(module, inputs, outputs))
+    metadata = contract | {
         "twoface.size": str(SIZE),
-        "twoface.field_size": str(FIELD),
         "twoface.range": "0..1",
         "twoface.mask": "1=hole",
         "twoface.name": experiment.name,
@@ -57,7 +62,7 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
         metadata["twoface.hole"] = f"{start},{start},{end},{end}"
     helper.set_model_props(model, metadata)
     content = model.SerializeToString()
-    difference = largest_difference(generator, content)
+    difference = largest_difference(module, content, inputs, outputs[0]) / (SIZE if meshes else 1)
     if difference > PARITY:
         raise TwoFaceError(
             f"the exported network differs from PyTorch by {difference:.4f} (at most {PARITY} is allowed)"
@@ -71,9 +76,21 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
     }
 
 
-def to_onnx(generator: nn.Module) -> onnx.ModelProto:
+class Thesis(nn.Module):
+    """A generator of the thesis as one of ours: what it makes is all synthesis, and trust is not asked for."""
+
+    def __init__(self, generator: nn.Module):
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, image: torch.Tensor, mask: torch.Tensor, reference: torch.Tensor, trust: torch.Tensor) -> dict:
+        fill = self.generator(image, mask, reference)["fill"]
+        return _neutral(mask) | {"fill": fill, "synthesis": fill}
+
+
+def to_onnx(generator: nn.Module, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> onnx.ModelProto:
     """float32, batch of any size, inputs and outputs named as docs/architecture.md says."""
-    example = tuple(torch.rand(2, channels, SIZE, SIZE) for channels in (3, 1, 3))
+    example = tuple(torch.rand(2, INPUTS[name], SIZE, SIZE) for name in inputs)
     batch = torch.export.Dim("batch", min=1)
 
     class Tuple(nn.Module):
@@ -81,10 +98,9 @@ def to_onnx(generator: nn.Module) -> onnx.ModelProto:
             super().__init__()
             self.generator = generator
 
-        def forward(self, image, mask, reference):
-            out = _neutral(mask) | self.generator(image, mask, reference)
-            out.setdefault("synthesis", out["fill"])
-            return tuple(out[name] for name in OUTPUTS)
+        def forward(self, *tensors):
+            out = self.generator(*tensors)
+            return tuple(out[name] for name in outputs)
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -92,9 +108,9 @@ def to_onnx(generator: nn.Module) -> onnx.ModelProto:
             Tuple().eval(),
             example,
             path,
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
-            dynamic_shapes=({0: batch}, {0: batch}, {0: batch}),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=(tuple({0: batch} for _ in inputs),),
             opset_version=18,
             dynamo=True,
             external_data=False,
@@ -131,8 +147,10 @@ def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return half
 
 
-def largest_difference(generator: nn.Module, content: bytes, seed: int = 0) -> float:
-    """Largest |PyTorch - ONNX Runtime| over all of `fill`, for batches of 1 and 3, with and without a reference."""
+def largest_difference(
+    generator: nn.Module, content: bytes, inputs: tuple[str, ...], output: str, seed: int = 0
+) -> float:
+    """Largest |PyTorch - ONNX Runtime| over all of an output, for batches of 1 and 3, with and without a reference."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     rng = torch.Generator().manual_seed(seed)
     largest = 0.0
@@ -141,10 +159,12 @@ def largest_difference(generator: nn.Module, content: bytes, seed: int = 0) -> f
         reference[-1] *= batch == 1  # the last of three has none
         mask = torch.zeros(batch, 1, SIZE, SIZE)
         mask[:, :, 40:90, 30:100] = 1
+        known = {"image": image, "mask": mask, "reference": reference, "trust": mask * 0.5}
+        given = [known[name] for name in inputs]
         with torch.no_grad():
-            expected = generator(image, mask, reference)["fill"].numpy()
-        feed = {name: x.numpy() for name, x in zip(INPUTS, (image, mask, reference), strict=True)}
-        largest = max(largest, float(np.abs(session.run(["fill"], feed)[0] - expected).max()))
+            expected = generator(*given)[output].numpy()
+        feed = {name: x.numpy() for name, x in zip(inputs, given, strict=True)}
+        largest = max(largest, float(np.abs(session.run([output], feed)[0] - expected).max()))
     return largest
 
 

@@ -137,13 +137,21 @@ class FaceDetector:
 
 
 def align(landmarks, size=128):
-    """The similarity transform that puts the five landmarks nearest to `TEMPLATE` (least squares) -> (2, 3) float64.
+    """The similarity transform that puts the five landmarks nearest to `TEMPLATE` -> (2, 3) float64.
 
-    Rotation, one scale and a shift, never a reflection (Umeyama 1991; in the plane it is a complex regression).
     Raises InputError when the landmarks fall on one point.
     """
-    source = np.asarray(landmarks, np.float64) @ (1, 1j)
-    target = (TEMPLATE * size) @ (1, 1j)
+    return similarity_transform(landmarks, TEMPLATE * size)
+
+
+def similarity_transform(source, target):
+    """The 2x3 similarity that brings points (N, 2) nearest to others (least squares) -> (2, 3) float64.
+
+    Rotation, one scale and a shift, never a reflection (Umeyama 1991; in the plane it is a complex regression).
+    Raises InputError when the points fall on one.
+    """
+    source = np.asarray(source, np.float64) @ (1, 1j)
+    target = np.asarray(target, np.float64) @ (1, 1j)
     centered = source - source.mean()
     spread = (np.abs(centered) ** 2).sum()
     if spread < 1e-6:

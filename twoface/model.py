@@ -9,12 +9,13 @@ import onnxruntime
 from twoface.errors import InputError, TwoFaceError
 
 REQUIRED_METADATA = {
-    "twoface.format": "1",
+    "twoface.format": "2",
     "twoface.size": "128",
     "twoface.field_size": "32",
     "twoface.range": "0..1",
     "twoface.mask": "1=hole",
 }
+INPUT_DEPTHS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # all (N, depth, 128, 128)
 OUTPUT_SHAPES = {
     "fill": (3, 128, 128),
     "synthesis": (3, 128, 128),
@@ -65,27 +66,35 @@ class FillModel:
             raise InputError(f"{path} is not a readable ONNX file: give one that 'twoface export' wrote") from error
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         for key, value in REQUIRED_METADATA.items():
-            if self.metadata.get(key) != value:
-                found = self.metadata.get(key, "nothing")
+            found = self.metadata.get(key, "nothing")
+            if key == "twoface.format" and found == "1":
+                raise InputError(
+                    f"{path} is a network for references that are not registered (format 1): this version runs"
+                    " format 2; train on from its weights, and export that"
+                )
+            if found != value:
                 raise InputError(f"{path} says {found} for {key}, not {value}: give a file that 'twoface export' wrote")
         names = {i.name for i in self._session.get_inputs()}
-        missing = {"image", "mask", "reference"} - names | OUTPUT_SHAPES.keys() - {
+        missing = {*INPUT_DEPTHS} - names | OUTPUT_SHAPES.keys() - {
             o.name for o in self._session.get_outputs()
         }
         if missing:
             raise InputError(f"{path} lacks {', '.join(sorted(missing))}: give a file that 'twoface export' wrote")
 
-    def run(self, image, mask, reference):
+    def run(self, image, mask, reference, trust=None):
         """Fill the holes of N crops -> dict of float32 arrays, named and shaped as `OUTPUT_SHAPES` with N before.
 
-        image, reference: float32 (N, 3, 128, 128) in [0, 1]; an all-zero reference means none.
+        image, reference: float32 (N, 3, 128, 128) in [0, 1]; the reference is registered to the image
+        (`twoface.register`), and an all-zero one means none.
         mask: float32 (N, 1, 128, 128) of exactly 0 and 1, 1 = hole.
+        trust: float32 (N, 1, 128, 128) in [0, 1], of the registration; default 1 everywhere.
         Raises InputError for a hole beyond what the file fills, ValueError for other inputs, TwoFaceError when the
         network fails or answers something not finite.
         """
-        inputs = {"image": image, "mask": mask, "reference": reference}
+        trust = np.ones_like(mask) if trust is None else trust
+        inputs = dict(zip(INPUT_DEPTHS, (image, mask, reference, trust), strict=True))
         for name, array in inputs.items():
-            shape = (len(image), 1 if name == "mask" else 3, 128, 128)
+            shape = (len(image), INPUT_DEPTHS[name], 128, 128)
             if array.shape != shape or array.dtype != np.float32:
                 raise ValueError(f"{name} must be float32 {shape}, not {array.dtype} {array.shape}")
             if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too

@@ -3,6 +3,7 @@ import pytest
 
 from twoface.data.portraits import Augmentation, PortraitPairs, Portraits
 from twoface.errors import InputError
+from twoface.mesh import template_mesh
 
 
 def make(counts=(4, 2, 1, 1)):
@@ -12,29 +13,37 @@ def make(counts=(4, 2, 1, 1)):
     return Portraits(crops, identity, np.full(len(identity), "lfw"), [str(i) for i in range(len(identity))], names)
 
 
+def meshes(portraits):
+    return np.repeat(template_mesh()[None], len(portraits), 0)
+
+
+def pairs(portraits, *arguments, **named):
+    return PortraitPairs(portraits, meshes(portraits), *arguments, **named)
+
+
 def test_sample_depends_on_seed_and_index_alone():
-    one, other = PortraitPairs(make(), 0, 50), PortraitPairs(make(), 0, 50)
+    one, other = pairs(make(), 0, 50), pairs(make(), 0, 50)
     other[3], other[17]
     for key, value in one[9].items():
         assert np.array_equal(value, other[9][key])
-    assert not np.array_equal(one[9]["target"], PortraitPairs(make(), 1, 50)[9]["target"])
+    assert not np.array_equal(one[9]["target"], pairs(make(), 1, 50)[9]["target"])
 
 
 def test_pairs_are_of_one_person_and_never_the_same_picture():
     portraits = make()
-    for sample in map(PortraitPairs(portraits, 0, 300).__getitem__, range(300)):
+    for sample in map(pairs(portraits, 0, 300).__getitem__, range(300)):
         target, reference = sample["target_index"], sample["reference_index"]
         if reference >= 0:
             assert portraits.identity[target] == portraits.identity[reference] and target != reference
-            assert sample["reference"].any()
+            assert sample["reference"].any() and sample["trust"].max() == 255
         else:
-            assert not sample["reference"].any()
+            assert not sample["reference"].any() and not sample["trust"].any()
         assert set(np.unique(sample["mask"])) <= {0, 1} and sample["mask"].any()
 
 
 def test_shares_of_samples_without_a_reference():
     samples = [
-        PortraitPairs(make(), 0, 1000, single_share=0.2, drop_reference=0.25)._draw(np.random.default_rng(i))
+        pairs(make(), 0, 1000, single_share=0.2, drop_reference=0.25)._draw(np.random.default_rng(i))
         for i in range(1000)
     ]
     single = np.mean([target >= 6 for target, _ in samples])
@@ -44,8 +53,8 @@ def test_shares_of_samples_without_a_reference():
 
 def test_without_augmentation_the_view_is_the_centre():
     portraits = make()
-    still = Augmentation(rotation=0, scale=0, shift=0, reference_shift=0, colour=0, reference_blur=0)
-    sample = PortraitPairs(portraits, 3, 50, still)[0]
+    still = Augmentation(rotation=0, scale=0, shift=0, colour=0, toned_share=0, reference_blur=0)
+    sample = pairs(portraits, 3, 50, still)[0]
     crop = portraits.crops[sample["target_index"], 16:144, 16:144]
     same, mirrored = (np.abs(sample["target"].astype(int) - c).max() for c in (crop, crop[:, ::-1]))
     assert min(same, mirrored) <= 1
@@ -53,7 +62,7 @@ def test_without_augmentation_the_view_is_the_centre():
 
 def test_no_pair_to_learn_from():
     with pytest.raises(InputError, match="no identity has two pictures"):
-        PortraitPairs(make((1, 1)), 0, 10)
+        pairs(make((1, 1)), 0, 10)
 
 
 def test_load_errors(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from twoface.errors import InputError
-from twoface.export import OUTPUTS, half_weights, largest_difference, to_onnx
+from twoface.export import INPUTS, OUTPUTS, half_weights, largest_difference, to_onnx
 from twoface.models.build import build_generator
 from twoface.models.generator import SIZE, TransferGenerator, transfer, warp
 
@@ -16,7 +16,7 @@ def inputs(batch=2, seed=0):
     image, reference = torch.rand(2, batch, 3, SIZE, SIZE, generator=rng)
     mask = torch.zeros(batch, 1, SIZE, SIZE)
     mask[:, :, 32:96, 32:96] = 1
-    return image, mask, reference
+    return image, mask, reference, torch.ones(batch, 1, SIZE, SIZE)
 
 
 def shake(generator):
@@ -54,31 +54,31 @@ def test_budget_of_the_shipped_size():
 
 
 def test_what_is_inside_the_hole_does_not_matter():
-    generator, (image, mask, reference) = shake(TransferGenerator(TINY)), inputs()
-    one = generator(image, mask, reference)["fill"]
-    other = generator(image * (1 - mask) + 0.3 * mask, mask, reference)["fill"]
+    generator, (image, mask, reference, trust) = shake(TransferGenerator(TINY)), inputs()
+    one = generator(image, mask, reference, trust)["fill"]
+    other = generator(image * (1 - mask) + 0.3 * mask, mask, reference, trust)["fill"]
     assert torch.equal(one, other)
 
 
 def test_the_reference_matters_and_black_means_none():
-    generator, (image, mask, reference) = shake(TransferGenerator(TINY)), inputs()
-    with_reference, without = (generator(image, mask, r) for r in (reference, torch.zeros_like(reference)))
+    generator, (image, mask, reference, trust) = shake(TransferGenerator(TINY)), inputs()
+    with_reference, without = (generator(image, mask, r, trust) for r in (reference, torch.zeros_like(reference)))
     assert not torch.allclose(with_reference["fill"], without["fill"], atol=1e-3)
     assert without["weight"].max() == 0
     assert torch.equal(without["fill"], without["synthesis"])
 
 
 def test_a_batch_does_not_mix():
-    generator, (image, mask, reference) = shake(TransferGenerator(TINY)), inputs()
+    generator, (image, mask, reference, trust) = shake(TransferGenerator(TINY)), inputs()
     reference[1] = 0
-    both = generator(image, mask, reference)["fill"]
-    alone = generator(image[1:], mask[1:], reference[1:])["fill"]
+    both = generator(image, mask, reference, trust)["fill"]
+    alone = generator(image[1:], mask[1:], reference[1:], trust[1:])["fill"]
     assert torch.allclose(both[1:], alone, atol=1e-5)
 
 
 def test_every_parameter_gets_a_gradient():
-    generator, (image, mask, reference) = shake(TransferGenerator(TINY)), inputs()
-    generator(image, mask, reference)["fill"].sum().backward()
+    generator, (image, mask, reference, trust) = shake(TransferGenerator(TINY)), inputs()
+    generator(image, mask, reference, trust)["fill"].sum().backward()
     missing = [name for name, p in generator.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert missing == []
 
@@ -111,15 +111,15 @@ def test_unknown_generator():
 
 def test_onnx_agrees_with_pytorch_and_halves_the_weights():
     generator = shake(TransferGenerator(TINY)).eval()
-    full = to_onnx(generator)
+    full = to_onnx(generator, tuple(INPUTS), OUTPUTS)
     half = half_weights(full)
     size = [sum(len(tensor.raw_data) for tensor in model.graph.initializer) for model in (half, full)]
     assert size[0] < 0.6 * size[1]
     assert b"/" + b"twoface/models" not in half.SerializeToString()  # no path of the machine it was made on
     assert [o.name for o in half.graph.output] == list(OUTPUTS)
-    assert largest_difference(generator, full.SerializeToString()) < 1e-4
-    assert largest_difference(generator, half.SerializeToString()) < 0.02
+    assert largest_difference(generator, full.SerializeToString(), tuple(INPUTS), "fill") < 1e-4
+    assert largest_difference(generator, half.SerializeToString(), tuple(INPUTS), "fill") < 0.02
     with torch.no_grad():
         generator.picture.bias += 0.5
-    assert largest_difference(generator, full.SerializeToString()) > 0.02  # the check can fail
-    assert np.isfinite(largest_difference(generator, half.SerializeToString()))
+    assert largest_difference(generator, full.SerializeToString(), tuple(INPUTS), "fill") > 0.02  # the check can fail
+    assert np.isfinite(largest_difference(generator, half.SerializeToString(), tuple(INPUTS), "fill"))

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import threading
+from unittest import mock
 
 import numpy as np
-from fakes import write_network
+from fakes import FakeMesher, write_network
 
 from twoface.errors import TwoFaceError
 from twoface.model import OUTPUT_SHAPES
+from twoface.service import core
 from twoface.service.server import Server
 from twoface.service.settings import Settings
 from twoface.service.tensors import CENTER
@@ -31,6 +33,8 @@ def running(model, **settings):
         except TwoFaceError as error:
             made["error"] = error
 
+    meshes = mock.patch.object(core, "Mesher", lambda *_: FakeMesher())
+    meshes.start()
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     while not ("server" in made and made["server"].grpc_port):
@@ -46,6 +50,7 @@ def running(model, **settings):
     finally:
         server.should_exit = True
         thread.join(20)
+        meshes.stop()
         assert not thread.is_alive()
 
 
@@ -87,7 +92,7 @@ class Gate:
     def __init__(self, *_):
         self.opened, self.began, self.rows = threading.Event(), threading.Event(), []
 
-    def run(self, image, mask, reference):
+    def run(self, image, mask, reference, trust):
         self.began.set()
         assert self.opened.wait(20)
         self.rows.append(len(image))

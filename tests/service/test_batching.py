@@ -20,7 +20,7 @@ class Crops(SimpleNamespace):
 
 def rows(*values):
     array = np.array(values, np.float32)
-    return Crops(image=array, mask=array + 1, reference=array + 2)
+    return Crops(image=array, mask=array + 1, reference=array + 2, trust=array + 3)
 
 
 class Network:
@@ -30,7 +30,7 @@ class Network:
         self.gate, self.batches = threading.Event(), []
         self.gate.set()
 
-    def run(self, image, mask, reference):
+    def run(self, image, mask, reference, trust):
         assert self.gate.wait(10)
         self.batches.append(len(image))
         if 13 in image:

@@ -120,10 +120,10 @@ class Failing(Gate):
 
     broken = False
 
-    def run(self, image, mask, reference):
+    def run(self, image, mask, reference, trust):
         if self.broken:
             raise TwoFaceError("the network failed: out of order")
-        return super().run(image, mask, reference)
+        return super().run(image, mask, reference, trust)
 
 
 def test_a_failing_network_answers_no_picture_and_is_not_ready_until_it_works_again(tmp_path, monkeypatch):
@@ -147,10 +147,10 @@ def test_a_failing_network_answers_no_picture_and_is_not_ready_until_it_works_ag
 
 def test_one_request_that_the_network_fails_on_does_not_make_it_unready(tmp_path, monkeypatch):
     class Picky(Gate):
-        def run(self, image, mask, reference):
+        def run(self, image, mask, reference, trust):
             if reference.any():
                 raise TwoFaceError("not this one")
-            return super().run(image, mask, reference)
+            return super().run(image, mask, reference, trust)
 
     network = Picky()
     network.opened.set()

@@ -192,7 +192,7 @@ def test_the_cache_spares_decoding_and_embedding(prepared, frozen, tmp_path):
     cache = tmp_path / "cache"
     assert run(prepared, frozen, tmp_path / "one", cache=cache, max_steps=1) == 2
     kept = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
-    assert len(kept) == 3  # the crops of both splits, the embeddings of train
+    assert len(kept) == 5  # the crops and meshes of both splits, the embeddings of train
     run(prepared, frozen, tmp_path / "two", cache=cache, max_steps=1)
     assert kept == {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
     one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True)["generator"] for name in ("one", "two"))

@@ -24,7 +24,8 @@ def turn(frozen):
     target, reference = torch.rand(2, 2, 3, 128, 128)
     mask = torch.zeros(2, 1, 128, 128)
     mask[:, :, 32:96, 32:96] = 1
-    batch = Batch(target, mask, reference, target, torch.nn.functional.normalize(torch.rand(2, 16), dim=1))
+    embedding = torch.nn.functional.normalize(torch.rand(2, 16), dim=1)
+    batch = Batch(target, mask, reference, target, embedding, trust=torch.ones_like(mask))
     return fabric, Networks(g[0], d[0], g[1], d[1], frozen.vgg, frozen.facenet), batch
 
 

@@ -7,7 +7,7 @@ import time
 from functools import partial
 
 import pytest
-from fakes import FakeDetector, FakeEmbedder, placed_face, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, write_network
 from web_server import FACE, fill, fill_request, good, mask_text, problem, running, upload
 
 from twoface.client import connect
@@ -29,7 +29,8 @@ def remote_studio(url, network, pixels):
 
 
 def remote_inpainter(url):
-    return Inpainter(connect(url, KEY, timeout=3), FakeDetector(placed_face(frame_transform(FACE))), FakeEmbedder())
+    detector = FakeDetector(placed_face(frame_transform(FACE)))
+    return Inpainter(connect(url, KEY, timeout=3), detector, FakeEmbedder(), FakeMesher())
 
 
 @contextlib.contextmanager

@@ -48,6 +48,7 @@ def train(args):
         nodes=args.nodes,
         precision=args.precision,
         cache=args.cache,
+        start=args.start,
     )
     return 0
 
@@ -221,6 +222,8 @@ def _train_options(command):
     add("--out", metavar="DIR", type=Path, help="the run's folder (default runs/ and the experiment's name)")
     add("--cache", metavar="DIR", type=Path, help="keep decoded crops here for the next run, 77 kB each")
     add("--resume", action="store_true", help="go on with the run in the folder")
+    start = "start from the weights of an exported file or another run (fine-tuning)"
+    add("--from", dest="start", metavar="FILE.onnx|RUN", type=Path, help=start)
     add("--max-minutes", metavar="M", type=number(float, 0.01), help="stop, saved, after so long")
     add("--max-steps", metavar="N", type=number(int, 1), help="stop, saved, after so many steps")
     add("--devices", metavar="N", type=number(int, 1), default=1, help="GPUs, or processes on CPUs (default 1)")

@@ -9,7 +9,7 @@ import numpy as np
 
 from twoface.client.http import Http, patiently, stranger
 from twoface.errors import InputError, Unavailable
-from twoface.model import OUTPUT_SHAPES, checked
+from twoface.model import INPUT_DEPTHS, OUTPUT_SHAPES, checked
 
 MODEL = "two_face_model"
 HEADER_LENGTH = "inference-header-content-length"
@@ -50,11 +50,12 @@ class RemoteModel:
     def __init__(self, door, timeout):
         self.url, self._door, self._timeout = door.url, door, timeout
 
-    def run(self, image, mask, reference):
+    def run(self, image, mask, reference, trust=None):
         """As `FillModel.run`. Raises Unavailable when the server is away, busy or late; TwoFaceError for a wrong key,
         another server, and a failure there; InputError for what the network there cannot fill.
         """
-        inputs = {"image": image, "mask": mask, "reference": reference}
+        trust = np.ones_like(mask) if trust is None else trust
+        inputs = dict(zip(INPUT_DEPTHS, (image, mask, reference, trust), strict=True))
         inputs = {name: np.ascontiguousarray(array, "<f4") for name, array in inputs.items()}
         outputs = patiently(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
         if outputs.keys() < OUTPUT_SHAPES.keys():

@@ -14,6 +14,8 @@ from twoface.data.containers import entries, read_index
 from twoface.errors import InputError
 from twoface.files import write_aside
 from twoface.masks import random_hole
+from twoface.mesh import fitted, mirrored
+from twoface.register import at_places, enlarged, pixels, register
 
 CROP = 160  # px, the side of a stored crop
 SIZE = 128  # px, the side of the network's frame, the crop's centre
@@ -111,15 +113,17 @@ def _decode(data: Path, rows: list[dict]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a training picture may be moved and recoloured. The reference is moved and recoloured apart from it."""
+    """How far a training picture may be moved and recoloured, and how wrong its mesh may be."""
 
     rotation: float = 15.0  # degrees either way, in the share of pictures below; the others turn by a fifth of it
     rotated_share: float = 0.3  # a square chosen by hand is not upright
     scale: float = 0.08  # log scale either way
     shift: float = 4.0  # px either way
-    reference_shift: float = 3.0  # px either way, besides its own landmarks' error
-    colour: float = 0.15  # strength of exposure, contrast, gamma and tint changes
+    colour: float = 0.15  # strength of exposure, contrast, gamma and tint changes; of the reference's apart
+    toned_share: float = 0.1  # of pictures, and of references, that are grey or sepia
     reference_blur: float = 0.1  # share of references that lose resolution
+    mesh_bend: float = 1.0  # px, deviation of a smooth error of the picture's mesh
+    mesh_shift: float = 0.7  # px, deviation of its shift
 
 
 class PortraitPairs:
@@ -127,9 +131,11 @@ class PortraitPairs:
 
     Sample `i` depends on (seed, i) alone, so a run resumes exactly and its order does not change with the
     number of workers or processes. A sample is a dict of
-    `target`, `reference`: uint8 (128, 128, 3) RGB, the reference black when there is none;
+    `target`, `reference`: uint8 (128, 128, 3) RGB, the reference registered to the target, black when there is none;
+    `trust`: uint8 (128, 128), how far the registered reference shows what the target would, 255 fully, 0 without one;
     `mask`: uint8 (128, 128), 1 = hole; `target_index`, `reference_index`: places in `portraits` (-1 = none).
 
+    meshes: float (N, 478, 3), of the crops, in the pixels of their 128 frames (`twoface.data.meshes`).
     Half the weight of a big identity is taken away (drawn by the square root of its number of pictures).
     `single_share` of the samples are people with one picture, who never have a reference;
     `drop_reference` of the others lose theirs.
@@ -138,6 +144,7 @@ class PortraitPairs:
     def __init__(
         self,
         portraits: Portraits,
+        meshes: np.ndarray,
         seed: int,
         length: int,
         augmentation: Augmentation | None = None,
@@ -153,7 +160,7 @@ class PortraitPairs:
             raise InputError("no identity has two pictures, so there is no pair to learn from: add more pictures")
         weight = np.sqrt([len(group) for group in self.groups])
         self.cumulative = np.cumsum(weight / weight.sum())
-        self.portraits, self.seed, self.length = portraits, seed, length
+        self.portraits, self.meshes, self.seed, self.length = portraits, meshes, seed, length
         self.augmentation = augmentation or Augmentation()
         self.single_share = single_share if len(self.singles) else 0.0
         self.drop_reference = drop_reference
@@ -166,16 +173,25 @@ class PortraitPairs:
         target, reference = self._draw(rng)
         flip = rng.random() < 0.5  # picture and reference together: faces are not symmetric
         how = self.augmentation
+        crop, points = stored(self.portraits, self.meshes, target, flip)
+        move = moved_frame(rng, how)
+        mask = random_hole(rng, SIZE)
+        view = cv2.warpAffine(crop, move, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         sample = {
-            "target": _view(rng, self.portraits.crops[target], flip, how, how.shift, how.rotated_share),
-            "mask": random_hole(rng, SIZE).astype(np.uint8),
+            "target": recoloured(rng, view, how),
+            "mask": mask.astype(np.uint8),
             "reference": np.zeros((SIZE, SIZE, 3), np.uint8),
+            "trust": np.zeros((SIZE, SIZE), np.uint8),
             "target_index": target,
             "reference_index": reference,
         }
         if reference >= 0:
-            view = _view(rng, self.portraits.crops[reference], flip, how, how.reference_shift, 0.1)
+            crop, known = stored(self.portraits, self.meshes, reference, flip)
+            estimate = _estimated(rng, moved_points(points, move), known, mask, how)
+            view, trust = registered(crop, estimate, known)
+            view = recoloured(rng, view, how)
             sample["reference"] = _lose_resolution(rng, view) if rng.random() < how.reference_blur else view
+            sample["trust"] = np.rint(trust * 255).astype(np.uint8)
         return sample
 
     def _draw(self, rng: np.random.Generator) -> tuple[int, int]:
@@ -186,19 +202,72 @@ class PortraitPairs:
         return int(target), -1 if rng.random() < self.drop_reference else int(reference)
 
 
-def _view(
-    rng: np.random.Generator, crop: np.ndarray, flip: bool, how: Augmentation, shift: float, rotated_share: float
-) -> np.ndarray:
-    """A moved, turned and recoloured 128 frame of a 160 crop, in one resampling."""
-    reach = how.rotation if rng.random() < rotated_share else how.rotation / 5
+def stored(portraits: Portraits, meshes: np.ndarray, index: int, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A crop, uint8 (160, 160, 3), and its mesh (478, 3) in the crop's pixels, both mirrored or neither."""
+    crop, points = portraits.crops[index], in_crop(meshes[index])
+    if not flip:
+        return crop, points
+    points = points[mirrored()]
+    points[:, 0] = CROP - 1 - points[:, 0]
+    return crop[:, ::-1], points
+
+
+def in_crop(points: np.ndarray) -> np.ndarray:
+    """A mesh (478, 3) in the pixels of a 128 frame -> float64, in the pixels of the stored crop."""
+    return points.astype(np.float64) + (MARGIN, MARGIN, 0)
+
+
+def registered(crop: np.ndarray, points: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A reference's crop, uint8 RGB, as the network gets it -> uint8 (128, 128, 3) and its trust, float32 (128, 128).
+
+    points: (478, 3), the photo's mesh in its 128 frame; reference: (478, 3), the reference's in the pixels of `crop`.
+    """
+    found = register(points, reference)
+    places = at_places(found.map, pixels())
+    view = cv2.remap(crop, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return view, enlarged(found.trust)
+
+
+def moved_frame(rng: np.random.Generator, how: Augmentation) -> np.ndarray:
+    """From a stored crop to a turned, scaled and shifted 128 frame, 2x3."""
+    reach = how.rotation if rng.random() < how.rotated_share else how.rotation / 5
     angle, scale = rng.uniform(-reach, reach), np.exp(rng.uniform(-how.scale, how.scale))
     middle = (CROP - 1) / 2
     move = cv2.getRotationMatrix2D((middle, middle), angle, scale)
-    move[:, 2] += rng.uniform(-shift, shift, 2) - MARGIN
-    if flip:
-        move[0] = [-move[0, 0], -move[0, 1], SIZE - 1 - move[0, 2]]
-    view = cv2.warpAffine(crop, move, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return cv2.LUT(view, _colour_table(rng, how.colour))
+    move[:, 2] += rng.uniform(-how.shift, how.shift, 2) - MARGIN
+    return move
+
+
+def moved_points(points: np.ndarray, move: np.ndarray) -> np.ndarray:
+    x_y = points[:, :2] @ move[:, :2].T + move[:, 2]
+    return np.column_stack([x_y, points[:, 2] * np.hypot(move[0, 0], move[1, 0])])
+
+
+def _estimated(
+    rng: np.random.Generator, points: np.ndarray, reference: np.ndarray, mask: np.ndarray, how: Augmentation
+) -> np.ndarray:
+    """The photo's mesh as it might be found through the hole: partly the reference's expression, and a bit off."""
+    x, y = points[:, :2].round().astype(int).clip(0, SIZE - 1).T
+    guessed = rng.beta(1.2, 1.2)
+    estimate = points + guessed * (fitted(reference, points, (~mask[y, x]).astype(float)) - points)
+    bend = cv2.resize(rng.normal(0, how.mesh_bend, (3, 3, 2)), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    estimate[:, :2] += bend[y, x] + rng.normal(0, how.mesh_shift, 2)
+    return estimate
+
+
+def recoloured(rng: np.random.Generator, view: np.ndarray, how: Augmentation) -> np.ndarray:
+    view = cv2.LUT(view, _colour_table(rng, how.colour))
+    return _toned(rng, view) if rng.random() < how.toned_share else view
+
+
+def _toned(rng: np.random.Generator, view: np.ndarray) -> np.ndarray:
+    """Grey, or on a curve from black over a colour to white, as sepia and cyanotype are."""
+    grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
+    if rng.random() < 0.6:
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    gamma = np.exp(rng.normal(0, 0.25, 3))
+    level = np.linspace(0, 1, 256)[:, None] ** gamma
+    return cv2.LUT(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), (level * 255 + 0.5).astype(np.uint8)[:, None, :])
 
 
 def _colour_table(rng: np.random.Generator, strength: float) -> np.ndarray:

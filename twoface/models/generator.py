@@ -10,16 +10,17 @@ from twoface.models.blocks import CrossAttention, ResBlock, activate
 
 SIZE = 128  # px, the side of the network's frame
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels
-FLOW_LIMIT = 24.0  # px, how far the warp can reach
+FLOW_LIMIT = 8.0  # px, how far what the registration left can be moved
+GAIN_LIMIT = 0.7  # log, how far contrast can be raised or lowered: half to twice
 
 
 class TransferGenerator(nn.Module):
     """Transfer and synthesis.
 
     The reference shows the same person, so most of a hole can be moved instead of invented. A U-net sees the
-    masked picture, the mask and the aligned reference at full resolution, and attends to features of the
-    reference at 16x16 for what is not aligned. It predicts smooth fields of 32x32 cells - a warp of the
-    reference, a colour gain and offset, a mixing weight - and a synthesised picture:
+    masked picture, the mask, the registered reference (`twoface.register`) and its trust at full resolution, and
+    attends to features of the reference at 16x16 for what is not in place. It predicts smooth fields of 32x32 cells - a
+    residual warp of the reference, a colour gain and offset, a mixing weight - and a synthesised picture:
 
         fill = weight * (gain * reference(p + flow) + offset) + (1 - weight) * synthesis
 
@@ -30,15 +31,15 @@ class TransferGenerator(nn.Module):
     widths: channels at 64, 32, 16 and 8 px. transfer: False leaves synthesis alone (weight 0 everywhere).
 
     forward(image (N,3,128,128) in [0,1], mask (N,1,128,128) of 0 and 1, reference (N,3,128,128) in [0,1], all
-    zero = none) -> dict of `fill`, `synthesis` (N,3,128,128), `flow` (N,2,32,32) px, `gain`, `offset`
-    (N,3,32,32), `weight` (N,1,32,32). What `image` holds inside the hole does not matter.
+    zero = none, trust (N,1,128,128) in [0,1]) -> dict of `fill`, `synthesis` (N,3,128,128), `flow` (N,2,32,32) px,
+    `gain`, `offset` (N,3,32,32), `weight` (N,1,32,32). What `image` holds inside the hole does not matter.
     """
 
     def __init__(self, widths: tuple[int, int, int, int] = (48, 96, 160, 192), transfer: bool = True):
         super().__init__()
         w64, w32, w16, w8 = widths
         self.transfer = transfer
-        self.stem = nn.Conv2d(8, w64, 5, stride=2, padding=2)
+        self.stem = nn.Conv2d(9, w64, 5, stride=2, padding=2)
         self.down32 = nn.Conv2d(w64, w32, 3, stride=2, padding=1)
         self.encode32 = nn.Sequential(ResBlock(w32), ResBlock(w32))
         self.down16 = nn.Conv2d(w32, w16, 3, stride=2, padding=1)
@@ -47,7 +48,7 @@ class TransferGenerator(nn.Module):
         self.encode8 = nn.Sequential(ResBlock(w8), ResBlock(w8))
 
         self.reference_stem = nn.Sequential(
-            nn.Conv2d(3, w64, 5, stride=2, padding=2),
+            nn.Conv2d(4, w64, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
             nn.Conv2d(w64, w64, 3, stride=2, padding=1),
             ResBlock(w64),
@@ -75,16 +76,17 @@ class TransferGenerator(nn.Module):
         with torch.no_grad():
             self.fields.bias[8] = 1.0  # the mixing weight starts in favour of the reference
 
-    def forward(self, image: Tensor, mask: Tensor, reference: Tensor) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, mask: Tensor, reference: Tensor, trust: Tensor) -> dict[str, Tensor]:
         known = image * (1 - mask)
         present = (reference.flatten(1).amax(1) > 0).to(image.dtype)[:, None, None, None]  # (N, 1, 1, 1)
-        x = torch.cat([known - 0.5, mask, reference - 0.5 * present, present.expand_as(mask)], dim=1)
+        shown = torch.cat([reference - 0.5 * present, trust * present], dim=1)
+        x = torch.cat([known - 0.5, mask, shown[:, :3], present.expand_as(mask), shown[:, 3:]], dim=1)
         x64 = self.stem(x)
         x32 = self.encode32(self.down32(activate(x64)))
         x16 = self.encode16(self.down16(activate(x32)))
         x8 = self.encode8(self.down8(activate(x16)))
 
-        source = self.reference_stem(reference - 0.5 * present)
+        source = self.reference_stem(shown)
         y16 = x16 + _double(self.up16(activate(x8)))
         looked_up = self.attend(y16 + self.place_query, source + self.place_key)
         y16 = self.decode16(torch.where(present > 0, looked_up, y16 + self.place_query))
@@ -95,7 +97,7 @@ class TransferGenerator(nn.Module):
         synthesis = torch.sigmoid(self.picture(activate(y128)).float())
 
         flow = FLOW_LIMIT * torch.tanh(fields[:, 0:2] / 4)
-        gain = torch.exp(torch.tanh(fields[:, 2:5]))
+        gain = torch.exp(GAIN_LIMIT * torch.tanh(fields[:, 2:5]))
         offset = torch.tanh(fields[:, 5:8] / 2)
         weight = torch.sigmoid(fields[:, 8:9]) * present * float(self.transfer)
         fill = transfer(reference, synthesis, flow, gain, offset, weight)

@@ -22,7 +22,8 @@ class _Call:
 class Batcher:
     """Calls of one model, gathered and run one batch after the other in `executor`, first come, first served.
 
-    run: (image, mask, reference) -> dict of arrays, N rows each. size: rows in a batch; a larger call goes alone.
+    run: (image, mask, reference, trust) -> dict of arrays, N rows each. size: rows in a batch; a larger call goes
+    alone.
     wait: seconds that a call may wait for company. queue: rows that may wait. failed: called after a run has failed.
     """
 
@@ -145,7 +146,7 @@ class Batcher:
         """In the executor's thread: one run, and its rows dealt out."""
         rows = [len(part) for part in parts]
         self._metrics.batch_rows.observe(sum(rows))
-        names = ("image", "mask", "reference")
+        names = ("image", "mask", "reference", "trust")
         joined = [_join([getattr(part, name) for part in parts]) for name in names]
         with self._metrics.stage_seconds.labels("compute").time():
             outputs = self._run(*joined)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from twoface.errors import InputError
+from twoface.mesh import Mesher
 from twoface.model import FillModel
 from twoface.service.batching import Batcher
-from twoface.service.tensors import CENTER, SIZE, generated
+from twoface.service.tensors import CENTER, SIZE, generated, with_registered
 from twoface.service.versions import Found, find_versions
 
 MODEL = "two_face_model"
@@ -47,6 +48,7 @@ class Engine:
         self._settings, self._metrics = settings, metrics
         self._served, self._refused, self._retiring = {}, {}, set()
         self._executor = ThreadPoolExecutor(1, "network")
+        self._mesher = None  # loaded with the first network
         self._healthy, self._leaving = True, False
         self._watching = self._probing = self._newest = None
         self.switched = []
@@ -96,6 +98,8 @@ class Engine:
         served = self.served(version)
         limit = self._settings.timeout
         deadline = asyncio.get_running_loop().time() + min(limit if seconds is None else seconds, limit)
+        with self.stage("register"):
+            crops = await asyncio.to_thread(with_registered, crops, self._mesher)
         outputs = await served.batcher.submit(crops, deadline)
         return {"generated": generated(crops, outputs["fill"]), **outputs}, served.version
 
@@ -152,6 +156,7 @@ class Engine:
         network = FillModel(path, self._settings.threads or _cores(), self._settings.device)
         for rows in (1, self._settings.batch_size):
             network.run(*_blank(rows))
+        self._mesher = self._mesher or Mesher(self._settings.threads)
         return network
 
     def _retire(self, served):
@@ -192,4 +197,4 @@ def _cores():
 def _blank(rows):
     picture, mask = np.zeros((rows, 3, SIZE, SIZE), np.float32), np.zeros((rows, 1, SIZE, SIZE), np.float32)
     mask[:, :, CENTER, CENTER] = 1  # the one hole that every network fills
-    return picture, mask, picture
+    return picture, mask, picture, np.zeros_like(mask)

@@ -15,7 +15,7 @@ SERVER = {
     "extensions": ["binary_tensor_data", "model_configuration"],
 }
 PLATFORM = "onnxruntime_onnx"
-INPUTS = {"image": (3, SIZE, SIZE), "mask": (1, SIZE, SIZE), "reference": (3, SIZE, SIZE)}
+INPUTS = {"image": (3, SIZE, SIZE), "mask": (1, SIZE, SIZE), "reference": (3, SIZE, SIZE), "trust": (1, SIZE, SIZE)}
 OUTPUTS = {"generated": (3, SIZE, SIZE), **OUTPUT_SHAPES}
 TYPES = {"FP32": np.dtype("<f4"), "UINT8": np.dtype("u1")}
 

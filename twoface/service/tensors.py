@@ -1,10 +1,11 @@
 """What every door asks of its tensors, and the picture that it answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from twoface.errors import InputError
+from twoface.reference import registered
 
 SIZE = 128
 CENTER = slice(48, 80)  # the hole of whoever sends no mask: 32x32, black
@@ -12,22 +13,27 @@ CENTER = slice(48, 80)  # the hole of whoever sends no mask: 32x32, black
 
 @dataclass(frozen=True)
 class Crops:
-    """N crops for the network: float32 arrays as `FillModel.run` takes them. as_bytes: the image came as uint8."""
+    """N crops for the network: float32 arrays as `FillModel.run` takes them. as_bytes: the image came as uint8.
+
+    trust: None where the references are not registered yet.
+    """
 
     image: np.ndarray
     mask: np.ndarray
     reference: np.ndarray
+    trust: np.ndarray | None = None
     as_bytes: bool = False
 
     def __len__(self):
         return len(self.image)
 
 
-def check(image, mask=None, reference=None, *, rows):
+def check(image, mask=None, reference=None, trust=None, *, rows):
     """Arrays of a caller -> Crops.
 
     image, reference: (N, 3, 128, 128), float32 in [0, 1] or uint8; N at most `rows`. No reference: all black.
     mask: (N, 1, 128, 128) of 0 and 1, uint8 255 also meaning 1; without it the hole is the black centre 32x32.
+    trust: (N, 1, 128, 128), float32 in [0, 1] or uint8, of references that are registered already.
     Raises InputError.
     """
     if image.ndim != 4 or image.shape[1:] != (3, SIZE, SIZE):
@@ -40,7 +46,28 @@ def check(image, mask=None, reference=None, *, rows):
         reference = np.zeros(image.shape, np.float32)
     elif reference.shape != image.shape:
         raise InputError(f"reference must have the shape of image, {image.shape}, not {reference.shape}")
-    return Crops(pixels, hole, _colours(reference, "reference"), image.dtype == np.uint8)
+    if trust is not None:
+        if trust.shape != (len(image), 1, SIZE, SIZE):
+            raise InputError(f"trust must be {(len(image), 1, SIZE, SIZE)}, not {trust.shape}")
+        trust = _colours(trust, "trust")
+    return Crops(pixels, hole, _colours(reference, "reference"), trust, image.dtype == np.uint8)
+
+
+def with_registered(crops, mesher):
+    """The crops with their references registered, where their sender did not -> Crops. mesher: `twoface.mesh.Mesher`.
+
+    A reference's face may lie anywhere in its crop.
+    """
+    if crops.trust is not None:
+        return crops
+    pictures, trusts = np.zeros_like(crops.reference), np.zeros_like(crops.mask)
+    for row in np.flatnonzero(crops.reference.any((1, 2, 3))):
+        image, reference = (planes[row].transpose(1, 2, 0) for planes in (crops.image, crops.reference))
+        unknown, frame = crops.mask[row, 0] == 1, np.eye(2, 3)
+        mesh = mesher.find(reference * 255, frame).points
+        found = registered(mesher.through(image * 255, unknown), unknown, np.ascontiguousarray(reference), mesh)
+        pictures[row], trusts[row] = found.picture.transpose(2, 0, 1).clip(0, 1), found.trust
+    return replace(crops, reference=pictures, trust=trusts)
 
 
 def generated(crops, fill):

@@ -17,7 +17,7 @@ from twoface.training.table import apply, read_table
 @dataclass(frozen=True)
 class ModelConfig:
     name: str = "transfer"  # a name of twoface.models.build
-    widths: tuple[int, ...] = (48, 96, 160, 192)  # of ours: channels at 64, 32, 16 and 8 px
+    widths: tuple[int, ...] = (48, 96, 160, 192)  # of ours and the see-through network: channels at 64, 32, 16 and 8 px
     vgg16: str = "vgg16-edges"  # the frozen networks, by their names in `twoface weights`
     facenet: str = "facenet-casia"
 
@@ -27,7 +27,8 @@ class DataConfig:
     """The last three lines are of pairs alone; triples take the pictures as they are."""
 
     kind: Literal["portraits", "mnist"] = "portraits"
-    sets: Literal["pairs", "triples"] = "pairs"  # any two pictures of a person; masked, real, reference from sets apart
+    # any two pictures of a person; masked, real, reference from sets apart; single pictures with their meshes
+    sets: Literal["pairs", "triples", "meshes"] = "pairs"
     shares: tuple[float, float, float] = (0.4, 0.4, 0.2)  # of triples: masked, real, reference pictures (0 = none)
     hole: int = 64  # px, the side of the centre square: the hole of triples and of validation
     split: str = "train"

@@ -21,7 +21,8 @@ class Stage:
     identity: float = 0.0  # FaceNet embeddings (`losses.identity` says of what), where there is a reference
     adv_local: float = 0.0
     adv_global: float = 0.0
-    transfer: float = 0.0  # what the mixing weight leaves to the synthesis in the hole, where there is a reference
+    transfer: float = 0.0  # what the mixing weight leaves to the synthesis where the reference is trusted
+    mesh: float = 0.0  # the see-through network's points against those of the whole face
     smooth: float = 0.0  # total variation of the fields
 
 

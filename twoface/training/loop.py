@@ -21,6 +21,7 @@ from twoface.training import checkpoints
 from twoface.training.config import Experiment, to_table
 from twoface.training.curriculum import stage_at
 from twoface.training.machine import describe
+from twoface.training.start import start_from
 from twoface.training.step import Diverged, Networks, train_step
 from twoface.training.tasks import Frozen, build_networks, check, open_task
 from twoface.training.validate import write_picture
@@ -39,12 +40,14 @@ def train(
     precision: str = "bf16-mixed",
     cache: Path | None = None,
     frozen: Frozen | None = None,
+    start: Path | None = None,
     watch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> int:
     """Train until the experiment's samples are seen, or as many minutes or steps as given; save; say where.
 
     Writes into `out`: state.pt, generator.safetensors, experiment.json, machine.json, stats.jsonl, previews/ and
     TensorBoard's files. devices: processes, or GPUs, of each of the nodes; all share each batch.
+    start: a run or an exported file whose weights the generator starts from (`twoface.training.start`).
     watch: is told the samples and the scores after each validation; what it raises ends the run, unsaved.
     Returns the number of samples seen. SIGINT and SIGTERM end the run after the step, saved.
     Raises InputError for an `out` that holds another run (without `resume`), TwoFaceError when the loss diverges.
@@ -64,6 +67,8 @@ def train(
         frozen = (frozen or Frozen.load(experiment, data, cache)).to(fabric)
     generator, judges = build_networks(experiment, frozen.vgg)
     check(experiment, judges)
+    if start and not resume:
+        start_from(generator, start)
     averaged = AveragedModel(generator, multi_avg_fn=_ema(config.ema)).eval()  # buffers are those of the last step
     g_opt = torch.optim.Adam(generator.parameters(), lr=0.0, betas=config.betas, fused=True)
     d_opt = torch.optim.Adam(judges.parameters(), lr=0.0, betas=config.betas, fused=True)

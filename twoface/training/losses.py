@@ -54,13 +54,13 @@ def discriminator(real_logits: Tensor, fake_logits: Tensor, weights: Tensor) -> 
     return ((F.softplus(-real_logits) + F.softplus(fake_logits)) * weights).sum(1).mean()
 
 
-def transfer(weight: Tensor, mask: Tensor) -> Tensor:
-    """What the mixing weight leaves to the synthesis, 1 - weight, on average in the hole.
+def transfer(weight: Tensor, trusted: Tensor) -> Tensor:
+    """What the mixing weight leaves to the synthesis, 1 - weight, on average where the reference can be trusted.
 
     L1 prefers a blurred mean to the reference's detail that is half a pixel off; this is the counterweight.
-    weight (N,1,h,w), mask (N,1,H,W), of samples that have a reference.
+    weight (N,1,h,w); trusted (N,1,H,W), the hole times the trust; of samples that have a reference.
     """
-    hole = F.adaptive_avg_pool2d(mask, weight.shape[-2:])
+    hole = F.adaptive_avg_pool2d(trusted, weight.shape[-2:])
     return ((1 - weight) * hole).sum() / over_processes(hole.sum()).clamp_min(1e-6)
 
 
@@ -70,6 +70,12 @@ def smooth(flow: Tensor, gain: Tensor, offset: Tensor, weight: Tensor) -> Tensor
     for field, unit in ((flow, 8.0), (gain, 1.0), (offset, 1.0), (weight, 1.0)):
         total = total + (field.diff(dim=2).abs().mean() + field.diff(dim=3).abs().mean()) / unit
     return total
+
+
+def mesh(points: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute difference of meshes (N,478,3) in pixels, depth by three tenths: it is the vaguer."""
+    difference = (points - wanted).abs().mean((0, 1))
+    return (difference * difference.new_tensor((0.5, 0.5, 0.3))).sum()
 
 
 def _mean(values: Tensor) -> Tensor:

@@ -45,6 +45,8 @@ class Batch:
 
     real: what the discriminators are shown as real, the target itself or another picture of the same identity.
     embedding: FaceNet's (N,512) of what the fill is to look like, the target or the reference; None without FaceNet.
+    trust: (N,1,S,S) in [0,1], of a registered reference; None where references are taken as they are.
+    points: (N,478,3), the mesh of the whole face in the picture's pixels; None where none is learned.
     """
 
     target: Tensor
@@ -53,6 +55,16 @@ class Batch:
     real: Tensor
     embedding: Tensor | None = None
     seen: Seen = Seen()
+    trust: Tensor | None = None
+    points: Tensor | None = None
+
+    @property
+    def inputs(self) -> tuple:
+        """What the generator is given."""
+        if self.points is not None:
+            return self.target, self.mask
+        extra = [x for x in (self.trust, self.seen.generator or None) if x is not None]
+        return (self.target, self.mask, self.reference, *extra)
 
 
 @dataclass
@@ -79,10 +91,9 @@ def train_step(
     """Each network one turn. Returns the terms, unweighted, detached. forms: which form `rec` and `identity` have."""
     _set_rate(nets.generator_optimizer, stage.lr)
     _set_rate(nets.discriminator_optimizer, stage.discriminator_lr)
-    if batch.seen.generator:
-        fields = nets.generator(batch.target, batch.mask, batch.reference, batch.seen.generator)
-    else:
-        fields = nets.generator(batch.target, batch.mask, batch.reference)
+    fields = nets.generator(*batch.inputs)
+    if batch.points is not None:
+        return mesh_turn(fabric, nets, batch, fields, stage, config)
     composite = batch.mask * fields["fill"] + (1 - batch.mask) * batch.target
 
     # What the judges' frozen layers say of the composite serves both turns.
@@ -138,11 +149,25 @@ def generator_turn(
             terms |= {name: losses.adversarial(*verdict) for name, verdict in judged.items()}
             nets.discriminators.requires_grad_(True)
     if stage.transfer and anyone:
-        terms["transfer"] = losses.transfer(fields["weight"][shown], batch.mask[shown])
+        terms["transfer"] = losses.transfer(fields["weight"][shown], (batch.mask * batch.trust)[shown])
     if stage.smooth:
         terms["smooth"] = losses.smooth(*(fields[name] for name in FIELDS))
     if not terms:  # a warm-up of judges alone
         return {}
+    return _descend(fabric, nets, terms, stage, config)
+
+
+def mesh_turn(
+    fabric: Fabric, nets: Networks, batch: Batch, fields: dict[str, Tensor], stage: Stage, config: TrainConfig
+) -> dict[str, Tensor]:
+    """The turn of a network that finds meshes: nobody judges it."""
+    return _descend(fabric, nets, {"mesh": losses.mesh(fields["points"], batch.points)}, stage, config)
+
+
+def _descend(
+    fabric: Fabric, nets: Networks, terms: dict[str, Tensor], stage: Stage, config: TrainConfig
+) -> dict[str, Tensor]:
+    """A step of the generator down its weighted terms -> the terms, the total and the gradient's norm, detached."""
     total = sum(getattr(stage, name) * value for name, value in terms.items())
     nets.generator_optimizer.zero_grad()
     fabric.backward(total)

@@ -10,12 +10,14 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from twoface.data.mesh_samples import MeshSamples
+from twoface.data.meshes import meshes_of
 from twoface.data.mnist import SIZE as DIGIT_SIZE
 from twoface.data.mnist import Digits
 from twoface.data.portraits import MARGIN, SIZE, PortraitPairs, Portraits
 from twoface.data.triples import Roles, Triples
 from twoface.errors import InputError
-from twoface.models.build import NEED_VGG, OURS, build_discriminators, build_generator
+from twoface.models.build import MESHES, NEED_VGG, OURS, build_discriminators, build_generator
 from twoface.models.digits import digit_classifier
 from twoface.models.discriminators import Discriminators
 from twoface.models.facenet import FaceNet
@@ -26,6 +28,7 @@ from twoface.training.features import Features
 from twoface.training.step import JUDGES, Batch, Seen
 from twoface.training.validate import Validation, embed_all
 from twoface.training.validate_digits import DigitValidation
+from twoface.training.validate_meshes import MeshValidation
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Frozen:
             return cls(digits=digit_classifier(data, cache or cache_folder()))
         vgg = experiment.model.name in NEED_VGG or any(stage.perceptual for stage in experiment.stages)
         model = experiment.model
+        if model.name in MESHES:
+            return cls()
         return cls(VGG16(weights(model.vgg16)) if vgg else None, FaceNet(weights(model.facenet)))
 
     def to(self, fabric: Fabric) -> Frozen:
@@ -69,13 +74,18 @@ def check(experiment: Experiment, judges: Discriminators) -> None:
         raise InputError(
             f"{experiment.name}: the model {name} is not for {kind} data: change [model] name or [data] kind"
         )
-    if (name in OURS) != (experiment.data.sets == "pairs"):
-        raise InputError(f"{experiment.name}: [data] sets must be {'pairs' if name in OURS else 'triples'} for {name}")
+    sets = "pairs" if name in OURS else "meshes" if name in MESHES else "triples"
+    if experiment.data.sets != sets:
+        raise InputError(f"{experiment.name}: [data] sets must be {sets} for {name}")
     for i, stage in enumerate(experiment.stages):
         weighed = {term for term in JUDGES if getattr(stage, term)} | set(stage.discriminate)
         lacking = weighed - set(judges.judges)
         if name not in OURS:
             lacking |= {term for term in ("transfer", "smooth") if getattr(stage, term)}
+        if name in MESHES:
+            lacking |= {term for term in ("rec", "perceptual", "identity", *JUDGES) if getattr(stage, term)}
+        elif stage.mesh:
+            lacking.add("mesh")
         if kind == "mnist":
             lacking |= {term for term in ("perceptual", "identity") if getattr(stage, term)}
         if lacking:
@@ -93,7 +103,7 @@ class Task:
     """
 
     samples: Dataset
-    validation: Validation | DigitValidation
+    validation: Validation | DigitValidation | MeshValidation
     fabric: Fabric
     embeddings: Tensor | None = None
     embedded: str = "target_index"
@@ -105,12 +115,18 @@ class Task:
         def picture(name: str) -> Tensor:
             return drawn[name].permute(0, 3, 1, 2).float() / 255  # channels last in memory
 
-        target, mask, reference = picture("target"), drawn["mask"][:, None].float(), picture("reference")
+        target, mask = picture("target"), drawn["mask"][:, None].float()
+        if "points" in drawn:
+            target, mask, points = map(self.fabric.to_device, (target, mask, drawn["points"]))
+            return Batch(target, mask, target, target, points=points)
+        reference = picture("reference")
         real = picture("real") if "real" in drawn else target
         embedding = None if self.embeddings is None else self.embeddings[drawn[self.embedded]]
         places = [drawn[f"{kind}_index"].numpy() for kind in ("target", "real", "reference")] if self.features else []
-        on_device = [x if x is None else self.fabric.to_device(x) for x in (target, mask, reference, real, embedding)]
-        return Batch(*on_device, self.features.of(*places) if self.features else Seen())
+        trust = drawn["trust"][:, None].float() / 255 if "trust" in drawn else None
+        tensors = (target, mask, reference, real, embedding, trust)
+        *on_device, trust = [x if x is None else self.fabric.to_device(x) for x in tensors]
+        return Batch(*on_device, self.features.of(*places) if self.features else Seen(), trust)
 
 
 def open_task(
@@ -137,13 +153,20 @@ def open_task(
 
     portraits = Portraits.load(data, about.split, cache)
     seen = Portraits.load(data, about.validation_split, cache)
-    validation = Validation(seen, frozen.facenet, fabric, about.hole)
+    if about.sets == "meshes":
+        meshes = meshes_of(portraits, cache)
+        generator.set_space(meshes)
+        validation = MeshValidation(seen, meshes_of(seen, cache), fabric)
+        return Task(MeshSamples(portraits, meshes, seed, length, about.augmentation), validation, fabric)
+    pairs = about.sets == "pairs"
+    validation = Validation(seen, meshes_of(seen, cache) if pairs else None, frozen.facenet, fabric, about.hole)
     likeness = any(stage.identity for stage in experiment.stages)
     embeddings = embed_all(portraits, frozen.facenet, fabric, cache, experiment.model.facenet) if likeness else None
     compared = "target_index" if experiment.losses.identity == "cosine_truth" else "reference_index"
-    if about.sets == "pairs":
-        pairs = PortraitPairs(portraits, seed, length, about.augmentation, about.single_share, about.drop_reference)
-        return Task(pairs, validation, fabric, embeddings, compared)
+    if pairs:
+        meshes = meshes_of(portraits, cache)
+        how = (about.augmentation, about.single_share, about.drop_reference)
+        return Task(PortraitPairs(portraits, meshes, seed, length, *how), validation, fabric, embeddings, compared)
     frames = portraits.crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
     triples = Triples(frames, Roles.draw(portraits.identity, about.shares, seed), about.hole, seed, length)
     name = experiment.model.name

@@ -11,12 +11,13 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from twoface.data.portraits import MARGIN, SIZE, Portraits
+from twoface.data.portraits import MARGIN, SIZE, Portraits, in_crop, registered
 from twoface.evaluation.grid import draw_grid
 from twoface.evaluation.metrics import whole_ssim
 from twoface.evaluation.pairs import fixed_pairs
 from twoface.files import write_aside
 from twoface.masks import named_hole
+from twoface.mesh import fitted
 from twoface.training.step import face_view
 
 BATCH = 16  # pairs
@@ -24,16 +25,34 @@ PREVIEWS = 12
 
 
 class Validation:
-    """Fixed pairs of a split, at most `limit` people, with a centre hole of `hole` px."""
+    """Fixed pairs of a split, at most `limit` people, with a centre hole of `hole` px.
 
-    def __init__(self, portraits: Portraits, facenet: nn.Module, fabric: Fabric, hole: int = 64, limit: int = 160):
+    meshes: of the portraits, for a generator that takes registered references and their trust; None for one of the
+    thesis, which takes them as they are. The target's mesh is what is known of it outside the hole, and inside the
+    reference's, fitted to that.
+    """
+
+    def __init__(
+        self,
+        portraits: Portraits,
+        meshes: np.ndarray | None,
+        facenet: nn.Module,
+        fabric: Fabric,
+        hole: int = 64,
+        limit: int = 160,
+    ):
         pairs = fixed_pairs(portraits)
         self.fabric, self.facenet = fabric, facenet
-        self.target, self.right, self.wrong = (
-            _frames(portraits, places[:limit]) for places in (pairs.target, pairs.reference, pairs.stranger)
-        )
-        self.mask = torch.from_numpy(named_hole("center", SIZE, hole)).float()[None, None]
-        self.truth, self.known = self._embed(self.target), self._embed(self.right)
+        target, right, wrong = (places[:limit] for places in (pairs.target, pairs.reference, pairs.stranger))
+        self.target = _frames(portraits, target)
+        hidden = named_hole("center", SIZE, hole)
+        self.mask = torch.from_numpy(hidden).float()[None, None]
+        if meshes is None:
+            self.right, self.wrong = ((_frames(portraits, places),) for places in (right, wrong))
+        else:
+            self.right, self.wrong = (_registered(portraits, meshes, target, x, hidden) for x in (right, wrong))
+        self.none = tuple(map(torch.zeros_like, self.right))
+        self.truth, self.known = self._embed(self.target), self._embed(_frames(portraits, right))
 
     def scores(self, generator: nn.Module) -> dict[str, float]:
         """With the right reference, none, and a stranger's: hole PSNR (dB), SSIM of the whole picture, and the cosines
@@ -41,7 +60,7 @@ class Validation:
         to the truth and to the right reference.
         """
         result = {}
-        for name, reference in (("right", self.right), ("none", torch.zeros_like(self.right)), ("wrong", self.wrong)):
+        for name, reference in (("right", self.right), ("none", self.none), ("wrong", self.wrong)):
             composite = self._fill(generator, reference)["composite"]
             error = ((composite - self.target).square() * self.mask).sum((1, 2, 3)) / (3 * self.mask.sum())
             embedding = self._embed(composite)
@@ -54,13 +73,13 @@ class Validation:
     def preview(self, generator: nn.Module) -> np.ndarray:
         """uint8 RGB picture, a row for each pair: masked, reference, filled, true, and how it came about."""
         n = slice(PREVIEWS)
-        right = self._fill(generator, self.right[n])
+        right = self._fill(generator, tuple(x[n] for x in self.right))
         columns = {
             "masked": self.target[n] * (1 - self.mask),
-            "reference": self.right[n],
+            "reference": self.right[0][n],
             "filled": right["composite"],
             "true": self.target[n],
-            "no reference": self._fill(generator, torch.zeros_like(self.right[n]))["composite"],
+            "no reference": self._fill(generator, tuple(x[n] for x in self.none))["composite"],
         }
         if "weight" in right:
             weight = torch.nn.functional.interpolate(right["weight"], (SIZE, SIZE)).expand(-1, 3, -1, -1)
@@ -68,13 +87,15 @@ class Validation:
         return grid(columns, 1)
 
     @torch.no_grad()
-    def _fill(self, generator: nn.Module, reference: Tensor) -> dict[str, Tensor]:
+    def _fill(self, generator: nn.Module, reference: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """reference: pictures (N,3,128,128), and their trust (N,1,128,128) where the generator takes one."""
         parts = []
-        for target, ref in zip(self.target[: len(reference)].split(BATCH), reference.split(BATCH), strict=True):
+        known = (self.target[: len(reference[0])], *reference)
+        for target, *ref in zip(*(x.split(BATCH) for x in known), strict=True):
             mask = self.mask.expand(len(target), -1, -1, -1)
             with self.fabric.autocast():
                 moved = [
-                    self.fabric.to_device(x.contiguous(memory_format=torch.channels_last)) for x in (target, mask, ref)
+                    self.fabric.to_device(x.contiguous(memory_format=torch.channels_last)) for x in (target, mask, *ref)
                 ]
                 out = generator(*moved)
             out = {name: value.float().cpu() for name, value in out.items()}
@@ -92,6 +113,22 @@ class Validation:
 def _frames(portraits: Portraits, places: np.ndarray) -> Tensor:
     frame = slice(MARGIN, MARGIN + SIZE)
     return torch.from_numpy(portraits.crops[places][:, frame, frame].copy()).permute(0, 3, 1, 2).float() / 255
+
+
+def _registered(
+    portraits: Portraits, meshes: np.ndarray, targets: np.ndarray, references: np.ndarray, hidden: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """References registered to targets -> pictures (N,3,128,128) and trust (N,1,128,128)."""
+    views, trusts = [], []
+    for target, reference in zip(targets, references, strict=True):
+        truth, known = meshes[target].astype(np.float64), in_crop(meshes[reference])
+        x, y = truth[:, :2].round().astype(int).clip(0, SIZE - 1).T
+        estimate = fitted(known, truth, (~hidden[y, x]).astype(float))
+        view, trust = registered(portraits.crops[reference], estimate, known)
+        views.append(view)
+        trusts.append(trust)
+    pictures = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 255
+    return pictures, torch.from_numpy(np.stack(trusts))[:, None]
 
 
 def embed_all(portraits: Portraits, facenet: nn.Module, fabric: Fabric, cache: Path | None, name: str) -> Tensor:

@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-from fakes import FakeDetector, FakeEmbedder, placed_face
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face
 from web_server import FACE
 
 from twoface.engine import Inpainter
@@ -20,7 +20,8 @@ class Seeing(FakeDetector):
 
 
 def seeing_inpainter(network):
-    return Inpainter(FillModel(network, threads=1), Seeing(placed_face(frame_transform(FACE))), FakeEmbedder())
+    detector = Seeing(placed_face(frame_transform(FACE)))
+    return Inpainter(FillModel(network, threads=1), detector, FakeEmbedder(), FakeMesher())
 
 
 def seeing_studio(network, pixels):

@@ -1,0 +1,70 @@
+"""What a run of the see-through network is watched by: how far its points lie from the mesh of the whole face."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import nn
+
+from twoface.data.portraits import MARGIN, SIZE, Portraits
+from twoface.masks import named_hole
+from twoface.training.validate import grid, to_bytes
+
+HOLES = ("center", "eyes", "lower", "mouth")
+BATCH = 32
+PREVIEWS = 12
+
+
+class MeshValidation:
+    """The first picture of at most `limit` people of a split, under fixed holes and without one.
+
+    meshes: float (N, 478, 3), of the portraits, in the pixels of their 128 frames.
+    """
+
+    def __init__(self, portraits: Portraits, meshes: np.ndarray, fabric: Fabric, limit: int = 160):
+        places = np.unique(portraits.identity, return_index=True)[1][:limit]
+        frame = slice(MARGIN, MARGIN + SIZE)
+        pictures = torch.from_numpy(portraits.crops[places][:, frame, frame].copy())
+        self.fabric, self.target = fabric, pictures.permute(0, 3, 1, 2).float() / 255
+        self.points = torch.from_numpy(np.asarray(meshes[places], np.float32))
+        self.masks = {name: torch.from_numpy(named_hole(name, SIZE)).float()[None, None] for name in HOLES}
+        self.masks["whole"] = torch.zeros(1, 1, SIZE, SIZE)
+
+    def scores(self, network: nn.Module) -> dict[str, float]:
+        """Mean distance, in pixels of the 128 frame, of the points inside each hole; without one, of all."""
+        result = {}
+        for name, mask in self.masks.items():
+            distance = (self._points(network, mask) - self.points)[..., :2].norm(dim=-1)
+            x, y = self.points[..., :2].round().long().clamp(0, SIZE - 1).unbind(-1)
+            inside = mask[0, 0][y, x] > 0 if name != "whole" else torch.ones_like(distance, dtype=torch.bool)
+            result[f"error_{name}"] = float(distance[inside].mean())
+        return result
+
+    def preview(self, network: nn.Module) -> np.ndarray:
+        """uint8 RGB picture, a row for each face: masked, with the points found, with those of the whole face."""
+        mask, n = self.masks["center"], slice(PREVIEWS)
+        masked = self.target[n] * (1 - mask)
+        columns = {
+            "masked": masked,
+            "found": _dotted(masked, self._points(network, mask)[n]),
+            "whole face": _dotted(self.target[n], self.points[n]),
+        }
+        return grid(columns, 1)
+
+    @torch.no_grad()
+    def _points(self, network: nn.Module, mask: torch.Tensor) -> torch.Tensor:
+        parts = []
+        for target in self.target.split(BATCH):
+            with self.fabric.autocast():
+                pair = (target.contiguous(memory_format=torch.channels_last), mask.expand(len(target), -1, -1, -1))
+                parts.append(network(*map(self.fabric.to_device, pair))["points"].float().cpu())
+        return torch.cat(parts)
+
+
+def _dotted(pictures: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    result = to_bytes(pictures).copy()
+    for picture, mesh in zip(result, points.numpy(), strict=True):
+        x, y = mesh[:, :2].round().astype(int).clip(0, SIZE - 1).T
+        picture[y, x] = (0, 255, 0)
+    return torch.from_numpy(result).permute(0, 3, 1, 2).float() / 255
