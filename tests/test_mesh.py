@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twoface.faces import apply, frame_transform, scale_of
+from twoface.faces import FaceDetector, align, apply, choose, crop, frame_of, frame_transform, scale_of
 from twoface.images import read_photo
 from twoface.mesh import (
     LANDMARKS,
@@ -17,8 +17,6 @@ from twoface.mesh import (
     template_mesh,
     with_reference,
 )
-
-FACE = (160, 20, 352, 212)  # of samples/photo.jpg
 
 
 def turned(yaw=0.0, pitch=0.0, roll=0.0):
@@ -40,6 +38,12 @@ def mesher():
 @pytest.fixture(scope="module")
 def portrait(samples):
     return read_photo(samples / "photo.jpg").pixels
+
+
+@pytest.fixture(scope="module")
+def frame(portrait):
+    """The portrait's frame, photo -> crop."""
+    return align(choose(FaceDetector(threads=1).detect(portrait)).landmarks)
 
 
 def test_left_and_right_are_each_others_mirror():
@@ -113,25 +117,25 @@ def test_a_frame_that_is_off_is_corrected_and_a_near_one_kept():
     assert corrected(absurd, seen(absurd)) is absurd
 
 
-def test_finds_the_mesh_of_a_whole_face(mesher, portrait):
-    mesh = mesher.find(portrait, frame_transform(FACE))
+def test_finds_the_mesh_of_a_whole_face(mesher, portrait, frame):
+    mesh = mesher.find(portrait, frame)
     assert mesh.presence > 0.9 and abs(mesh.pose.yaw) < 20
     assert mesh.eye_open("left") > 0.2 and mesh.eye_open("right") > 0.2
-    again = mesher.find(portrait, frame_transform((150, 30, 372, 252, 15)))  # the frame need not be exact
+    x0, y0, x1, y1, degrees = frame_of(frame)
+    side = x1 - x0
+    off = frame_transform((x0, y0 + side / 10, x1 + side / 5, y1 + 3 * side / 10, degrees + 15))
+    again = mesher.find(portrait, off)  # the frame need not be exact
     assert np.linalg.norm((mesh.points - again.points)[:, :2], axis=1).mean() < 3
-    nobody = mesher.find(np.full_like(portrait, 127), frame_transform(FACE))
+    nobody = mesher.find(np.full_like(portrait, 127), frame)
     assert nobody.presence < 0.5
 
 
-def test_sees_through_a_hole(mesher, portrait):
-    from twoface.faces import crop
-
-    transform = frame_transform(FACE)
-    aligned, unknown = crop(portrait, transform), np.zeros((128, 128), bool)
+def test_sees_through_a_hole(mesher, portrait, frame):
+    aligned, unknown = crop(portrait, frame), np.zeros((128, 128), bool)
     unknown[40:75, 20:108] = True
     points = mesher.through(aligned, unknown)
     covered = aligned.copy()
     covered[unknown] = 255
     assert np.array_equal(points, mesher.through(covered, unknown))  # what the hole holds does not matter
-    truth = mesher.find(portrait, transform).moved(transform).points
+    truth = mesher.find(portrait, frame).moved(frame).points
     assert np.linalg.norm((points - truth)[:, :2], axis=1).mean() < 5

@@ -4,7 +4,7 @@ from fakes import straight, textured
 from test_mesh import turned
 
 from twoface.faces import apply, crop, frame_transform, invert
-from twoface.mesh import Mesh, mirrored, template_mesh
+from twoface.mesh import Mesh, template_mesh
 from twoface.reference import registered, sampled
 from twoface.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
@@ -42,16 +42,6 @@ def test_trust_is_in_the_face_and_where_the_reference_shows_it():
     away = enlarged(register(template_mesh(), turned(yaw=60)).trust)  # it looks to the right, its left cheek shows
     assert away[75, 40] > 0.6 > 0.3 > away[75, 96]
     assert away.min() >= 0 and away.max() <= 1
-
-
-def test_the_mirrored_half_shows_what_is_turned_away():
-    target = template_mesh()
-    found = register(target, turned(yaw=60), mirror=True)
-    other = enlarged(found.trust)
-    assert other[75, 96] > 0.6 > 0.3 > other[75, 40]
-    plain = register(target, target, mirror=True)
-    places = at_places(plain.map, target[None, [50], :2].astype(np.float32))[0, 0]
-    assert np.linalg.norm(places - target[mirrored()[50], :2]) < 1
 
 
 def test_smooth_and_without_folds():

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from twoface.blend import blend, crop_mask, seam_correction
+from twoface.choice import Worth, best, worth
 from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, choose, crop, frame_transform, scale_of, shifted, touched, window
 from twoface.files import check_output, write_aside
@@ -43,8 +44,9 @@ class FillResult:
     identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
     same_person (None without one), the threshold it was judged by, and strangers_warned, the share of wrong
     references that this threshold finds under such a hole.
-    references: one {"name", "similarity_visible", "face"} for each given; reference_used: the index of the one
-    used and reference_why. warnings: sentences for the user. timing: seconds by stage.
+    references: one {"name", "similarity_visible", "worth", "face"} for each given, worth as of `twoface.choice.Worth`;
+    reference_used: the index of the one used and reference_why. warnings: sentences for the user.
+    timing: seconds by stage.
     """
 
     photo: Photo
@@ -126,7 +128,8 @@ class Prepared:
 class Reference:
     """A reference photo whose face is known. crop: uint8 (128, 128, 3), upright as it is, not registered.
 
-    mesh: (478, 3) in the photo's pixels. similarity: cosine of what is visible of the photo and the same of it.
+    mesh: (478, 3) in the photo's pixels. registered: to the face that is filled. similarity: cosine of what is visible
+    of the photo and the same of it; worth: what it can give to the hole.
     """
 
     photo: Photo
@@ -134,17 +137,9 @@ class Reference:
     transform: np.ndarray
     crop: np.ndarray
     mesh: np.ndarray
+    registered: Registered
     similarity: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the network made of a crop. fields: its outputs, (C, h, w) each. registered: the reference as the network
-    was shown it, None without one.
-    """
-
-    fields: dict
-    registered: Registered | None
+    worth: Worth
 
 
 class Inpainter:
@@ -204,8 +199,9 @@ class Inpainter:
     ):
         """Fill a part of a face -> FillResult.
 
-        photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several the one
-        most alike to the visible part of the photo is used; with none the network invents.
+        photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several, of those
+        most alike to the visible part of the photo the one that shows the hole's part best is used (`twoface.choice`);
+        with none the network invents.
         mask, hole, frame_mask, face, feather, center_size: as of `prepare`. reference_face: as `face`, for the
         reference; or a list with one for each reference, None where it is to be found.
         Raises InputError for every input that cannot be used.
@@ -218,13 +214,13 @@ class Inpainter:
         )
         clock.lap("photo")
         visible = self._visible(prepared.masked, prepared.unknown) if given else None
-        references = [self._reference(*each, visible, prepared.unknown) for each in zip(given, squares, strict=True)]
-        best = max(range(len(references)), key=lambda i: references[i].similarity, default=None)
-        used = None if best is None else references[best]
+        references = [self._reference(*each, prepared, visible) for each in zip(given, squares, strict=True)]
+        chosen = best([r.similarity for r in references], [r.worth for r in references]) if references else None
+        used = None if chosen is None else references[chosen]
         clock.lap("references")
-        prediction = self.predict(prepared, used)
+        fields = self.predict(prepared, used)
         clock.lap("network")
-        pixels = self.paste(prepared, prediction, used)
+        pixels = self.paste(prepared, fields, used)
         clock.lap("blend")
         identity = self._identity(pixels, prepared, used)
         warnings = list(prepared.warnings)
@@ -240,17 +236,22 @@ class Inpainter:
             masked_crop=prepared.masked,
             mask_crop=prepared.unknown,
             reference_crop=None if used is None else used.crop,
-            registered_crop=None if used is None else prediction.registered.picture,
+            registered_crop=None if used is None else used.registered.picture,
             face=tuple(float(v) for v in prepared.face),
             transform=prepared.transform,
             hole=prepared.hole,
             box=_changed(prepared.hole, prepared.feather),
             identity=identity,
             references=[
-                {"name": r.photo.name, "similarity_visible": r.similarity, "face": [round(float(v), 1) for v in r.face]}
+                {
+                    "name": r.photo.name,
+                    "similarity_visible": r.similarity,
+                    "worth": {name: round(value, 3) for name, value in dataclasses.asdict(r.worth).items()},
+                    "face": [round(float(v), 1) for v in r.face],
+                }
                 for r in references
             ],
-            reference_used=best,
+            reference_used=chosen,
             reference_why=_why(len(references)),
             warnings=warnings,
             timing=clock.laps(),
@@ -295,30 +296,24 @@ class Inpainter:
         return Prepared(photo, mask, tuple(box), transform, feather, aligned, unknown, mesh, warnings)
 
     def predict(self, prepared, reference=None):
-        """Run the network -> Prediction. reference: a Reference, or None to invent.
-
-        The reference is registered first: by its mesh and the photo's, which in the hole is partly guessed from it.
-        """
-        shown = None
-        if reference is not None:
-            shown = registered(prepared.mesh, prepared.unknown, reference.photo.pixels, reference.mesh)
-        given = no_reference() if shown is None else shown.planes()
+        """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
+        given = no_reference() if reference is None else reference.registered.planes()
         mask = prepared.unknown[None, None].astype(np.float32)
         fields = self.network.run(_planes(prepared.masked), mask, *given)
-        return Prediction({name: field[0] for name, field in fields.items()}, shown)
+        return {name: field[0] for name, field in fields.items()}
 
-    def paste(self, prepared, prediction, reference=None):
-        """Put a prediction into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.
+    def paste(self, prepared, fields, reference=None):
+        """Put a fill into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.
 
-        reference: the Reference that the prediction was made with.
+        fields: what `predict` gave; reference: the Reference that it was given.
         """
         x0, y0, x1, y1 = window(prepared.transform, prepared.photo.pixels.shape)
         part, hole, transform = _part(prepared.photo, prepared.hole, prepared.transform)
         known = crop_mask(hole, transform, 0)
-        seam = seam_correction(prepared.crop, prediction.fields["fill"], known, prepared.unknown)
-        source = None if reference is None else (reference.photo.pixels, prediction.registered.map)
+        seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
+        source = None if reference is None else (reference.photo.pixels, reference.registered.map)
         pixels = prepared.photo.pixels.copy()
-        pixels[y0:y1, x0:x1] = blend(part, hole, transform, prediction.fields, source, prepared.feather, seam)
+        pixels[y0:y1, x0:x1] = blend(part, hole, transform, fields, source, prepared.feather, seam)
         return pixels
 
     def _frame(self, photo, square, mask=None):
@@ -339,7 +334,7 @@ class Inpainter:
     def _visible(self, aligned, unknown):
         return self._embedder.embed(embedding_view(hide(aligned, unknown))[None])[0]
 
-    def _reference(self, item, square, visible, unknown):
+    def _reference(self, item, square, prepared, visible):
         photo = _as_photo(item)
         try:
             box, transform = self._frame(photo, square)
@@ -348,9 +343,12 @@ class Inpainter:
             raise InputError(text, code=error.code) from error
         mesh = self.mesher.find(photo.pixels, transform)
         transform = corrected(transform, mesh.moved(transform).points)
-        picture = crop(photo.pixels, transform)
+        picture, unknown = crop(photo.pixels, transform), prepared.unknown
+        moved = registered(prepared.mesh, unknown, photo.pixels, mesh.points)
         alike = similarity(visible, self._visible(picture, unknown))
-        return Reference(photo, box, transform, picture, mesh.points, alike)
+        finer = scale_of(prepared.transform) / scale_of(transform)
+        value = worth(prepared.mesh, unknown, moved.trust, picture, mesh.moved(transform).points, finer)
+        return Reference(photo, box, transform, picture, mesh.points, moved, alike, value)
 
     def _identity(self, pixels, prepared, used):
         if used is None:
@@ -441,7 +439,7 @@ def _changed(hole, feather_px):
 
 def _why(count):
     if count > 1:
-        return f"the most alike of {count} to the visible part of the photo"
+        return f"of {count}, the one of the person that shows the hole's part best"
     return "the only one given" if count else "none given"
 
 

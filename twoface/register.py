@@ -11,7 +11,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from twoface.mesh import POLYGONS, canonical_face, facing, mirrored, template_mesh
+from twoface.mesh import POLYGONS, canonical_face, facing, template_mesh
 
 SIZE = 128
 GRID = 33  # nodes a side, over the crop's pixels 0..127
@@ -34,13 +34,12 @@ class Registration:
     trust: np.ndarray
 
 
-def register(points, reference, mirror=False):
-    """points: (478, 3), the photo's mesh in crop pixels. reference: (478, 3), that of the reference, in its own pixels.
+def register(points, reference):
+    """points: (478, 3), the photo's mesh in crop pixels. reference: (478, 3), the reference's, in its own pixels.
 
-    mirror: look at the other half of the reference's face, seen in a mirror. -> Registration.
+    -> Registration. Where the reference's face is turned away the map is smeared, and trust is low. The mirrored half
+    would be better there, and the network's synthesis is better still (`benchmarks/hidden_half.py`).
     """
-    if mirror:
-        reference = reference[mirrored()]
     controls, visible = _controls(), facing(points) > SEEN
     chosen = controls[visible[controls]]
     if len(chosen) < 24:  # a profile that shows next to nothing
@@ -50,9 +49,9 @@ def register(points, reference, mirror=False):
     nearest = np.sqrt(distance.min(1))
     fade = np.exp(-np.maximum(nearest - NEAR, 0) / FAR)[:, None]
     places = affine + fade * (spline - affine)
-    trust = _trust(points, reference, chosen, distance, mirror)
+    trust = _trust(points, reference, chosen, distance)
     grid = places.reshape(GRID, GRID, 2)
-    trust = trust.reshape(GRID, GRID) * _sound(grid, affine.reshape(GRID, GRID, 2), mirror)
+    trust = trust.reshape(GRID, GRID) * _sound(grid, affine.reshape(GRID, GRID, 2))
     return Registration(grid.astype(np.float32), trust.astype(np.float32))
 
 
@@ -105,10 +104,9 @@ def _spline(source, goal):
     return spline, affine, distance * unit**2
 
 
-def _trust(points, reference, chosen, distance, mirror):
+def _trust(points, reference, chosen, distance):
     """How far the reference shows the places of the grid: turned towards the camera, and on the face -> (1089,)."""
-    turned = facing(reference) * (-1 if mirror else 1)
-    shown = np.clip((turned[chosen] - EDGE_ON) / (FRONTAL - EDGE_ON), 0, 1)
+    shown = np.clip((facing(reference)[chosen] - EDGE_ON) / (FRONTAL - EDGE_ON), 0, 1)
     near = np.exp(-distance / (2 * 5.0**2)) + 1e-9
     oval = points[list(POLYGONS["oval"]), :2]
     inside = np.zeros((SIZE, SIZE), np.uint8)
@@ -118,7 +116,7 @@ def _trust(points, reference, chosen, distance, mirror):
     return near @ shown / near.sum(1) * np.exp(-np.maximum(outside[y, x] - 1, 0) / BEYOND)
 
 
-def _sound(grid, affine, mirror):
+def _sound(grid, affine):
     """Trust falls where the map folds or squeezes much of the crop into little of the reference -> (33, 33)."""
 
     def area(places):
@@ -126,8 +124,7 @@ def _sound(grid, affine, mirror):
         return dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
 
     whole = np.abs(area(affine)) + 1e-9
-    ratio = area(grid) / whole * (-1 if mirror else 1)
-    return np.clip((ratio - STRETCHED) / (PLAIN - STRETCHED), 0, 1)
+    return np.clip((area(grid) / whole - STRETCHED) / (PLAIN - STRETCHED), 0, 1)
 
 
 @cache

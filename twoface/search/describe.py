@@ -31,17 +31,6 @@ def pose(points):
     return -float(yaw), -float(pitch), float(roll)
 
 
-def sharpness(aligned, region=None):
-    """Fine detail of a crop, uint8 (128, 128, 3): deviation of what a blur of 1.5 px removes, over the whole deviation.
-
-    region: bool (128, 128), only there. About 0.03 for a face enlarged from 30 pixels, 0.15 and more for a sharp one.
-    """
-    gray = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    fine = gray - cv2.GaussianBlur(gray, (0, 0), 1.5)
-    part = slice(20, 108) if region is None else region
-    return float(fine[part].std() / max(gray[20:108, 20:108].std(), 1))
-
-
 def eyes_open(aligned):
     """How much darker the irises are than the skin round the eyes, 0..1: a hint that they are open."""
     return float(np.mean([_darkness(aligned, TEMPLATE[i], 0.03, 0.11) for i in (0, 1)]))

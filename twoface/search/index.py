@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.choice import sharpness
 from twoface.errors import InputError, TwoFaceError
 from twoface.faces import FaceDetector, align, crop, frame_of, scale_of
 from twoface.identity import face_view
 from twoface.images import read_photo
-from twoface.search.describe import eyes_open, mouth_open, pose, sharpness
+from twoface.search.describe import eyes_open, mouth_open, pose
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.space import FaceSpace, space_version
 from twoface.search.store import FaceRow, PhotoRow, open_store

@@ -8,8 +8,8 @@ from importlib import resources
 import cv2
 import numpy as np
 
+from twoface.choice import sharpness
 from twoface.faces import apply, frame_transform, invert
-from twoface.search.describe import sharpness
 from twoface.search.space import nearest_hole
 
 SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"

@@ -1,0 +1,85 @@
+"""Which of several references is used: of those who are the person, the one that shows the hole's part best."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from twoface.mesh import POLYGONS, Mesh
+
+ALIKE = 0.12  # of similarity: who is so much less like the photo than the best is not taken for the same person
+TURNED = 40.0  # degrees of yaw between photo and reference that halve a reference's worth and more (a gaussian's width)
+DARK, LIT = 0.30, 0.55  # brightness of the eyes' region by that of the cheeks: behind sunglasses, and open to view
+SHARP = 0.12  # `sharpness` of a face in focus
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a reference can give to a hole, 0..1 each; total is their product.
+
+    shown: the part of the hole, in the face, that it shows. pose: how near its yaw is. sharp: its focus and size.
+    clear: whether its eyes are open to view, where the hole hides eyes.
+    """
+
+    shown: float
+    pose: float
+    sharp: float
+    clear: float
+
+    @property
+    def total(self):
+        return self.shown * self.pose * self.sharp * self.clear
+
+
+def worth(points, unknown, trust, aligned, mesh, finer):
+    """points: (478, 3), the photo's mesh in crop pixels; unknown: bool (128, 128), its hole. trust: float (128, 128).
+
+    aligned: uint8 (128, 128, 3), the reference's crop; mesh: (478, 3), its mesh in the crop's pixels. finer: pixels of
+    the reference photo per pixel of the photo. -> Worth.
+    """
+    part = unknown & _inside(points, "oval")
+    eyes = _inside(points, "left_eye") | _inside(points, "right_eye")
+    hides_eyes = np.count_nonzero(eyes & unknown) > 0.3 * np.count_nonzero(eyes)
+    apart = Mesh(points, 1.0).pose.yaw - Mesh(mesh, 1.0).pose.yaw
+    return Worth(
+        shown=float(trust[part].mean()) if part.any() else 1.0,
+        pose=float(np.exp(-((apart / TURNED) ** 2))),
+        sharp=float(min(1, sharpness(aligned) / SHARP) ** 0.5 * min(1, finer) ** 0.25),
+        clear=_clear(aligned, mesh) if hides_eyes else 1.0,
+    )
+
+
+def best(similarities, worths):
+    """The place of the reference to use: the worthiest of those who are about as alike as the most alike."""
+    near = [i for i, s in enumerate(similarities) if s >= max(similarities) - ALIKE]
+    return max(near, key=lambda i: (worths[i].total, similarities[i]))
+
+
+def sharpness(aligned, region=None):
+    """Fine detail of a crop, uint8 (128, 128, 3): deviation of what a blur of 1.5 px removes, over the whole deviation.
+
+    region: bool (128, 128), only there. About 0.03 for a face enlarged from 30 pixels, 0.15 and more for a sharp one.
+    """
+    gray = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine = gray - cv2.GaussianBlur(gray, (0, 0), 1.5)
+    part = slice(20, 108) if region is None else region
+    return float(fine[part].std() / max(gray[20:108, 20:108].std(), 1))
+
+
+def _clear(aligned, mesh):
+    """Eyes behind sunglasses are much darker than the cheeks -> 0..1."""
+    gray = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY)
+    eyes = cv2.dilate((_inside(mesh, "left_eye") | _inside(mesh, "right_eye")).astype(np.uint8), np.ones((7, 7)))
+    cheeks = np.zeros_like(eyes)
+    for point in (50, 280):  # the middles of the cheeks
+        cv2.circle(cheeks, mesh[point, :2].round().astype(int).tolist(), 4, 1, -1)
+    if not eyes.any() or not cheeks.any():
+        return 1.0
+    ratio = gray[eyes > 0].mean() / max(gray[cheeks > 0].mean(), 1)
+    return float(np.clip((ratio - DARK) / (LIT - DARK), 0.05, 1))
+
+
+def _inside(points, name):
+    mask = np.zeros((128, 128), np.uint8)
+    cv2.fillPoly(mask, [points[list(POLYGONS[name]), :2].round().astype(np.int32)], 1)
+    return mask.astype(bool)
