@@ -28,7 +28,7 @@ COVERED = "covered"
 COUNT = 48
 SHOWN = 320  # pixels a side of each picture
 ROOM = 1.2  # the square shown, in sides of the crop frame
-KEPT = 6  # crop pixels at the frame's edge where nothing real is filled: another version may frame it a little otherwise
+KEPT = 6  # crop pixels at the frame's edge where nothing real is filled: another version's frame may lie elsewhere
 GROWN = 2  # crop pixels by which the outline of a real thing is widened, as a person with a brush would
 LEAST = 0.02  # of the frame that a real thing must cover
 INSIDE = 0.6  # of a real thing that must lie in the frame: what is cut in half looks wrong whoever fills it
@@ -45,7 +45,7 @@ def draw_tasks(photos, marked=None, count=COUNT, seed=0, detector=None):
     Raises InputError when a file is not of this kind or there are too few photos.
     """
     rng = np.random.default_rng(seed)
-    known = {"covered": [], "clean": None} | ({} if marked is None else _read_json(marked))
+    known = {"covered": [], "clean": None} | ({} if marked is None else read_json(marked))
     detector = detector or FaceDetector()
     covered = _covered_tasks(Path(photos), known["covered"], detector, rng)
     holes = [*HOLES[:3], COVERED, *HOLES[3:], COVERED] if known["covered"] else HOLES
@@ -94,20 +94,16 @@ def make_fills(out, photos, tasks, model=None, inpainter=None, progress=True, fo
 
 
 def read_tasks(path):
-    """What `make_fills` left in a folder, or its tasks.json -> {"model", "tasks"}. Raises InputError for another file."""
+    """What `make_fills` left in a folder, or its tasks.json -> {"model", "tasks"}. Raises InputError for another."""
     path = Path(path)
-    known = _read_json(path / TASKS if path.is_dir() else path)
+    known = read_json(path / TASKS if path.is_dir() else path)
     if not {"model", "tasks"} <= known.keys():
         raise InputError(f"{path} has no tasks: give a folder that `twoface evaluate --panel-fills` made")
     return known
 
 
-def shown(pixels, view):
-    """What is shown of a photo -> uint8 (SHOWN, SHOWN, 3)."""
-    return crop(pixels, frame_transform(view, SHOWN), SHOWN)
-
-
-def _read_json(path):
+def read_json(path):
+    """A file's JSON object -> dict. Raises InputError for anything else."""
     try:
         known = json.loads(Path(path).read_bytes())
     except (OSError, ValueError) as error:
@@ -115,6 +111,11 @@ def _read_json(path):
     if not isinstance(known, dict):
         raise InputError(f"{path} holds no JSON object")
     return known
+
+
+def shown(pixels, view):
+    """What is shown of a photo -> uint8 (SHOWN, SHOWN, 3)."""
+    return crop(pixels, frame_transform(view, SHOWN), SHOWN)
 
 
 def _drawn_sources(photos, known, detector, rng):
