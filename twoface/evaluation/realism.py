@@ -19,12 +19,12 @@ class HoleFeatures:
     Raises as `twoface.models.pretrained.weights`.
     """
 
-    def __init__(self, weights=None):
-        """weights: a file of VGG16's named tensors, default the cached one, fetched when missing."""
-        from twoface.models.pretrained import weights as cached
+    def __init__(self, network=None):
+        """network: a `twoface.models.vgg.VGG16`, default that of the cached weights, fetched when missing."""
+        from twoface.models.pretrained import weights
         from twoface.models.vgg import VGG16
 
-        self._network = VGG16(weights or cached("vgg16-edges"))
+        self._network = network or VGG16(weights("vgg16-edges"))
 
     def __call__(self, pictures, hole):
         """pictures: uint8 (N, H, W, 3) RGB; hole: bool (H, W) -> float64 (N, 512)."""
@@ -56,11 +56,13 @@ def kid(found):
 
 
 def resampled_kid(found, samples=10_000, seed=0):
-    """KID of `samples` bootstrap resamplings of the pictures -> (samples,). The same seed draws the same pictures.
+    """KID of `samples` bootstrap resamplings of the pictures -> (S,). The same seed draws the same pictures.
 
-    A picture drawn twice is not compared with itself, which would call every resampling less real than it is.
+    A picture drawn twice is not compared with itself, which would call every resampling less real than it is; a
+    resampling of one picture alone, as of three pictures some are, is left out.
     """
     count = len(found)
     times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), samples).astype(np.float64)
-    compared = times.sum(1) ** 2 - (times**2).sum(1)
+    times = times[(times > 0).sum(1) > 1]
+    compared = count**2 - (times**2).sum(1)
     return np.einsum("si,si->s", times @ found, times) / compared
