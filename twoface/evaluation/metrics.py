@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from scipy.stats import bootstrap
 from skimage.metrics import structural_similarity
 
 
@@ -23,15 +24,19 @@ def whole_ssim(truth, picture):
 
 
 def bootstrap_interval(values, samples=10_000, seed=0, level=0.95):
-    """The percentile bootstrap interval of the mean of `values` (N,) -> (low, high).
+    """The percentile bootstrap interval of the mean of `values` (N,), two or more -> (low, high).
 
     Give it differences pair by pair and the interval is a paired one.
     """
-    rng = np.random.default_rng(seed)
-    values = np.asarray(values, np.float64)
-    means = [rng.choice(values, len(values)).mean() for _ in range(samples)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    found = bootstrap(
+        (np.asarray(values, np.float64),),
+        np.mean,
+        n_resamples=samples,
+        confidence_level=level,
+        method="percentile",
+        rng=seed,
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def hole_detail(truth, picture, mask):
