@@ -82,6 +82,9 @@ class FakeMesher:
     def through(self, aligned, unknown):
         return template_mesh()
 
+    def behind(self, aligned, unknown, network):
+        return template_mesh()
+
 
 def write_digits(folder, counts):
     """Random pictures in MNIST's four files, the labels in turn -> {file: SHA-256 of its content}."""

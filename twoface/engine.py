@@ -292,7 +292,7 @@ class Inpainter:
             mask, warnings = inside_frame(mask, transform)
         feather = FEATHER / scale_of(transform) if feather is None else feather
         aligned, unknown = _seen(photo, mask, transform, feather)
-        mesh = self.mesher.through(aligned, unknown)
+        mesh = self.mesher.behind(aligned, unknown, self.network)
         return Prepared(photo, mask, tuple(box), transform, feather, aligned, unknown, mesh, warnings)
 
     def predict(self, prepared, reference=None):

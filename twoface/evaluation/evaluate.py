@@ -209,7 +209,7 @@ def _score(portraits, pairs, mask, network, methods, second, features, progress)
     """Every pair's figures, {method: {figure: float64 (P,)}}, what `features` sees in its holes, {method: (P, D)},
     the registration's errors (P,), and the grid's rows, [{column: picture}].
     """
-    register, registration = _registrar(portraits, mask), np.empty(len(pairs))
+    register, registration = _registrar(portraits, mask, network), np.empty(len(pairs))
     embedder = Embedder()
     figures = [f for f in FIGURES if second or f != "distance"]
     scores = {m: {f: np.empty(len(pairs)) for f in figures} for m in methods}
@@ -289,7 +289,7 @@ def _paste(fields, masked, mask, crops, moved):
     )
 
 
-def _registrar(portraits, mask):
+def _registrar(portraits, mask, network):
     """A function: places of a target and a reference -> the `Registered` reference, and the mean error of the target's
 
     mesh in the hole, in pixels of the 128 frame, against the mesh of the whole face.
@@ -302,7 +302,7 @@ def _registrar(portraits, mask):
         return known[place]
 
     def register(target, reference):
-        points = mesher.through(_frame(portraits.crops[target][None])[0], mask)
+        points = mesher.behind(_frame(portraits.crops[target][None])[0], mask, network)
         found = registered(points, mask, portraits.crops[reference], mesh(reference))
         truth = mesh(target)[:, :2] - MARGIN
         x, y = truth.round().astype(int).clip(0, SIZE - 1).T

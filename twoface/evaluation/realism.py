@@ -39,7 +39,12 @@ class HoleFeatures:
 
 
 def discrepancies(fills, truths):
-    """Features (N, D) of fills and of the true pictures, in one order -> (N, N): the mean off its diagonal is KID."""
+    """Features (N, D) of fills and of the true pictures, in one order -> (N, N): the mean off its diagonal is KID.
+
+    In units of the truths' root mean square: the kernel asks for features of about 1, and VGG's are of any size.
+    """
+    unit = np.sqrt((truths**2).mean())
+    fills, truths = fills / unit, truths / unit
 
     def kernel(a, b):
         return (a @ b.T / a.shape[1] + 1) ** 3

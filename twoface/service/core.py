@@ -99,7 +99,7 @@ class Engine:
         limit = self._settings.timeout
         deadline = asyncio.get_running_loop().time() + min(limit if seconds is None else seconds, limit)
         with self.stage("register"):
-            crops = await asyncio.to_thread(with_registered, crops, self._mesher)
+            crops = await asyncio.to_thread(with_registered, crops, self._mesher, served.network)
         outputs = await served.batcher.submit(crops, deadline)
         return {"generated": generated(crops, outputs["fill"]), **outputs}, served.version
 

@@ -53,8 +53,10 @@ def check(image, mask=None, reference=None, trust=None, *, rows):
     return Crops(pixels, hole, _colours(reference, "reference"), trust, image.dtype == np.uint8)
 
 
-def with_registered(crops, mesher):
-    """The crops with their references registered, where their sender did not -> Crops. mesher: `twoface.mesh.Mesher`.
+def with_registered(crops, mesher, network):
+    """The crops with their references registered, where their sender did not -> Crops.
+
+    mesher, network: `twoface.mesh.Mesher` and the network that will fill them.
 
     A reference's face may lie anywhere in its crop.
     """
@@ -65,7 +67,7 @@ def with_registered(crops, mesher):
         image, reference = (planes[row].transpose(1, 2, 0) for planes in (crops.image, crops.reference))
         unknown, frame = crops.mask[row, 0] == 1, np.eye(2, 3)
         mesh = mesher.find(reference * 255, frame).points
-        found = registered(mesher.through(image * 255, unknown), unknown, np.ascontiguousarray(reference), mesh)
+        found = registered(mesher.behind(image * 255, unknown, network), unknown, np.ascontiguousarray(reference), mesh)
         pictures[row], trusts[row] = found.picture.transpose(2, 0, 1).clip(0, 1), found.trust
     return replace(crops, reference=pictures, trust=trusts)
 
