@@ -22,6 +22,7 @@ from test_core import until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from twoface.cli import main
 from twoface.errors import InputError, TwoFaceError
 from twoface.service import server as server_module
 from twoface.service.json_tensors import dump_json
@@ -349,6 +350,26 @@ def test_without_one_it_is_401_and_unauthenticated(locked, headers):
     assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/health/live", "/v2/health/ready", "/v2", "/v2/models/two_face_model", "/v1/models/two_face_model", "/metrics",
+     "/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css"],
+)  # fmt: skip
+def test_head_and_options(server, path):
+    whole, head = httpx.get(server.url + path), httpx.head(server.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    options = httpx.options(server.url + path)
+    assert options.status_code == 204 and options.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_head_and_options_of_other_paths(locked, server):
+    assert httpx.options(server.url + INFER).headers["allow"] == "OPTIONS, POST"
+    assert httpx.head(server.url + INFER).status_code == 405
+    assert httpx.options(server.url + "/nothing").status_code == httpx.head(server.url + "/nothing").status_code == 404
+    assert httpx.head(locked.url + "/metrics").status_code == 401
+
+
 def test_health_needs_no_key(locked):
     for path in ("/v2/health/live", "/v2/health/ready", "/docs"):
         assert httpx.get(locked.url + path).status_code == 200
@@ -456,6 +477,12 @@ def test_the_examples_run(server):
 def test_the_page_of_the_api_needs_nobody_else(server):
     page = httpx.get(server.url + "/docs").text
     assert "swagger" in page and not re.search(r"""(src|href)="https?://""", page)
+
+
+def test_without_a_gpu_cuda_says_that(capsys):
+    assert main(["serve", "--port", "0", "--no-grpc", "--device", "cuda"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("twoface: no GPU") and "--device cpu" in said
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):

@@ -15,6 +15,7 @@ from twoface.service.auth import Keys, RequireKey
 from twoface.service.core import Engine
 from twoface.service.examples import example
 from twoface.service.limits import Limits
+from twoface.service.methods import Methods
 from twoface.service.metrics import Metrics
 from twoface.service.observe import Observe
 from twoface.service.rest import answer_errors
@@ -87,6 +88,7 @@ def _add_middleware(app, settings, metrics):
     def received(seconds):
         metrics.stage_seconds.labels("receive").observe(seconds)
 
+    app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(
         Limits,
         body_bytes=lambda path: settings.photo_bytes if path in FORMS else settings.body_bytes,

@@ -64,7 +64,7 @@ class Limits:
             try:
                 body.add(message, most)
             except zlib.error:
-                return self._refuse(400, "the body is not what its Content-Encoding says, or cut short", "encoding", None)
+                return self._refuse(400, "the body is cut short, or not in its Content-Encoding", "encoding", None)
             if max(body.size, body.sent) > most:
                 return self._too_large(most)
             if self._held > self._held_bytes:

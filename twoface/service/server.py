@@ -9,9 +9,9 @@ import uvicorn
 
 from twoface.service.app import build_app
 from twoface.service.connections import bind, timed_connection
+from twoface.service.grpc_door import GrpcDoor
 from twoface.service.limits import SLOWEST
 from twoface.service.logs import configure_logs
-from twoface.service.oip_grpc import GrpcDoor
 
 log = logging.getLogger(__name__)
 
