@@ -27,6 +27,7 @@ def web(args):
         tls_key=args.tls_key,
         backend=args.backend,
         backend_key=args.backend_key,
+        proxies=(*Settings.proxies, *args.proxy),
         indexes=tuple(args.index),
         workers=args.workers,
     )
@@ -109,6 +110,8 @@ def _web_options(command):
         "--backend", metavar="URL", help="a `twoface serve` that fills: http://, https://, grpc:// or grpcs://HOST:PORT"
     )
     add("--backend-key", metavar="FILE", type=Path, help="a file with its API key")
+    add("--proxy", metavar="ADDRESS", action="append", default=[],
+        help="of a proxy in front that tells who asks by X-Forwarded-For (this machine's are believed)")  # fmt: skip
     add("--index", metavar="INDEX", action="append", default=[],
         help="of faces (see `twoface index`): find references there; may be given again for another")  # fmt: skip
     add("--workers", metavar="N", type=number(int, 1), default=1,

@@ -15,6 +15,7 @@ from twoface.model import FillModel
 from twoface.service.batching import Batcher
 from twoface.service.statistics import Statistics
 from twoface.service.tensors import CENTER, SIZE, generated
+from twoface.service.tracing import tracer
 from twoface.service.versions import Found, find_labels, find_versions
 
 MODEL = "two_face_model"
@@ -120,7 +121,7 @@ class Engine:
         served = self.served(version)
         limit = self._settings.timeout
         deadline = asyncio.get_running_loop().time() + min(limit if seconds is None else seconds, limit)
-        with served.statistics.request(len(crops)):
+        with tracer.start_as_current_span("predict"), served.statistics.request(len(crops)):
             outputs = await served.batcher.submit(crops, deadline)
         return {"generated": generated(crops, outputs["fill"]), **outputs}, served.version
 
@@ -128,7 +129,7 @@ class Engine:
     def stage(self, name, version):
         """A context whose time counts as that stage of a request to a version."""
         start = time.perf_counter()
-        with self._metrics.stage_seconds.labels(name).time():
+        with tracer.start_as_current_span(name), self._metrics.stage_seconds.labels(name).time():
             yield
         if version in self._served:  # else it is gone meanwhile
             self._served[version].statistics.stages[name].add(time.perf_counter() - start)

@@ -186,6 +186,13 @@ def _check_known(name, known, kind):
         raise InputError(f"unknown {kind} {name[:40]!r}: {advice}", code="unknown_field")
 
 
+def finite(name, text):
+    """A box in a form's field, as it is. Raises InputError for NaN in it."""
+    if "nan" in (part.strip().lower().lstrip("+-") for part in text.split(",")):
+        raise InputError(f"{name} holds NaN, which is no place in a picture: give numbers")
+    return text
+
+
 def _check_single(names, known):
     for name in set(names):
         if names.count(name) > 1 and get_origin(known[name].annotation) is not list:
@@ -235,10 +242,13 @@ def _add_fill(routes, work):
         task = FillTask(
             photo=await photo.read(),
             mask=None if mask is None else await mask.read(),
-            hole=parse_hole(hole) if hole else None,
-            face=parse_frame(face) if face else None,
+            hole=parse_hole(finite("hole", hole)) if hole else None,
+            face=parse_frame(finite("face", face)) if face else None,
             references=[await reference.read() for reference in references],
-            reference_faces=[parse_frame(text) if text else None for text in reference_faces] or None,
+            reference_faces=[
+                parse_frame(finite("reference_faces", text)) if text else None for text in reference_faces
+            ]
+            or None,
             feather=feather,
             center_size=center_size,
             format=FORMATS[format],

@@ -11,6 +11,7 @@ from twoface.service.auth import NO_KEY, key_of
 from twoface.service.core import UnknownModel
 from twoface.service.logs import begin_request
 from twoface.service.observe import record
+from twoface.service.tracing import begin_span, end_span
 
 
 def answered(reply, needs_key=True):
@@ -26,6 +27,7 @@ def answered(reply, needs_key=True):
             metadata = dict(grpc_context.invocation_metadata() or ())
             begin_request(metadata.get("x-request-id"))
             start, code = time.perf_counter(), grpc.StatusCode.INTERNAL
+            span = begin_span(f"{self.door}/{method.__name__}", metadata)
             try:
                 if request is None:
                     raise InputError("the message cannot be read: it is cut short, or not of this protocol")
@@ -44,6 +46,7 @@ def answered(reply, needs_key=True):
                 code = grpc.StatusCode.CANCELLED
                 raise
             finally:
+                end_span(span, code.name)
                 record(self.metrics, self.door, code.name, time.perf_counter() - start, {"method": method.__name__})
 
         return answer

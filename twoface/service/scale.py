@@ -21,6 +21,7 @@ from twoface.service.app import build_app
 from twoface.service.logs import configure_logs
 from twoface.service.oip_grpc import InferenceServicer
 from twoface.service.settings import Settings
+from twoface.service.tracing import start_tracing
 
 NAME = "twoface"
 PATHS = ("model", "api_keys")
@@ -39,6 +40,7 @@ class Replica(InferenceServicer):
 
     def __init__(self, settings):
         configure_logs()
+        start_tracing()
         self._built = build_app(settings)
         state = self._built.state
         super().__init__(state.engine, state.metrics, settings, state.keys)
