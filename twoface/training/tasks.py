@@ -19,8 +19,9 @@ from twoface.models.build import NEED_VGG, OURS, build_discriminators, build_gen
 from twoface.models.digits import digit_classifier
 from twoface.models.discriminators import Discriminators
 from twoface.models.facenet import FaceNet
-from twoface.models.pretrained import cache_folder, weights
+from twoface.models.pretrained import weights
 from twoface.models.vgg import VGG16
+from twoface.training import validate, validate_digits
 from twoface.training.config import Experiment
 from twoface.training.features import Features
 from twoface.training.step import JUDGES, Batch, Seen
@@ -40,9 +41,9 @@ class Frozen:
     digits: nn.Module | None = None
 
     @classmethod
-    def load(cls, experiment: Experiment, data: Path, cache: Path | None) -> Frozen:
+    def load(cls, experiment: Experiment) -> Frozen:
         if experiment.data.kind == "mnist":
-            return cls(digits=digit_classifier(data, cache or cache_folder()))
+            return cls(digits=digit_classifier())
         vgg = experiment.model.name in NEED_VGG or any(stage.perceptual for stage in experiment.stages)
         model = experiment.model
         return cls(VGG16(weights(model.vgg16)) if vgg else None, FaceNet(weights(model.facenet)))
@@ -82,6 +83,13 @@ def check(experiment: Experiment, judges: Discriminators) -> None:
             raise InputError(
                 f"{experiment.name}: stages[{i}]: {name} has no {', '.join(sorted(lacking))}: leave it out"
             )
+
+
+def figures(experiment: Experiment) -> tuple[str, ...]:
+    """The names of the figures that validation gives."""
+    if experiment.data.kind == "mnist":
+        return validate_digits.figures(bool(experiment.data.shares[2]))
+    return validate.FIGURES
 
 
 @dataclass

@@ -19,12 +19,20 @@ from twoface.files import write_aside
 from twoface.masks import named_hole
 from twoface.training.step import face_view
 
+REFERENCES = ("right", "none", "wrong")
+SCORES = ("hole_psnr", "ssim", "cosine_truth", "cosine_reference")
+FIGURES = (*(f"{score}_{name}" for name in REFERENCES for score in SCORES), "right_minus_none")
 BATCH = 16  # pairs
 PREVIEWS = 12
 
 
 class Validation:
-    """Fixed pairs of a split, at most `limit` people, with a centre hole of `hole` px."""
+    """Fixed pairs of a split, at most `limit` people, with a centre hole of `hole` px.
+
+    best: the figure by which the best checkpoint is chosen.
+    """
+
+    best = "cosine_truth_right"
 
     def __init__(self, portraits: Portraits, facenet: nn.Module, fabric: Fabric, hole: int = 64, limit: int = 160):
         pairs = fixed_pairs(portraits)
@@ -41,7 +49,8 @@ class Validation:
         to the truth and to the right reference.
         """
         result = {}
-        for name, reference in (("right", self.right), ("none", torch.zeros_like(self.right)), ("wrong", self.wrong)):
+        shown = (self.right, torch.zeros_like(self.right), self.wrong)
+        for name, reference in zip(REFERENCES, shown, strict=True):
             composite = self._fill(generator, reference)["composite"]
             error = ((composite - self.target).square() * self.mask).sum((1, 2, 3)) / (3 * self.mask.sum())
             embedding = self._embed(composite)
