@@ -3,7 +3,7 @@
     python benchmarks/digits.py MNIST twoface/weights/digits.safetensors
 
 MNIST: the folder of its four files, or a new one to download them into. Trained on the "train" split (54,000 pictures),
-seed 0, one thread; kept in half precision, so that it takes under a megabyte.
+seed 0, one thread, in bfloat16; kept in half precision, so that it takes under a megabyte.
 """
 
 import sys
@@ -18,22 +18,22 @@ from twoface.models.digits import BATCH, EPOCHS, LR, DigitClassifier, accuracy, 
 
 def main(data, out):
     torch.set_num_threads(1)
-    classifier = DigitClassifier()
-    train_classifier(classifier, Digits.load(data, "train"))
+    classifier = DigitClassifier().to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        train_classifier(classifier, Digits.load(data, "train"))
     weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in _state(classifier)}
     about = {
         "what": "the digit classifier of twoface.models.digits",
         "made by": "benchmarks/digits.py",
         "data": "MNIST, nine tenths of its 60,000 training pictures",
-        "training": f"{EPOCHS} epochs of batches of {BATCH}, Adam, rate {LR} at most, seed 0",
+        "training": f"{EPOCHS} epoch of batches of {BATCH}, Adam, rate {LR} at most, seed 0, bfloat16",
         "torch": torch.__version__,
     }
     write_aside(out, save(weights, about), force=True)
+    classifier.load_state_dict(weights)
     for split in ("validation", "test"):
         digits = Digits.load(data, split)
         print(f"{split}: {accuracy(classifier, digits):.2%} of {len(digits)} read right", flush=True)
-    classifier.load_state_dict(weights)
-    print(f"as it is kept: {accuracy(classifier, digits):.2%} of the test set")
 
 
 def _state(classifier):

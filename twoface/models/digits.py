@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from twoface.data.mnist import Digits
 
-EPOCHS, BATCH, LR = 4, 128, 3e-3
+EPOCHS, BATCH, LR = 1, 128, 3e-3
 
 
 class DigitClassifier(nn.Module):
