@@ -8,7 +8,7 @@ from twoface.cli.search import NEEDED as SEARCH
 
 
 def add_commands(commands):
-    _web_options(command(commands, "web", web, "fill photos in the browser (needs twoface[web])", WEB_EXAMPLES))
+    _web_options(command(commands, "web", web, "fill photos in the browser (needs the extra web)", WEB_EXAMPLES))
     _serve_options(command(commands, "serve", serve, "answer over HTTP and gRPC", SERVE_EXAMPLES))
 
 
@@ -141,7 +141,7 @@ def _serve_options(command):
     add("--photo-workers", metavar="N", type=number(int, 0), default=1,
         help="processes of the photo API (default 1), about 0.5 GB each")  # fmt: skip
     add("--index", metavar="INDEX", help="of faces (see `twoface index`): adds POST /v1/references")
-    add("--replicas", metavar="N[:MAX]", type=_replicas, help="as many servers on Ray Serve (needs twoface[scale])")
+    add("--replicas", metavar="N[:MAX]", type=_replicas, help="as many servers on Ray Serve (needs the extra scale)")
 
 
 def _replicas(text):

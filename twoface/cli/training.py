@@ -13,7 +13,7 @@ from twoface.errors import InputError
 def add_commands(commands):
     data = commands.add_parser("data", help="make training data").add_subparsers(metavar="COMMAND", required=True)
     _prepare_options(command(data, "prepare", prepare, "cut faces out of folders of photos", PREPARE_EXAMPLES))
-    _train_options(command(commands, "train", train, "train a network (needs twoface[train])", TRAIN_EXAMPLES))
+    _train_options(command(commands, "train", train, "train a network (needs the extra train)", TRAIN_EXAMPLES))
     _export_options(command(commands, "export", export, "write a trained network as ONNX", EXPORT_EXAMPLES))
     _evaluate_options(command(commands, "evaluate", evaluate, "score a network on held-out people", EVALUATE_EXAMPLES))
     _tune_options(command(commands, "tune", tune, "search for better hyper-parameters", TUNE_EXAMPLES))

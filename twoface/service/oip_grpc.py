@@ -6,6 +6,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twoface.errors import InputError
 from twoface.service import oip
+from twoface.service.closing import Closing
 from twoface.service.core import MODEL
 from twoface.service.rpc import answered, call_seconds
 
@@ -16,7 +17,7 @@ CONTENTS = {"FP32": "fp32_contents", "UINT8": "uint_contents"}
 class InferenceServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
     """The methods of the protocol on an `Engine`; keys: `Keys`, or None where none is needed."""
 
-    door = "oip_grpc"
+    door, closing = "oip_grpc", Closing()
 
     def __init__(self, engine, metrics, settings, keys=None):
         self.engine, self.metrics, self.settings, self.keys = engine, metrics, settings, keys

@@ -18,7 +18,7 @@ def answered(reply, needs_key=True):
     """Decorates a servicer's method: its key checked, its errors turned into statuses, counted and logged.
 
     reply: the class of the method's messages, an empty one of which goes with an error. The servicer has `keys`,
-    `metrics` and `door`.
+    `metrics`, `door` and `closing`.
     """
 
     def decorate(method):
@@ -34,7 +34,8 @@ def answered(reply, needs_key=True):
                 if needs_key and self.keys and not self.keys.valid(key_of(metadata)):
                     code = _fail(grpc_context, grpc.StatusCode.UNAUTHENTICATED, NO_KEY)
                     return reply()
-                answer = await method(self, request, grpc_context)
+                with self.closing.call():
+                    answer = await method(self, request, grpc_context)
                 code = grpc.StatusCode.OK
                 return answer
             except TwoFaceError as error:

@@ -7,6 +7,7 @@ import numpy as np
 
 from twoface.errors import InputError
 from twoface.service import tfserving
+from twoface.service.closing import Closing
 from twoface.service.core import MODEL
 from twoface.service.proto import tensorflow_pb2, tfserving_pb2
 from twoface.service.rpc import answered, call_seconds
@@ -21,7 +22,7 @@ KINDS = {tensorflow_pb2.DT_FLOAT: ("<f4", "float_val"), tensorflow_pb2.DT_DOUBLE
 class PredictionServicer:
     """The methods on an `Engine`. keys: `Keys`, or None where none is needed."""
 
-    door = "tfserving_grpc"
+    door, closing = "tfserving_grpc", Closing()
 
     def __init__(self, engine, metrics, settings, keys=None):
         self.engine, self.metrics, self.settings, self.keys = engine, metrics, settings, keys
