@@ -94,7 +94,7 @@ then, here:
   curl -s --data-binary @body.json http://127.0.0.1:8000/v1/models/two_face_model:predict
 
 HTTP speaks TensorFlow Serving's REST, the Open Inference Protocol and the photo API (http://127.0.0.1:8000/docs),
-gRPC the Open Inference Protocol. versions/ holds 1/model.onnx, 2/model.onnx, ...: the highest answers, and what is
+gRPC the first two. versions/ holds 1/model.onnx, 2/model.onnx, ...: the highest answers, and what is
 put there while it runs is taken in. Ctrl-C or SIGTERM: what was accepted is still answered."""
 
 
