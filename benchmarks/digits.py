@@ -19,7 +19,7 @@ from twoface.models.digits import BATCH, EPOCHS, LR, DigitClassifier, accuracy, 
 def main(data, out):
     torch.set_num_threads(1)
     classifier = DigitClassifier().to(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):  # else it keeps the first step's weights
         train_classifier(classifier, Digits.load(data, "train"))
     weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in _state(classifier)}
     about = {
@@ -31,9 +31,7 @@ def main(data, out):
     }
     write_aside(out, save(weights, about), force=True)
     classifier.load_state_dict(weights)
-    for split in ("validation", "test"):
-        digits = Digits.load(data, split)
-        print(f"{split}: {accuracy(classifier, digits):.2%} of {len(digits)} read right", flush=True)
+    print(f"{accuracy(classifier, Digits.load(data, 'test')):.2%} of the test set read right")
 
 
 def _state(classifier):
