@@ -1,7 +1,7 @@
 """What `twoface serve` takes of the time: its doors beside each other and beside the engine alone.
 
     python benchmarks/serve.py [--callers 1,4,16,64] [--seconds 2] [--rounds 3]   the tables, about 6 minutes
-    python benchmarks/serve.py --replicas 2       the doors of Ray replicas (pip install 'twoface[scale]')
+    python benchmarks/serve.py --replicas 2       the doors of Ray replicas (pip install -e .[scale])
     python benchmarks/serve.py --soak 10          minutes at 80 % of what it can do
     python benchmarks/serve.py --kill             kill -9 of a process under load
 
@@ -78,7 +78,7 @@ def kill(model, pictures):
         with serve_faults.replicas(*model) as server:
             serve_faults.kill_replica(server, pictures)
     else:
-        print("\nno Ray here, so no replica was killed: pip install 'twoface[scale]'")
+        print("\nno Ray here, so no replica was killed: pip install -e .[scale]")
 
 
 def measure(server, pictures, doors, options):

@@ -302,7 +302,7 @@ def test_missing_extras_are_named(shop, capsys, monkeypatch, module, extra, argu
     monkeypatch.setitem(sys.modules, module, None)
     assert call(*arguments) == 1
     printed = capsys.readouterr().err
-    assert module in printed and f"pip install 'twoface[{extra}]'" in printed and printed.count("\n") == 1
+    assert module in printed and f"pip install -e .[{extra}]" in printed and printed.count("\n") == 1
 
 
 @pytest.mark.parametrize(

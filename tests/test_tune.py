@@ -240,6 +240,13 @@ def test_mistakes_in_a_space(files, old, new, message):
         tune(*files, run, trials=1)
 
 
+def test_a_figure_that_there_is_not_is_found_before_the_first_trial(files):
+    change(files[1], 'metric = "score"', 'metric = "scoer"')
+    with pytest.raises(InputError, match="no figure 'scoer': choose of score"):
+        tune(*files, lambda *_: pytest.fail("a trial began"), trials=1, figures=lambda experiment: ("score",))
+    assert not files[2].exists()
+
+
 def test_a_study_of_something_else_is_left_alone(files):
     tune(*files, run, trials=1)
     change(files[1], "high = 1e-1", "high = 1e-2")

@@ -23,6 +23,6 @@ class Unavailable(TwoFaceError):
     retry_after: seconds after which to try again, or None where nobody knows.
     """
 
-    def __init__(self, message="", *, code="", retry_after=None):
-        super().__init__(message, code=code)
+    def __init__(self, message="", *, code="", retry_after=None, **numbers):
+        super().__init__(message, code=code, **numbers)
         self.retry_after = retry_after

@@ -35,7 +35,10 @@ def open_session(path, threads=None, device="cpu"):
     """
     provider = _PROVIDERS[device]
     if provider not in onnxruntime.get_available_providers():
-        raise TwoFaceError(f"this ONNX Runtime has no {provider}: run pip install onnxruntime-gpu, or use --device cpu")
+        raise TwoFaceError(
+            f"no GPU can be used: this ONNX Runtime has no {provider}, which the package onnxruntime-gpu brings; or use"
+            " --device cpu"
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or min(2, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
@@ -44,7 +47,9 @@ def open_session(path, threads=None, device="cpu"):
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
     if session.get_providers()[0] != provider:  # it warns and goes on with the processor
-        raise TwoFaceError(f"ONNX Runtime could not start {provider}: see its message above, or use --device cpu")
+        raise TwoFaceError(
+            f"no GPU was found: ONNX Runtime could not start {provider} (its message is above); or use --device cpu"
+        )
     return session
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,7 @@ def tune(
     storage: str | None = None,
     seed: int = 0,
     heartbeat: int = HEARTBEAT,
+    figures: Callable[[Experiment], Sequence[str]] | None = None,
 ) -> dict:
     """Bring the study of this experiment and space to `trials` trials -> what study.json holds.
 
@@ -80,11 +81,14 @@ def tune(
     a killed process held waits again, with the same parameters, when its heartbeat is `PATIENCE` beats old. One that
     fails is told and kept as failed. Writes study.json, best.toml and trials/NUMBER/ into `out`; the database is
     study.db there, or any that SQLAlchemy can reach by `storage`, its URL.
+    figures: tells which figures validation will give, so that a metric that is none is found before the first trial.
     Raises InputError when experiment and space do not fit each other or the study, KeyboardInterrupt after Ctrl-C.
     """
     table = apply(read_table(experiment), settings)
     search = Search(experiment, tuple(settings), table, load_space(space), out, run)
-    search.configured(example(search.space))  # an unknown key shall stop the search, not fail every trial
+    tried = search.configured(example(search.space))  # an unknown key shall stop the search, not fail every trial
+    if figures and search.space.metric not in figures(tried):
+        raise InputError(_no_figure(search.space.metric, figures(tried)))
     out.mkdir(parents=True, exist_ok=True)
     study = _open(search, storage or f"sqlite:///{out / 'study.db'}", f"{experiment.stem}-{space.stem}", heartbeat)
     for _ in range(trials - len(planned(study))):
@@ -181,7 +185,7 @@ def _trial(trial: optuna.Trial, search: Search) -> float:
         raise
     finally:
         trial.set_user_attr("seconds", round(time.monotonic() - began, 1))
-        for weights in ("state.pt", "generator.safetensors"):  # best.toml trains them again, for longer
+        for weights in ("state.pt", "generator.safetensors", "best/generator.safetensors"):  # best.toml trains again
             (folder / weights).unlink(missing_ok=True)
     return watch.last
 
@@ -194,11 +198,15 @@ class Watch:
 
     def __call__(self, samples: int, scores: dict[str, float]) -> None:
         if self.metric not in scores:
-            raise NoSuchFigure(f"validation gives no figure {self.metric!r}: choose of {', '.join(scores)}")
+            raise NoSuchFigure(_no_figure(self.metric, scores))
         self.last = scores[self.metric]
         self.trial.report(self.last, samples)
         if self.trial.should_prune():
             raise optuna.TrialPruned
+
+
+def _no_figure(metric: str, figures: Iterable[str]) -> str:
+    return f"validation gives no figure {metric!r}: choose of {', '.join(figures)}"
 
 
 def _suggest(trial: optuna.Trial, name: str, d: BaseDistribution) -> Any:

@@ -39,6 +39,14 @@ def test_another_file_is_refused(digits):
         Digits.load(digits, "test")
 
 
+def test_a_folder_of_other_things_is_named_and_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "download", lambda *_: pytest.fail("it was downloaded"))
+    (tmp_path / "index.csv").touch()
+    with pytest.raises(InputError, match=f"{tmp_path} holds other things and nothing of MNIST"):
+        Digits.load(tmp_path, "train")
+    assert [path.name for path in tmp_path.iterdir()] == ["index.csv"]
+
+
 def test_unknown_split(digits):
     with pytest.raises(InputError, match="train, validation or test"):
         Digits.load(digits, "val")

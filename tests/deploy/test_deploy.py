@@ -78,6 +78,10 @@ def test_parts_point_at_each_other():
     assert INFERENCE["spec"]["predictor"]["model"]["modelFormat"]["name"] in formats
 
 
+def test_kserve_is_told_of_no_protocol_whose_health_is_another():
+    assert RUNTIME["spec"]["protocolVersions"] == ["v2"] == [INFERENCE["spec"]["predictor"]["model"]["protocolVersion"]]
+
+
 def test_a_pod_has_the_time_to_drain():
     options = _parser().parse_args(["serve", *CONTAINERS["kubernetes"]["args"]])
     pause = CONTAINERS["kubernetes"]["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -90,13 +94,14 @@ def test_the_image_runs_serve_without_root_and_torch():
     command = next(line for line in lines if line.startswith("CMD"))
     _parser().parse_args(["serve", *yaml.safe_load(command.removeprefix("CMD"))])
     wanted = (DEPLOY / "Dockerfile.dockerignore").read_text().split("!")[1:]
+    assert "ARG EXTRAS=serve" in lines and any('".[$EXTRAS]"' in line for line in lines)
     copied = next(line for line in lines if line.startswith("COPY pyproject"))
     assert {name.split()[0] for name in wanted} == {*copied.split()[1:-1], "twoface"}
 
 
 def test_ray_names_what_is_there():
     config = yaml.safe_load((DEPLOY / "ray/serve.yaml").read_text())
-    pytest.importorskip("ray", reason="pip install 'twoface[scale]'")
+    pytest.importorskip("ray", reason="pip install -e .[scale]")
     from ray.serve.schema import ServeDeploySchema
 
     from twoface.service import scale

@@ -1,4 +1,5 @@
 import json
+from importlib import resources
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from twoface.evaluation.digits import evaluate_digits
 from twoface.models.digits import DigitClassifier, accuracy, digit_classifier, train_classifier
 from twoface.training.config import parse_experiment, to_table
 from twoface.training.tasks import build_networks
-from twoface.training.validate_digits import DigitValidation
+from twoface.training.validate_digits import DigitValidation, figures
 
 
 def write_run(folder, name="mnist_two", shares=(0.4, 0.4, 0.2)):
@@ -28,17 +29,9 @@ def write_run(folder, name="mnist_two", shares=(0.4, 0.4, 0.2)):
     return folder
 
 
-@pytest.fixture
-def cache(tmp_path):
-    """With a classifier that never learned."""
-    (tmp_path / "cache").mkdir()
-    save_file(DigitClassifier().state_dict(), tmp_path / "cache" / "digit-classifier.safetensors")
-    return tmp_path / "cache"
-
-
-def test_what_an_evaluation_leaves(digits, cache, tmp_path, capsys):
+def test_what_an_evaluation_leaves(digits, tmp_path, capsys):
     run = write_run(tmp_path / "run")
-    figures = evaluate_digits(run, digits, cache=cache)
+    figures = evaluate_digits(run, digits)
     assert json.loads((run / "figures.json").read_text()) == figures
     assert (figures["digits"], figures["samples"]) == (40, 640)
     assert figures["kept_true"] == pytest.approx(figures["reader"])
@@ -48,24 +41,24 @@ def test_what_an_evaluation_leaves(digits, cache, tmp_path, capsys):
     height, width = cv2.imread(str(run / "matrix.png")).shape[:2]
     assert (height, width) == (28 + 4 + 11 * 88, 4 + 11 * 88)  # a row of references, then one for each digit
     with pytest.raises(InputError, match="--force"):
-        evaluate_digits(run, digits, cache=cache)
+        evaluate_digits(run, digits)
 
 
-def test_without_references_there_is_one_kind_of_fill_and_no_matrix(digits, cache, tmp_path):
+def test_without_references_there_is_one_kind_of_fill_and_no_matrix(digits, tmp_path):
     run = write_run(tmp_path / "run", "mnist", (0.5, 0.5, 0.0))
-    figures = evaluate_digits(run, digits, tmp_path / "out", cache)
+    figures = evaluate_digits(run, digits, tmp_path / "out")
     assert "kept_filled" in figures and "kept_filled_right" not in figures
     assert not (tmp_path / "out" / "matrix.png").exists() and (tmp_path / "out" / "grid.png").exists()
 
 
-def test_a_run_on_faces_is_refused(digits, cache, tmp_path):
+def test_a_run_on_faces_is_refused(digits, tmp_path):
     table = {"model": {"name": "faces_initial"}, "data": {"sets": "triples", "hole": 32}}
     experiment = parse_experiment(table)
     generator, _ = build_networks(experiment, None)
     about = {"samples": "0", "experiment": json.dumps(to_table(experiment))}
     save_file({k: t.contiguous() for k, t in generator.state_dict().items()}, tmp_path / "generator.safetensors", about)
     with pytest.raises(InputError, match="export it"):
-        evaluate_digits(tmp_path, digits, cache=cache)
+        evaluate_digits(tmp_path, digits)
 
 
 def test_references_are_of_the_digit_they_should_be(digits):
@@ -75,6 +68,14 @@ def test_references_are_of_the_digit_they_should_be(digits):
     same = (watch.shown["right"] - watch.target).abs().flatten(1).sum(1)
     assert same.min() > 0  # another picture of it
     assert len(set(watch.shown_labels["random"])) > 3
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_figures_are_known_before(digits, paired):
+    reader, fabric = Reader(), Fabric(accelerator="cpu", devices=1)
+    watch = DigitValidation(Digits.load(digits, "validation"), reader, fabric, 7, paired)
+    scores = watch.scores(lambda image, mask, reference: {"fill": image})
+    assert set(scores) == set(figures(paired)) and watch.best in scores
 
 
 class Reader(torch.nn.Module):
@@ -98,14 +99,20 @@ def test_class_kept_by_hand():
     assert scores["hole_psnr"] == pytest.approx(40.0)  # the holes were black; 40 dB at most
 
 
-def test_classifier_learns_and_is_kept(digits, tmp_path):
+def test_classifier_learns(digits):
     train = Digits.load(digits, "train")
     for label in range(10):  # a digit is a bright row
         train.pictures[train.labels == label, 2 * label : 2 * label + 3] = 255
     classifier = DigitClassifier()
     train_classifier(classifier, train, epochs=30)
     assert accuracy(classifier, train) > 0.9
-    one = digit_classifier(digits, tmp_path / "kept")
-    two = digit_classifier(digits, tmp_path / "kept")
+
+
+def test_one_classifier_ships_and_reads_digits():
+    one, two = digit_classifier(), digit_classifier()
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert not one.training and not any(p.requires_grad for p in one.parameters())
+    assert (resources.files("twoface") / "weights" / "digits.safetensors").stat().st_size < 1e6
+    stroke = torch.zeros(1, 1, 28, 28)
+    stroke[..., 4:24, 13:15] = 1
+    assert one(stroke).argmax() == 1

@@ -39,6 +39,15 @@ def test_a_file_without_good_keys_is_an_error_at_the_start_and_changes_nothing_l
     assert "short" not in str(error.value)
 
 
+def test_a_file_that_could_not_be_read_is_tried_again(file, monkeypatch):
+    keys = Keys(file)
+    file.write_text("a-new-key-of-twenty-letters")
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", lambda *_, **__: (_ for _ in ()).throw(OSError("too many open files")))
+        assert keys.valid(FIRST)
+    assert keys.valid("a-new-key-of-twenty-letters") and not keys.valid(FIRST)
+
+
 def test_where_a_key_may_stand():
     assert key_of({"authorization": "Bearer abc"}) == key_of({"authorization": "bearer  abc "}) == "abc"
     assert key_of({"x-api-key": "abc"}) == "abc"

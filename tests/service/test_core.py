@@ -8,7 +8,7 @@ from serving import Gate, network_file, on_loop, pictures, running
 from twoface.errors import InputError, TwoFaceError
 from twoface.model import REQUIRED_METADATA
 from twoface.service import core
-from twoface.service.versions import find_versions
+from twoface.service.versions import find_labels, find_versions
 
 MODEL = "two_face_model"
 
@@ -71,6 +71,44 @@ def test_a_new_version_is_taken_in_beside_the_old_and_a_removed_one_let_go(tmp_p
         (tmp_path / "3" / "n.onnx").unlink()
         time.sleep(0.3)  # several looks at the folder
         assert ask(server) == (3, 100), "the last one stays"
+
+
+def test_labels_are_links_that_may_be_moved_while_it_serves(tmp_path):
+    network_file(tmp_path / "1")
+    network_file(tmp_path / "2", gain=0.5)
+    (tmp_path / "stable").symlink_to("1", target_is_directory=True)
+    assert find_labels(tmp_path) == {"stable": 1} and set(find_versions(tmp_path)) == {1, 2}
+    with running(tmp_path) as server:
+        model = f"{server.url}/v1/models/{MODEL}/labels"
+        example = httpx.get(server.url + "/examples/tfserving.json").content
+
+        def labelled():
+            answer = httpx.post(f"{model}/stable:predict", content=example)
+            return answer.json()["outputs"][0][60][64][0]
+
+        def version():
+            return httpx.get(f"{model}/stable").json()["model_version_status"][0]["version"]
+
+        before = labelled()
+        assert version() == "1" and httpx.get(f"{model}/other").status_code == 404
+        (tmp_path / "next").symlink_to("2", target_is_directory=True)
+        (tmp_path / "next").rename(tmp_path / "stable")
+        until(lambda: version() == "2")
+        assert labelled() == pytest.approx(before / 2, abs=0.01)
+        assert httpx.get(f"{model}/stable/metadata").json()["model_spec"]["version"] == "2"
+
+
+def test_the_repository_index_says_why_a_version_is_refused(tmp_path):
+    network_file(tmp_path / "1")
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "n.onnx").write_text("no network")
+    with running(tmp_path) as server:
+        one, two = httpx.post(f"{server.url}/v2/repository/index").json()
+        assert (one["state"], two["state"]) == ("READY", "UNAVAILABLE") and "not a readable ONNX" in two["reason"]
+        assert httpx.post(f"{server.url}/v2/repository/index", json={"ready": True}).json() == [one]
+        network_file(tmp_path / "2")
+        until(lambda: versions(server) == ["1", "2"])
+        assert httpx.post(f"{server.url}/v2/repository/index").json()[1]["state"] == "READY"
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "half", "another network", "no metadata"])

@@ -1,3 +1,5 @@
+import threading
+
 import grpc
 import numpy as np
 import pytest
@@ -5,7 +7,8 @@ import tritonclient.grpc as triton
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from serving import expected, network_file, pictures, running
+from serving import expected, network_file, on_loop, pictures, running
+from test_core import until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
@@ -92,9 +95,48 @@ def test_health_service_and_reflection(server):
         assert "ModelInfer" in service.methods_by_name
 
 
+def test_health_may_be_watched(tmp_path):
+    said = []
+
+    def listen(watch):
+        said.extend(answer.status for answer in watch)
+
+    with running(network_file(tmp_path)) as server, grpc.insecure_channel(server.grpc) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        other = health.Watch(health_pb2.HealthCheckRequest(service="other"))
+        assert next(other).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        other.cancel()
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        listener = threading.Thread(target=listen, args=[watch])
+        listener.start()
+        until(lambda: said)
+        engine = server.config.app.state.engine
+        on_loop(server, setattr, engine, "_healthy", False)
+        until(lambda: len(said) == 2)
+        on_loop(server, setattr, engine, "_healthy", True)
+        until(lambda: len(said) == 3)
+        server.should_exit = True  # which an open stream must not hold up
+        listener.join(10)
+        server.thread.join(10)
+        assert not server.thread.is_alive()
+    status = health_pb2.HealthCheckResponse
+    assert said == [status.SERVING, status.NOT_SERVING, status.SERVING, status.NOT_SERVING]
+
+
+def test_statistics_and_index(client):
+    before = client.get_inference_statistics(MODEL).model_stats[0]
+    client.infer(MODEL, tensors(image=pictures(3)[0]))
+    after = client.get_inference_statistics(MODEL, "1").model_stats[0]
+    assert after.inference_count == before.inference_count + 3
+    assert after.inference_stats.compute_infer.ns > before.inference_stats.compute_infer.ns
+    (model,) = client.get_model_repository_index().models
+    assert (model.name, model.version, model.state) == (MODEL, "1", "READY")
+
+
 @pytest.mark.parametrize("arguments", [("other",), (MODEL, "9")])
 def test_an_unknown_model_or_version_is_not_found(client, arguments):
-    for ask in (client.get_model_metadata, client.get_model_config, client.is_model_ready):
+    asked = (client.get_model_metadata, client.get_model_config, client.is_model_ready, client.get_inference_statistics)
+    for ask in asked:
         with pytest.raises(InferenceServerException, match="no "):
             ask(*arguments)
 

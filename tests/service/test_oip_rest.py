@@ -59,6 +59,44 @@ def test_all_outputs_when_none_is_named(client):
     assert names == ["generated", "fill", "synthesis", "flow", "gain", "offset", "weight"]
 
 
+def test_no_outputs_are_all(server):
+    answer = httpx.post(server.url + INFER, json={**GOOD, "outputs": []})
+    assert len(answer.json()["outputs"]) == 7
+
+
+def test_statistics_count_what_was_done(client, server):
+    before = client.get_inference_statistics(MODEL)["model_stats"][0]
+    client.infer(MODEL, tensors(image=pictures(2)[0]))
+    with pytest.raises(InferenceServerException):
+        client.infer(MODEL, tensors(mask=pictures(1)[0]))
+    for answer in (client.get_inference_statistics(MODEL, "1"), client.get_inference_statistics()):
+        (after,) = answer["model_stats"]
+        assert (after["name"], after["version"]) == (MODEL, "1")
+        assert after["inference_count"] == before["inference_count"] + 2
+        assert after["execution_count"] == before["execution_count"] + 1
+        for name in ("success", "queue", "compute_input", "compute_infer", "compute_output"):
+            one, two = before["inference_stats"][name], after["inference_stats"][name]
+            assert two["count"] == one["count"] + 1 and two["ns"] > one["ns"], name
+        assert 2 in [batch["batch_size"] for batch in after["batch_stats"]]
+        assert after["last_inference"] > 1.7e12
+    assert httpx.get(f"{server.url}/v2/models/other/stats").status_code == 404
+
+
+def test_the_repository_index(client, server):
+    assert client.get_model_repository_index() == [{"name": MODEL, "version": "1", "state": "READY", "reason": ""}]
+    index = server.url + "/v2/repository/index"
+    assert httpx.post(index, json={"ready": True}).json()[0]["state"] == "READY"
+    assert httpx.post(index, json={"ready": 1}).status_code == httpx.post(index, content=b"[").status_code == 400
+
+
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_tritonclient_packed(client, algorithm):
+    image, reference = pictures()
+    sent = tensors(image=image, reference=reference)
+    answer = client.infer(MODEL, sent, request_compression_algorithm=algorithm)
+    np.testing.assert_array_equal(answer.as_numpy("generated"), expected(image, reference))
+
+
 def test_data_may_be_nested(server):
     image, reference = pictures()
     inputs = [

@@ -1,6 +1,7 @@
 """The photo API of a real server, by what its clients would send."""
 
 import base64
+import gzip
 import io
 import json
 import multiprocessing
@@ -145,19 +146,53 @@ def test_every_field_arrives(client, photo, reference, samples):
         ({"hole": "0,0,9,9"}, 422, "off the face", "mask_outside"),
         ({"hole": "0,0,300,300"}, 422, "outside the face's frame", "mask_outside"),
         ({"hole": "eyes", "face": "a"}, 400, "not a box", None),
-        ({"hole": "eyes", "face": "nan,nan,nan,nan,nan"}, 422, "lies outside", "frame_outside"),
+        ({"hole": "eyes", "face": "nan,nan,nan,nan,nan"}, 400, "^face holds NaN", None),
+        ({"hole": "1,2,NaN,4"}, 400, "^hole holds NaN", None),
         ({"hole": "eyes", "face": "0,0,50,90"}, 422, "give a square", "not_square"),
         ({"hole": "eyes", "reference_faces": "0,0,50,50"}, 400, "a face for each", None),
         ({"hole": "eyes", "feather": "-1"}, 422, "feather", None),
-        ({"hole": "eyes", "feather": "nan"}, 422, "feather", None),
-        ({"hole": "eyes", "quality": "many"}, 422, "quality", None),
-        ({"hole": "eyes", "center_size": "0"}, 422, "center_size", None),
-        ({"hole": "eyes", "format": "gif"}, 422, "format", None),
-        ({"hole": "eyes", "answer": "yaml"}, 422, "answer", None),
+        ({"hole": "eyes", "feather": "nan"}, 422, "^feather must be a number, not NaN$", None),
+        ({"hole": "eyes", "quality": "many"}, 422, "^quality must be a whole number$", None),
+        ({"hole": "eyes", "center_size": "0"}, 422, "^center_size must be 1 or more$", None),
+        ({"hole": "eyes", "quality": "101"}, 422, "^quality must be 100 or less$", None),
+        ({"hole": "eyes", "format": "gif"}, 422, "^format must be 'jpeg', 'png' or 'webp'$", None),
+        ({"hole": "eyes", "answer": "yaml"}, 422, "^answer must be 'picture' or 'json'$", None),
+        ({"hole": "eyes", "references[]": "x"}, 422, "unknown field .*did you mean 'references'", "unknown_field"),
+        ({"hole": "eyes", "qualiti": "9"}, 422, "did you mean 'quality'", "unknown_field"),
+        ({"hole": ["eyes", "nose"]}, 422, "'hole' is there 2 times", "field_twice"),
     ],
 )
 def test_fields_that_cannot_be_used(client, photo, fields, status, words, code):
     error(fill(client, photo, **fields), status, words, code)
+
+
+def test_the_words_of_the_command_line_are_taken(client, photo, reference):
+    face = "140,30,310,200"
+    named = [("references", reference), ("reference", reference)]
+    reports = [
+        json.loads(fill(client, photo, file, hole="eyes", **{word: face}).headers["x-two-face-report"])
+        for file, word in zip(named, ("reference_faces", "reference_face"), strict=True)
+    ]
+    assert reports[0]["references"] == reports[1]["references"] and reports[1]["references"][0]["face"][:2] == [140, 30]
+
+
+def test_a_query_that_nobody_knows_is_said(client, photo):
+    sent = client.post("/v1/fill?anser=json", data={"hole": "eyes"}, files={"photo": photo})
+    error(sent, 422, "unknown query parameter 'anser': did you mean 'answer'", "unknown_field")
+
+
+def test_a_part_without_a_file_name_is_its_bytes(client, photo):
+    head = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
+    body = head % b"photo" + photo + b"\r\n" + head % b"mask" + b"\r\n" + head % b"hole" + b"eyes\r\n--x--\r\n"
+    answer = client.post("/v1/fill", content=body, headers={"content-type": "Multipart/Form-Data; boundary=x"})
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/jpeg"
+
+
+def test_a_form_may_come_packed(client, photo):
+    form = client.build_request("POST", "/v1/faces", files={"photo": photo})
+    headers = {"content-type": form.headers["content-type"], "content-encoding": "gzip"}
+    answer = client.post("/v1/faces", content=gzip.compress(form.read()), headers=headers)
+    assert len(answer.json()["faces"]) == 1
 
 
 def test_pictures_that_cannot_be_used(client, photo):
@@ -169,7 +204,8 @@ def test_pictures_that_cannot_be_used(client, photo):
     error(fill(client, b"hello", **eyes), 415, "the photo is not a picture", "not_a_picture")
     error(fill(client, b"", **eyes), 415, "the photo is not a picture", "not_a_picture")
     error(fill(client, photo[: len(photo) // 2], **eyes), 422, "the photo is damaged", "damaged")
-    error(fill(client, plain, **eyes), 422, "no face was found in the photo", "no_face")
+    said = error(fill(client, plain, **eyes), 422, "no face was found in the photo", "no_face")
+    assert "--" not in said["error"]
     error(fill(client, bomb.getvalue(), **eyes), 413, "the photo has more than 1 megapixels", "too_many_pixels")
     error(fill(client, photo, ("mask", bomb.getvalue())), 413, "the mask has more", "too_many_pixels")
     error(fill(client, photo, ("mask", png(empty))), 422, "mask is empty", "mask_empty")
@@ -184,15 +220,17 @@ def test_bodies_that_are_no_form(client, photo):
     form = {"content-type": "multipart/form-data; boundary=x"}
     error(client.post("/v1/fill", json={"photo": "x"}), 415, "multipart", "content_type")
     error(client.post("/v1/fill"), 415, "multipart", "content_type")
-    gzip = {**form, "content-encoding": "gzip"}
-    error(client.post("/v1/fill", content=b"x", headers=gzip), 415, "Content-Encoding", "encoding")
-    error(client.post("/v1/fill", content=b"", headers=form), 422, "photo: Field required")
+    packed = {**form, "content-encoding": "br"}
+    error(client.post("/v1/fill", content=b"x", headers=packed), 415, "Content-Encoding", "encoding")
+    error(client.post("/v1/fill", content=b"", headers=form), 422, "photo is missing")
     error(client.post("/v1/fill", content=b"nonsense", headers=form), 400, "multipart")
     no_boundary = {"content-type": "multipart/form-data"}
     error(client.post("/v1/fill", content=b"x", headers=no_boundary), 400, "boundary")
     cut = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n' + photo[:1000]
-    error(client.post("/v1/fill", content=cut, headers=form), 422, "photo: Field required")
-    error(client.post("/v1/fill", data={"photo": "text"}, files={"mask": b""}), 422, "photo")
+    error(client.post("/v1/fill", content=cut, headers=form), 422, "photo is missing")
+    sent = {"data": {"photo": "text", "hole": "eyes"}, "files": {"references": b""}}
+    error(client.post("/v1/fill", **sent), 415, "the photo is not a picture", "not_a_picture")
+    error(client.post("/v1/fill", files={"photo": b"x", "hole": b"eyes"}), 422, "^hole must be text, not a file$")
 
 
 def test_too_much(client, photo, reference):

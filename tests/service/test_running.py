@@ -22,11 +22,15 @@ from test_core import until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from twoface.cli import main
 from twoface.errors import InputError, TwoFaceError
 from twoface.service import server as server_module
+from twoface.service.connections import check_tls
 from twoface.service.json_tensors import dump_json
 from twoface.service.server import Server
 from twoface.service.settings import Settings
+from twoface.web.server import Server as WebServer
+from twoface.web.settings import Settings as WebSettings
 
 TWOFACE = (sys.executable, "-c", "import sys; from twoface.cli import main; sys.exit(main())")
 INFER = "/v2/models/two_face_model/infer"
@@ -349,6 +353,26 @@ def test_without_one_it_is_401_and_unauthenticated(locked, headers):
     assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/health/live", "/v2/health/ready", "/v2", "/v2/models/two_face_model", "/v1/models/two_face_model", "/metrics",
+     "/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css"],
+)  # fmt: skip
+def test_head_and_options(server, path):
+    whole, head = httpx.get(server.url + path), httpx.head(server.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    options = httpx.options(server.url + path)
+    assert options.status_code == 204 and options.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_head_and_options_of_other_paths(locked, server):
+    assert httpx.options(server.url + INFER).headers["allow"] == "OPTIONS, POST"
+    assert httpx.head(server.url + INFER).status_code == 405
+    assert httpx.options(server.url + "/nothing").status_code == httpx.head(server.url + "/nothing").status_code == 404
+    assert httpx.head(locked.url + "/metrics").status_code == 401
+
+
 def test_health_needs_no_key(locked):
     for path in ("/v2/health/live", "/v2/health/ready", "/docs"):
         assert httpx.get(locked.url + path).status_code == 200
@@ -395,6 +419,31 @@ def certificate(tmp_path_factory):
     made = ["openssl", "req", "-x509", *options, *names, "-keyout", str(key), "-out", str(cert)]
     subprocess.run(made, check=True, capture_output=True)
     return cert, key
+
+
+def test_files_of_tls_that_cannot_be_used_are_named_at_once(tmp_path, certificate):
+    cert, key = certificate
+    other, text, locked = tmp_path / "other.pem", tmp_path / "text.pem", tmp_path / "locked.pem"
+    subprocess.run(["openssl", "genrsa", "-out", str(other), "2048"], check=True, capture_output=True)
+    text.write_text("no certificate")
+    locked.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    damaged = tmp_path / "damaged.pem"
+    damaged.write_bytes(cert.read_bytes()[:200])
+    for files, words in (
+        ((tmp_path / "no.pem", key), "--tls-cert .*no.pem: No such file"),
+        ((cert, tmp_path / "no.pem"), "--tls-key .*no.pem: No such file"),
+        ((text, key), "--tls-cert .*text.pem holds no certificate: give a PEM file"),
+        ((key, cert), "--tls-cert .*key.pem holds no certificate: it is in .*cert.pem: swap"),
+        ((cert, text), "--tls-key .*text.pem holds no private key"),
+        ((cert, locked), "locked with a password"),
+        ((cert, other), "--tls-key .*other.pem is not the key of"),
+        ((damaged, key), "damaged.pem .*is damaged"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check_tls(*files)
+    for kind in (Settings, WebSettings):
+        with pytest.raises(InputError, match="swap"):
+            (Server if kind is Settings else WebServer)(kind(port=0, tls_cert=key, tls_key=cert))
 
 
 def test_tls_on_both_doors(tmp_path, certificate):
@@ -456,6 +505,22 @@ def test_the_examples_run(server):
 def test_the_page_of_the_api_needs_nobody_else(server):
     page = httpx.get(server.url + "/docs").text
     assert "swagger" in page and not re.search(r"""(src|href)="https?://""", page)
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_page_of_the_api_works_under_a_proxys_prefix(server, page):
+    text = httpx.get(server.url + page).text
+    links = re.findall(r"""(?:src|href|spec-url)="([^"#]+)"|url: '([^']+)'""", text)
+    assert len(links) >= 3
+    for link in map("".join, links):
+        assert not link.startswith("/") and httpx.get(f"{server.url}/{link}").status_code == 200
+    assert httpx.get(server.url + "/openapi.json").json()["servers"] == [{"url": "."}]
+
+
+def test_without_a_gpu_cuda_says_that(capsys):
+    assert main(["serve", "--port", "0", "--no-grpc", "--device", "cuda"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("twoface: no GPU") and "--device cpu" in said
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):

@@ -24,7 +24,7 @@ from twoface.cli import main
 KEY = "k" * 20
 HEADERS = {"x-api-key": KEY}
 needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'twoface[scale]'"
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install -e .[scale]"
 )
 
 
@@ -38,7 +38,7 @@ def test_replicas_are_a_count_or_a_range(replicas, capsys):
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
 def test_without_ray_it_says_what_to_install(capsys):
     assert main(["serve", "--replicas", "2"]) == 1
-    assert "twoface[scale]" in capsys.readouterr().err
+    assert "pip install -e .[scale]" in capsys.readouterr().err
 
 
 @needs_ray

@@ -1,4 +1,7 @@
+import gzip
 import json
+import re
+import zlib
 
 import httpx
 import numpy as np
@@ -109,9 +112,27 @@ def test_a_bad_body_is_400_and_says_why(server, body, text):
     assert answer.status_code == 400 and text in answer.json()["error"]
 
 
-def test_nan_as_pythons_json_writes_it_is_400(server):
-    body = json.dumps(without(reference_image=nhwc(REFERENCE * np.nan)))
-    assert httpx.post(server.url + PREDICT, content=body).status_code == 400
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_as_pythons_json_writes_it_is_400_and_named(server, value):
+    body = json.dumps(without(reference_image=nhwc(np.full_like(REFERENCE, value))))
+    answer = httpx.post(server.url + PREDICT, content=body)
+    assert answer.status_code == 400 and "holds NaN or Infinity" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("body", [b'{"inputs": {,}}', b"{", b'{"a": "NaN" 1}', b"[" * 3000])
+def test_why_a_body_is_no_json_is_said_without_the_parsers_words(server, body):
+    said = httpx.post(server.url + PREDICT, content=body).json()["error"]
+    assert "not JSON" in said and not re.search("TAPE|_ERROR|simdjson|which are no numbers", said)
+
+
+def test_every_level_comes_back_to_a_client_that_cuts_off(server):
+    levels = np.arange(256)
+    image = np.zeros((1, 128, 128, 3))
+    image[0, :2] = levels.reshape(2, 128, 1) / 255
+    body = {"inputs": {"masked_image": image.tolist(), "reference_image": np.zeros_like(image).tolist()}}
+    back = httpx.post(server.url + PREDICT, json=body).json()["outputs"]
+    cut_off = [int(value * 255) for row in back[0][:2] for value, *_ in row]
+    assert cut_off == levels.tolist()
 
 
 @pytest.mark.parametrize("path", ["/v1/models/other:predict", "/v1/models/two_face_model/versions/7:predict"])
@@ -134,6 +155,30 @@ def test_a_version_that_is_no_number_is_400(server):
     assert httpx.get(server.url + "/v1/models/two_face_model/versions/x").status_code == 400
 
 
-def test_compressed_bodies_are_415(server):
-    answer = httpx.post(server.url + PREDICT, content=b"x", headers={"content-encoding": "gzip"})
-    assert answer.status_code == 415 and answer.json()["error"]
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("gzip", gzip.compress), ("GZip", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_packed_bodies_are_taken(server, coding, pack):
+    body = pack(json.dumps({"inputs": FINE}).encode())
+    answer = httpx.post(server.url + PREDICT, content=body, headers={"content-encoding": coding})
+    np.testing.assert_array_equal(nchw(answer.json()["outputs"]), expected(IMAGE, REFERENCE))
+
+
+BOMB = gzip.compress(bytes(60_000_000))
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "status"),
+    [
+        ("br", b"x", 415),
+        ("gzip, gzip", b"x", 415),
+        ("gzip", b"x", 400),
+        ("gzip", gzip.compress(b"{}")[:-1], 400),
+        ("gzip", gzip.compress(b"{}") + b"x", 400),
+        ("gzip", b"", 400),
+        ("gzip", BOMB, 413),
+    ],
+)
+def test_bodies_that_cannot_be_unpacked(server, coding, body, status):
+    answer = httpx.post(server.url + PREDICT, content=body, headers={"content-encoding": coding})
+    assert answer.status_code == status and answer.json()["error"]

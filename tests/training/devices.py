@@ -50,9 +50,9 @@ class Reader(torch.nn.Module):
 
 
 def main(kind, data, out, devices, nodes="1"):
-    torch.set_num_threads(1)
     table, frozen = (OURS, Frozen(SmallVGG(), SmallFaceNet())) if kind == "ours" else (DIGITS, Frozen(digits=Reader()))
     experiment, options = parse_experiment(table), {"accelerator": "cpu", "precision": "32-true", "frozen": frozen}
+    options["threads"] = 1
     train(experiment, Path(data), Path(out), devices=int(devices), nodes=int(nodes), **options)
 
 

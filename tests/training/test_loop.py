@@ -6,14 +6,18 @@ import signal
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.export import export
 from twoface.model import FillModel
-from twoface.training import loop
+from twoface.training import loop, machine
 from twoface.training.config import parse_experiment
 from twoface.training.loop import train
+from twoface.training.tasks import figures
+from twoface.training.trained import trained
+from twoface.training.validate import Validation
 
 EVERYTHING = {
     "lr": 1e-3,
@@ -39,7 +43,7 @@ def experiment(**stage):
 
 
 def run(prepared, frozen, out, **options):
-    defaults = {"accelerator": "cpu", "precision": "32-true", "frozen": frozen}
+    defaults = {"accelerator": "cpu", "precision": "32-true", "threads": 1, "frozen": frozen}
     return train(experiment(), prepared, out, **(defaults | options))
 
 
@@ -99,8 +103,76 @@ def test_a_run_is_not_overwritten_or_mixed_with_another(prepared, frozen, tmp_pa
             resume=True,
             accelerator="cpu",
             precision="32-true",
+            threads=1,
             frozen=frozen,
         )
+
+
+def test_what_a_dead_run_left_is_not_mixed_in(prepared, frozen, tmp_path, monkeypatch):
+    (tmp_path / "previews").mkdir()
+    for name in ("stats.jsonl", "previews/00000999.png", "events.out.tfevents.1", "notes.txt"):
+        (tmp_path / name).write_text('{"samples": 999}\n')
+    run(prepared, frozen, tmp_path)
+    samples = [json.loads(line)["samples"] for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert 999 not in samples and not (tmp_path / "previews" / "00000999.png").exists()
+    assert not (tmp_path / "events.out.tfevents.1").exists() and (tmp_path / "notes.txt").exists()
+    (tmp_path / "state.pt").rename(tmp_path / "state.previous.pt")
+    with pytest.raises(InputError, match="older checkpoint"):
+        run(prepared, frozen, tmp_path)
+
+
+def test_the_best_checkpoint_is_kept_beside_the_last(prepared, frozen, tmp_path, monkeypatch):
+    scores = iter([{"cosine_truth_right": value} for value in (0.3, 0.2)])
+    monkeypatch.setattr(Validation, "scores", lambda *_: next(scores))
+    run(prepared, frozen, tmp_path)
+    best, last = (safe_open(tmp_path / name / "generator.safetensors", "pt").metadata() for name in ("best", "."))
+    assert (best["samples"], best["figure"], best["value"]) == ("4", "cosine_truth_right", "0.3")
+    assert last["samples"] == "8" and trained(tmp_path / "best")[2]["samples"] == "4"
+    scores = iter([{"cosine_truth_right": value} for value in (0.9, 0.1)])
+    run(prepared, frozen, tmp_path / "again", max_steps=2)
+    run(prepared, frozen, tmp_path / "again", resume=True)
+    assert safe_open(tmp_path / "again" / "best" / "generator.safetensors", "pt").metadata()["value"] == "0.9"
+
+
+def test_the_figures_are_known_before_the_first_validation(prepared, frozen, tmp_path):
+    told = []
+    run(prepared, frozen, tmp_path, max_steps=2, watch=lambda samples, scores: told.append(tuple(scores)))
+    assert told == [figures(experiment())]
+
+
+class Told:
+    def __init__(self):
+        self.rows, self.runs, self.ended = [], [], 0
+
+    def begin(self, experiment, out):
+        self.runs.append((experiment.name, out))
+
+    def log(self, row, samples):
+        self.rows.append((samples, row))
+
+    def end(self):
+        self.ended += 1
+
+
+def test_a_tracker_is_told_what_the_run_writes_down(prepared, frozen, tmp_path):
+    told = Told()
+    run(prepared, frozen, tmp_path, tracker=told)
+    written = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert [row for _, row in told.rows] == written and told.runs == [("tiny", tmp_path)] and told.ended == 1
+
+
+def test_less_than_a_batch_is_no_run(prepared, frozen, tmp_path):
+    with pytest.raises(InputError, match="less than a batch"):
+        train(parse_experiment({"train": {"samples": 8}}), prepared, tmp_path, frozen=frozen)
+
+
+def test_busy_cores_are_left_to_others(monkeypatch):
+    ticks = iter([(100, 200), (110, 240)])
+    monkeypatch.setattr(machine, "_ticks", lambda: next(ticks))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert machine.free_cores(0) == 2
+    monkeypatch.setattr(machine, "_ticks", lambda: None)
+    assert machine.free_cores(0) == 8
 
 
 def test_damaged_checkpoint(prepared, frozen, tmp_path):

@@ -102,6 +102,8 @@ def test_names_of_this_machine_are(client, host):
         {"Origin": "null"},
         {"Origin": "http://["},
         {"Origin": "http://127.0.0.1:1"},
+        {"Host": "localhost", "Origin": "http://localhost.evil.example"},
+        {"Host": "localhost:80", "Origin": "http://localhost:8000"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -133,7 +135,8 @@ def test_a_preflight_allows_nothing(client):
 
 def test_without_a_password_nothing_is_shown(stranger):
     answer = stranger.get("")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert (answer.status_code, answer.headers["location"]) == (303, "login")
+    assert not re.search(r'(src|href)="/', stranger.get("login").text), "a proxy may have us under a prefix"
     for address in ("api/status", "api/holes/eyes", "samples/photo.jpg"):
         problem(stranger.get(address), 401, "unauthorized")
     problem(stranger.post("api/photos", content=photo_bytes()), 401, "unauthorized")
@@ -178,6 +181,23 @@ def test_passwords_cannot_be_tried_out(locked):
         answer = client.post("login", json={"password": PASSWORD})
         problem(answer, 429, "too_many")
         assert 0 < int(answer.headers["retry-after"]) <= WINDOW
+
+
+def test_a_proxy_tells_who_tries_passwords_out(tmp_path):
+    (tmp_path / "passwords").write_text(PASSWORD)
+
+    def log_in(client, address, password):
+        headers = {**MARK, "X-Forwarded-For": address}
+        return client.post("login", json={"password": password}, headers=headers).status_code
+
+    with running(tmp_path, auth=tmp_path / "passwords") as client:
+        for _ in range(TRIES):
+            assert log_in(client, "203.0.113.9, 198.51.100.1", "wrong") == 401
+        assert log_in(client, "198.51.100.1", PASSWORD) == 429, "of several the last is the proxy's word"
+        assert log_in(client, "198.51.100.2", PASSWORD) == 204
+    with running(tmp_path, auth=tmp_path / "passwords", proxies=("192.0.2.1",)) as client:
+        assert {log_in(client, f"198.51.100.{n}", "wrong") for n in range(TRIES)} == {401}
+        assert log_in(client, "198.51.100.99", PASSWORD) == 429, "who is no proxy is not believed"
 
 
 class OneKey:

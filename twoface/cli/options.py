@@ -41,4 +41,4 @@ def require(extra, *modules):
     """Raises TwoFaceError that names the extra to install, when a module is missing."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        raise TwoFaceError(f"this command needs {', '.join(missing)}: run pip install 'twoface[{extra}]'")
+        raise TwoFaceError(f"this command needs {', '.join(missing)}: run pip install -e .[{extra}] in the checkout")

@@ -8,7 +8,7 @@ from twoface.cli.search import NEEDED as SEARCH
 
 
 def add_commands(commands):
-    _web_options(command(commands, "web", web, "fill photos in the browser (needs twoface[web])", WEB_EXAMPLES))
+    _web_options(command(commands, "web", web, "fill photos in the browser (needs the extra web)", WEB_EXAMPLES))
     _serve_options(command(commands, "serve", serve, "answer over HTTP and gRPC", SERVE_EXAMPLES))
 
 
@@ -27,6 +27,7 @@ def web(args):
         tls_key=args.tls_key,
         backend=args.backend,
         backend_key=args.backend_key,
+        proxies=(*Settings.proxies, *args.proxy),
         indexes=tuple(args.index),
         workers=args.workers,
     )
@@ -93,7 +94,7 @@ then, here:
   curl -s --data-binary @body.json http://127.0.0.1:8000/v1/models/two_face_model:predict
 
 HTTP speaks TensorFlow Serving's REST, the Open Inference Protocol and the photo API (http://127.0.0.1:8000/docs),
-gRPC the Open Inference Protocol. versions/ holds 1/model.onnx, 2/model.onnx, ...: the highest answers, and what is
+gRPC the first two. versions/ holds 1/model.onnx, 2/model.onnx, ...: the highest answers, and what is
 put there while it runs is taken in. Ctrl-C or SIGTERM: what was accepted is still answered."""
 
 
@@ -109,6 +110,8 @@ def _web_options(command):
         "--backend", metavar="URL", help="a `twoface serve` that fills: http://, https://, grpc:// or grpcs://HOST:PORT"
     )
     add("--backend-key", metavar="FILE", type=Path, help="a file with its API key")
+    add("--proxy", metavar="ADDRESS", action="append", default=[],
+        help="of a proxy in front that tells who asks by X-Forwarded-For (this machine's are believed)")  # fmt: skip
     add("--index", metavar="INDEX", action="append", default=[],
         help="of faces (see `twoface index`): find references there; may be given again for another")  # fmt: skip
     add("--workers", metavar="N", type=number(int, 1), default=1,
@@ -138,7 +141,7 @@ def _serve_options(command):
     add("--photo-workers", metavar="N", type=number(int, 0), default=1,
         help="processes of the photo API (default 1), about 0.5 GB each")  # fmt: skip
     add("--index", metavar="INDEX", help="of faces (see `twoface index`): adds POST /v1/references")
-    add("--replicas", metavar="N[:MAX]", type=_replicas, help="as many servers on Ray Serve (needs twoface[scale])")
+    add("--replicas", metavar="N[:MAX]", type=_replicas, help="as many servers on Ray Serve (needs the extra scale)")
 
 
 def _replicas(text):

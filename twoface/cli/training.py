@@ -14,7 +14,7 @@ from twoface.errors import InputError
 def add_commands(commands):
     data = commands.add_parser("data", help="make training data").add_subparsers(metavar="COMMAND", required=True)
     _prepare_options(command(data, "prepare", prepare, "cut faces out of folders of photos", PREPARE_EXAMPLES))
-    _train_options(command(commands, "train", train, "train a network (needs twoface[train])", TRAIN_EXAMPLES))
+    _train_options(command(commands, "train", train, "train a network (needs the extra train)", TRAIN_EXAMPLES))
     _export_options(command(commands, "export", export, "write a trained network as ONNX", EXPORT_EXAMPLES))
     _evaluate_options(command(commands, "evaluate", evaluate, "score a network on held-out people", EVALUATE_EXAMPLES))
     _tune_options(command(commands, "tune", tune, "search for better hyper-parameters", TUNE_EXAMPLES))
@@ -50,6 +50,8 @@ def train(args):
         precision=args.precision,
         cache=args.cache,
         start=args.start,
+        threads=args.threads,
+        tracker=_tracker(args.track),
     )
     return 0
 
@@ -67,10 +69,13 @@ def export(args):
 def tune(args):
     require("train", "torch", "lightning", "tensorboard", "safetensors", "optuna", "tomlkit")
     from twoface.training.loop import train as run
+    from twoface.training.tasks import figures
     from twoface.tune import tune as search
 
+    how = {"precision": args.precision, "cache": args.cache, "threads": args.threads}
+
     def trial(experiment, folder, watch):
-        return run(experiment, args.data, folder, precision=args.precision, cache=args.cache, watch=watch)
+        return run(experiment, args.data, folder, watch=watch, **how)
 
     out = args.out or Path("runs") / f"{args.experiment.stem}-{args.space.stem}"
     told = search(
@@ -82,6 +87,7 @@ def tune(args):
         settings=args.settings,
         storage=args.storage,
         seed=args.seed,
+        figures=figures,
     )
     print(f"{len(told['trials'])} trials in {out / 'study.json'}; twoface report {out} shows them")
     if told["best"] is not None:
@@ -139,7 +145,7 @@ def evaluate(args):
         require("train", "torch", "lightning", "safetensors")
         from twoface.evaluation.digits import evaluate_digits
 
-        evaluate_digits(args.digits, args.data, args.out, args.cache, args.force)
+        evaluate_digits(args.digits, args.data, args.out, args.force)
         return 0
     from twoface.evaluation.evaluate import evaluate as score
 
@@ -235,6 +241,8 @@ def _train_options(command):
     add("--max-steps", metavar="N", type=number(int, 1), help="stop, saved, after so many steps")
     add("--devices", metavar="N", type=number(int, 1), default=1, help="GPUs, or processes on CPUs (default 1)")
     add("--nodes", metavar="N", type=number(int, 1), default=1, help="machines with so many devices each (default 1)")
+    add("--track", choices=("mlflow",), help="send figures to MLflow, at MLFLOW_TRACKING_URI (needs the extra mlflow)")
+    _threads_option(add)
     _precision_option(add)
     _set_option(add)
 
@@ -258,8 +266,22 @@ def _tune_options(command):
     add("--storage", metavar="URL", help="a database that SQLAlchemy can reach (default study.db in the folder)")
     add("--cache", metavar="DIR", type=Path, help="keep decoded pictures here for the next trial")
     add("--seed", type=int, default=0, help="draws the parameters (default 0)")
+    _threads_option(add)
     _precision_option(add)
     _set_option(add)
+
+
+def _tracker(name):
+    if name is None:
+        return None
+    require("mlflow", "mlflow")
+    from twoface.training.track import MLflow
+
+    return MLflow()
+
+
+def _threads_option(add):
+    add("--threads", metavar="N", type=number(int, 1), help="CPU threads (default: the cores that nobody uses now)")
 
 
 def _precision_option(add):
@@ -290,7 +312,6 @@ def _evaluate_options(command):
     add, _ = command
     add("--data", metavar="DIR", type=Path, help="a folder made by `twoface data prepare`, or MNIST's")
     add("--digits", metavar="RUN", type=Path, help="score a run on MNIST instead: of what follows, --out alone counts")
-    add("--cache", metavar="DIR", type=Path, help="where the digit classifier is kept")
     add("--split", default="val", help="of the data (default val)")
     add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
     add("--hole", default="center", help="center, eyes, nose, mouth, lower, left or right (default center)")

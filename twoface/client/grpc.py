@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from twoface.client.http import away, late, stranger, wrong_key
+from twoface.client.http import late, no_connection, stranger, wrong_key
 from twoface.client.remote import MODEL
 from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.model import OUTPUT_SHAPES
@@ -64,7 +64,7 @@ def _meaning(error, url):
     """The error that a status means."""
     code, text = error.code(), f"{url}: {error.details()}"
     if code == grpc.StatusCode.UNAVAILABLE:
-        return away(url, error.details())
+        return no_connection(url, error.details())
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Unavailable(text, code="busy", retry_after=_seconds(error))
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -1,5 +1,6 @@
 """One request to a `twoface serve` over HTTP, and what its refusals mean here."""
 
+import re
 import ssl
 import time
 
@@ -8,6 +9,7 @@ import httpx
 from twoface.errors import InputError, TwoFaceError, Unavailable
 
 IDLE = 2.0  # seconds: a connection that rested longer may be closed at the other end just now (uvicorn: 5)
+UNTRUSTED = re.compile("certificate.verify.failed:? *([^(\n]*)", re.IGNORECASE)
 SOONEST = 0.1  # seconds between two attempts, whatever the server says
 
 
@@ -28,7 +30,7 @@ class Http:
         """-> httpx.Response, a good one. timeout: seconds. content: as of `httpx.Client.request`.
 
         Raises Unavailable when the server is away, busy or late, InputError when it cannot use what was sent, and
-        TwoFaceError for a wrong key, its own failure, and a server of another kind.
+        TwoFaceError for a wrong key, a certificate that is not trusted, its own failure, and a server of another kind.
         """
         content.setdefault("headers", {})["x-request-timeout-ms"] = str(int(timeout * 1000))
         try:
@@ -38,7 +40,7 @@ class Http:
         except httpx.TimeoutException as error:
             raise late(self.url) from error
         except httpx.TransportError as error:
-            raise away(self.url, error) from error
+            raise no_connection(self.url, error) from error
         if not answer.is_success:
             raise _refusal(answer, self.url)
         return answer
@@ -71,6 +73,15 @@ def trusted(ca):
         return ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:
         raise InputError(f"{ca} holds no certificates that can be read ({error}): give a PEM file") from error
+
+
+def no_connection(url, why):
+    """The error that a failed connection means. why: what TLS or the network says."""
+    refused = UNTRUSTED.search(str(why))
+    if refused:
+        text = f"the certificate of {url} is not trusted ({refused[1].strip()}): give its own with --ca FILE.pem"
+        return TwoFaceError(text, code="untrusted")
+    return away(url, why)
 
 
 def away(url, why):

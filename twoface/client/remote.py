@@ -68,7 +68,7 @@ class RemoteModel:
         return self._door.metadata(self._timeout)
 
     def ready(self):
-        """Whether it answers now. Raises TwoFaceError for a wrong key, and a server that is not ours."""
+        """Whether it answers now. Raises TwoFaceError for a wrong key, and a server that is not trusted or not ours."""
         try:
             return self._door.ready(self._timeout)
         except Unavailable:

@@ -44,8 +44,9 @@ class Digits:
     def load(cls, folder: str | Path, split: str) -> Digits:
         """split: "train" (nine tenths of the 60,000), "validation" (the other tenth) or "test" (the 10,000).
 
-        What the folder lacks is downloaded into it.
-        Raises InputError for an unknown split or a file that is not MNIST's, Unavailable without a network.
+        What the folder lacks is downloaded into it, unless it holds other things and nothing of MNIST.
+        Raises InputError for such a folder, an unknown split or a file that is not MNIST's, Unavailable without a
+        network.
         """
         if split not in ("train", "validation", "test"):
             raise InputError(f"MNIST has no split {split!r}: use train, validation or test")
@@ -63,6 +64,9 @@ class Digits:
 def _content(folder: Path, name: str) -> np.ndarray:
     path = folder / f"{name}.gz"
     if not path.is_file():
+        there = {entry.name.partition(".")[0] for entry in folder.iterdir()} if folder.is_dir() else set()
+        if there and not there & FILES.keys():
+            raise InputError(f"{folder} holds other things and nothing of MNIST: give its folder, or a new one")
         download([f"{mirror}{name}.gz" for mirror in MIRRORS], path, "")
     try:
         content = gzip.decompress(path.read_bytes())

@@ -19,7 +19,6 @@ from twoface.errors import InputError
 from twoface.evaluation.grid import draw_grid
 from twoface.files import check_output, write_aside
 from twoface.models.digits import accuracy, digit_classifier
-from twoface.models.pretrained import cache_folder
 from twoface.training.trained import trained
 from twoface.training.validate import to_bytes
 from twoface.training.validate_digits import DigitValidation, to_planes
@@ -37,12 +36,10 @@ NAMES = {
 }
 
 
-def evaluate_digits(
-    run: Path, data: Path, out: Path | None = None, cache: Path | None = None, force: bool = False
-) -> dict[str, float]:
+def evaluate_digits(run: Path, data: Path, out: Path | None = None, force: bool = False) -> dict[str, float]:
     """Score a run on MNIST's test set; writes figures.json, grid.png and (with references) matrix.png into `out`.
 
-    out: default the run's own folder. cache: where the classifier lies, default twoface's cache folder.
+    out: default the run's own folder.
     Returns the shares of digits read as what they are, by kind of fill; prints them as a table.
     Raises InputError when the run is not of MNIST, or `out` holds such files (without `force`).
     """
@@ -53,7 +50,7 @@ def evaluate_digits(
     out.mkdir(parents=True, exist_ok=True)
     files = {name: check_output(out / name, force) for name in FILES}
     paired = bool(experiment.data.shares[2])
-    classifier, digits = digit_classifier(data, cache or cache_folder()), Digits.load(data, "test")
+    classifier, digits = digit_classifier(), Digits.load(data, "test")
     fabric = Fabric(accelerator="cpu", devices=1)
     watch = DigitValidation(digits, classifier, fabric, experiment.data.hole, paired, limit=len(digits))
 

@@ -4,6 +4,7 @@ import contextlib
 from typing import Literal
 
 from fastapi import Security
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
@@ -15,6 +16,7 @@ from twoface.service.auth import Keys, RequireKey
 from twoface.service.core import Engine
 from twoface.service.examples import example
 from twoface.service.limits import Limits
+from twoface.service.methods import Methods
 from twoface.service.metrics import Metrics
 from twoface.service.observe import Observe
 from twoface.service.rest import answer_errors
@@ -42,7 +44,8 @@ def build_app(settings):
 
     known = {"title": "Two-Face", "version": twoface.__version__, "description": ABOUT}
     locks = [Security(HTTPBearer(auto_error=False))] if settings.api_keys else []  # the page's button "Authorize"
-    app = FastAPIOffline(**known, lifespan=life, dependencies=locks)
+    # Links are relative, so that all works behind a proxy that has us under a prefix.
+    app = FastAPIOffline(None, None, **known, lifespan=life, dependencies=locks, servers=[{"url": "."}])
     app.state.engine, app.state.metrics = engine, metrics
     app.state.keys = Keys(settings.api_keys) if settings.api_keys else None
     app.include_router(tfserving.router(engine, settings))
@@ -72,6 +75,19 @@ async def _running(pool, drain):
 
 
 def _add_pages(app, metrics):
+    static = "static-offline-docs"
+    about = {"openapi_url": "openapi.json", "title": app.title}
+
+    @app.get("/docs", include_in_schema=False)
+    async def swagger():
+        files = {"swagger_js_url": f"{static}/swagger-ui-bundle.js", "swagger_css_url": f"{static}/swagger-ui.css"}
+        return get_swagger_ui_html(**about, **files, swagger_favicon_url=f"{static}/favicon.png")
+
+    @app.get("/redoc", include_in_schema=False)
+    async def redoc():
+        files = {"redoc_js_url": f"{static}/redoc.standalone.js", "redoc_favicon_url": f"{static}/favicon.png"}
+        return get_redoc_html(**about, **files, with_google_fonts=False)
+
     @app.get("/metrics", tags=["operation"], summary="Figures for Prometheus", response_class=Response)
     async def figures():
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -87,6 +103,7 @@ def _add_middleware(app, settings, metrics):
     def received(seconds):
         metrics.stage_seconds.labels("receive").observe(seconds)
 
+    app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(
         Limits,
         body_bytes=lambda path: settings.photo_bytes if path in FORMS else settings.body_bytes,

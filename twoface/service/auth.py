@@ -41,10 +41,14 @@ class Keys:
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
                 return
-            self._stamp = stamp
-            with open(self._path, encoding="utf-8") as file:
-                lines = [line.strip() for line in file]
-        except (OSError, UnicodeDecodeError) as error:
+            with open(self._path, "rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise InputError(f"cannot read the API keys in {self._path}: {error}") from error
+        self._stamp = stamp  # of what was read: a file that could not be is tried again
+        try:
+            lines = [line.strip() for line in content.decode().split("\n")]
+        except UnicodeDecodeError as error:
             raise InputError(f"cannot read the API keys in {self._path}: {error}") from error
         keys = [line for line in lines if line and not line.startswith("#")]
         if not keys or min(map(len, keys)) < SHORTEST:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.service.statistics import Statistics
 
 
 @dataclass(eq=False, repr=False)
@@ -25,12 +26,14 @@ class Batcher:
     run: (image, mask, reference, trust) -> dict of arrays, N rows each. size: rows in a batch; a larger call goes
     alone.
     wait: seconds that a call may wait for company. queue: rows that may wait. failed: called after a run has failed.
+    statistics: `Statistics` of the model, which gets the time of waiting and of each run.
     """
 
-    def __init__(self, run, executor, *, size, wait, queue, metrics, failed=lambda: None):
+    def __init__(self, run, executor, *, size, wait, queue, metrics, statistics=None, failed=lambda: None):
         self._run, self._executor = run, executor
         self._size, self._wait, self._queue = size, wait, queue
         self._metrics, self._failed = metrics, failed
+        self._statistics = statistics or Statistics()
         self._calls, self._wake, self._closing = deque(), asyncio.Event(), False
         self._row_seconds = 0.05  # of one crop, as the last batch took
         self.running_since = None
@@ -116,6 +119,7 @@ class Batcher:
             batch.append(call)
             rows += len(call.crops)
             self._metrics.stage_seconds.labels("queue").observe(now - call.arrived)
+            self._statistics.stages["queue"].add(now - call.arrived)
         self._changed()
         return batch
 
@@ -148,8 +152,11 @@ class Batcher:
         self._metrics.batch_rows.observe(sum(rows))
         names = ("image", "mask", "reference", "trust")
         joined = [_join([getattr(part, name) for part in parts]) for name in names]
+        start = time.perf_counter()
         with self._metrics.stage_seconds.labels("compute").time():
             outputs = self._run(*joined)
+        for tally in (self._statistics.stages["compute"], self._statistics.batches[sum(rows)]):
+            tally.add(time.perf_counter() - start)
         ends = np.cumsum(rows)
         return [{k: v[end - n : end] for k, v in outputs.items()} for n, end in zip(rows, ends, strict=True)]
 

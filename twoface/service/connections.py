@@ -1,11 +1,13 @@
 """uvicorn's HTTP connection, with the limit that it lacks: the time in which a request has to come in."""
 
 import socket
+import ssl
+from pathlib import Path
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from twoface.errors import TwoFaceError
+from twoface.errors import InputError, TwoFaceError
 
 PARTING = 5.0  # seconds
 
@@ -22,6 +24,31 @@ def bind(host, port):
         listener.close()
         raise TwoFaceError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
     return listener
+
+
+def check_tls(cert, key):
+    """Raise InputError, which names the file, for a certificate or key that cannot be served with."""
+    for path, option, other, mark in (
+        (cert, "--tls-cert", key, b"-----BEGIN CERTIFICATE-----"),
+        (key, "--tls-key", cert, b"PRIVATE KEY-----"),
+    ):
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{option} {path}: {error.strerror}") from error
+        if mark not in content:
+            swapped = Path(other).is_file() and mark in Path(other).read_bytes()
+            advice = f"it is in {other}: swap --tls-cert and --tls-key" if swapped else "give a PEM file"
+            what = "certificate" if option == "--tls-cert" else "private key"
+            raise InputError(f"{option} {path} holds no {what}: {advice}")
+        if b"ENCRYPTED" in content:
+            raise InputError(f"{option} {path} is locked with a password: give it without one")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise InputError(f"--tls-key {key} is not the key of --tls-cert {cert}: give a pair") from error
+        raise InputError(f"--tls-cert {cert} or --tls-key {key} is damaged: make them again") from error
 
 
 def timed_connection(head_seconds, body_seconds):

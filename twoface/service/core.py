@@ -1,6 +1,7 @@
 """The engine behind every door: the versions of the model, which one answers, and whether it works. Knows no HTTP."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twoface.errors import InputError
+from twoface.errors import InputError, TwoFaceError
 from twoface.mesh import Mesher
 from twoface.model import FillModel
 from twoface.service.batching import Batcher
+from twoface.service.statistics import Statistics
 from twoface.service.tensors import CENTER, SIZE, generated, with_registered
-from twoface.service.versions import Found, find_versions
+from twoface.service.tracing import tracer
+from twoface.service.versions import Found, find_labels, find_versions
 
 MODEL = "two_face_model"
 STUCK = 30.0  # seconds: a batch that takes longer is no sign of health
@@ -29,12 +32,21 @@ class UnknownModel(InputError):
 
 @dataclass(frozen=True)
 class Served:
-    """One version that answers: its file, its network, and the batcher in front of that."""
+    """One version that answers: its file, its network, the batcher in front of that, and what it has done."""
 
     version: int
     found: Found
     network: FillModel
     batcher: Batcher
+    statistics: Statistics
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that was not taken, and why."""
+
+    found: Found
+    error: Exception
 
 
 class Engine:
@@ -46,7 +58,7 @@ class Engine:
 
     def __init__(self, settings, metrics):
         self._settings, self._metrics = settings, metrics
-        self._served, self._refused, self._retiring = {}, {}, set()
+        self._served, self._refused, self._labels, self._retiring = {}, {}, {}, set()
         self._executor = ThreadPoolExecutor(1, "network")
         self._mesher = None  # loaded with the first network
         self._healthy, self._leaving = True, False
@@ -57,8 +69,7 @@ class Engine:
     async def __aenter__(self):
         await self._refresh()
         if not self._served:
-            where = self._settings.model
-            raise InputError(f"no network to serve at {where}: give an ONNX file, or a folder that holds 1/model.onnx")
+            raise self._nothing()
         self._watching = asyncio.ensure_future(self._watch())
         return self
 
@@ -80,10 +91,24 @@ class Engine:
         """The versions that are served, ascending."""
         return sorted(self._served)
 
-    def served(self, version=None, name=MODEL):
-        """-> Served; by default the highest version. Raises UnknownModel."""
+    @property
+    def leaving(self):
+        """Whether the server is on its way out."""
+        return self._leaving
+
+    def index(self):
+        """The versions that are there, served or not -> [(version, why it is not served, or None)], ascending."""
+        refused = {version: str(no.error) for version, no in self._refused.items() if version not in self._served}
+        return sorted({**dict.fromkeys(self._served), **refused}.items())
+
+    def served(self, version=None, name=MODEL, label=None):
+        """-> Served; by default the highest version, or the one that a label names. Raises UnknownModel."""
         if name != MODEL:
             raise UnknownModel(f"no model {name[:80]!r}: the one here is {MODEL}")
+        if label is not None:
+            if label not in self._labels:
+                raise UnknownModel(f"no label {label[:80]!r}: there is {', '.join(sorted(self._labels)) or 'none'}")
+            version = self._labels[label]
         version = max(self._served) if version is None else version
         if version not in self._served:
             raise UnknownModel(f"no version {version} of {MODEL}: there is {', '.join(map(str, self.versions))}")
@@ -98,18 +123,31 @@ class Engine:
         served = self.served(version)
         limit = self._settings.timeout
         deadline = asyncio.get_running_loop().time() + min(limit if seconds is None else seconds, limit)
-        with self.stage("register"):
+        with self.stage("register", served.version):
             crops = await asyncio.to_thread(with_registered, crops, self._mesher, served.network)
-        outputs = await served.batcher.submit(crops, deadline)
+        with tracer.start_as_current_span("predict"), served.statistics.request(len(crops)):
+            outputs = await served.batcher.submit(crops, deadline)
         return {"generated": generated(crops, outputs["fill"]), **outputs}, served.version
 
-    def stage(self, name):
-        """A context whose time counts as that stage of a request."""
-        return self._metrics.stage_seconds.labels(name).time()
+    @contextlib.contextmanager
+    def stage(self, name, version):
+        """A context whose time counts as that stage of a request to a version."""
+        start = time.perf_counter()
+        with tracer.start_as_current_span(name), self._metrics.stage_seconds.labels(name).time():
+            yield
+        if version in self._served:  # else it is gone meanwhile
+            self._served[version].statistics.stages[name].add(time.perf_counter() - start)
 
     def leave(self):
         """From now on not ready, so that nobody is sent here; what comes is still answered."""
         self._leaving = True
+
+    def _nothing(self):
+        """Why there is nothing to serve."""
+        for refused in self._refused.values():
+            return refused.error if isinstance(refused.error, TwoFaceError) else TwoFaceError(str(refused.error))
+        where = self._settings.model
+        return InputError(f"no network to serve at {where}: give an ONNX file, or a folder that holds 1/model.onnx")
 
     def _stuck(self):
         since = (served.batcher.running_since for served in self._served.values())
@@ -126,10 +164,12 @@ class Engine:
     async def _refresh(self):
         """Load what is new beside what is served, then switch; let go of what is gone, unless nothing would be left."""
         wanted = await asyncio.to_thread(find_versions, self._settings.model)
+        self._refused = {version: refused for version, refused in self._refused.items() if version in wanted}
         for version, found in sorted(wanted.items()):
-            served = self._served.get(version)
-            if found != self._refused.get(version) and (served is None or served.found != found):
+            served, refused = self._served.get(version), self._refused.get(version)
+            if (refused is None or refused.found != found) and (served is None or served.found != found):
                 await self._take(version, found)
+        self._labels = await asyncio.to_thread(find_labels, self._settings.model)
         if wanted.keys() & self._served.keys():
             for version in self._served.keys() - wanted.keys():
                 log.info("version %s is gone", version)
@@ -139,14 +179,16 @@ class Engine:
     async def _take(self, version, found):
         (network,) = await asyncio.gather(asyncio.to_thread(self._load, found.path), return_exceptions=True)
         if isinstance(network, Exception):  # whatever it is: the versions that work go on
-            self._refused[version] = found
+            self._refused[version] = Refused(found, network)
             self._metrics.model_refused.inc()
             log.error("version %s refused: %s", version, network)
             return
         limits = {"size": self._settings.batch_size, "wait": self._settings.batch_wait, "queue": self._settings.queue}
-        batcher = Batcher(network.run, self._executor, metrics=self._metrics, failed=self._suspect, **limits)
+        watch = {"metrics": self._metrics, "statistics": Statistics(), "failed": self._suspect}
+        batcher = Batcher(network.run, self._executor, **watch, **limits)
         old = self._served.get(version)
-        self._served[version] = Served(version, found, network, batcher)
+        self._refused.pop(version, None)
+        self._served[version] = Served(version, found, network, batcher, watch["statistics"])
         log.info("version %s serves %s", version, found.path.name)
         if old:
             self._retire(old)

@@ -1,6 +1,7 @@
 """Numbers out of a JSON body at the parser's speed (pysimdjson), with the nesting checked, and JSON back (orjson)."""
 
 import math
+import re
 
 import numpy as np
 import orjson
@@ -10,6 +11,7 @@ from twoface.errors import InputError
 
 KINDS = {"d": np.float64, "u": np.uint64}
 RANK = 4
+NOT_A_NUMBER = re.compile(rb"[\[,:\s]-?(NaN|Infinity)\b")
 
 
 class JsonBody:
@@ -21,8 +23,8 @@ class JsonBody:
     def __init__(self, body):
         try:
             self.root = simdjson.Parser().parse(body)
-        except (ValueError, RuntimeError) as error:
-            raise InputError(f"the body is not JSON: {str(error).splitlines()[0]}") from None
+        except (ValueError, RuntimeError):
+            raise InputError(f"the body is not JSON: {_why_not(body)}") from None
         if not isinstance(self.root, simdjson.Object):
             raise InputError("the body must be a JSON object")
         self._lists = body.count(b"[")
@@ -70,6 +72,17 @@ def unknown_key(given, known):
 def dump_json(answer):
     """-> bytes; NumPy arrays become nested lists."""
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _why_not(body):
+    """What is wrong with a body that is not JSON."""
+    if NOT_A_NUMBER.search(body):
+        return "it holds NaN or Infinity, which are no numbers there: send finite numbers"
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return str(error)
+    return "it is nested too deeply, or holds a number that is too large"
 
 
 def _shape(value, name):

@@ -2,20 +2,24 @@
 
 import asyncio
 import time
+import zlib
 
 from starlette.responses import JSONResponse
 
 SLOWEST = 50_000  # bytes a second, beside the time that everyone has
 MEGABYTE = 1_000_000
+PACKED = ("gzip", "x-gzip", "deflate")
+GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib's word for: either, as its beginning says
 
 
 class Limits:
-    """Receives whole bodies, so that what stands behind it meets no slow, endless or huge one.
+    """Receives whole bodies, so that what stands behind it meets no slow, endless, huge or packed one.
 
+    A body in gzip or deflate is unpacked as it comes; all limits hold for what it unpacks to.
     body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `SLOWEST` bytes.
     concurrency: requests with bodies that are in work at a time. held_bytes: of all their bodies together.
     received: called with the seconds that a body took. refuse: (status, message, code, headers, numbers by name) ->
-    the response to answer 413, 408 and 429 with, by default {"error": ..., "code": ...}.
+    the response to answer 400, 413, 408 and 429 with, by default {"error": ..., "code": ...}.
     """
 
     def __init__(
@@ -32,12 +36,12 @@ class Limits:
         if self._active >= self._concurrency:
             return await self._busy()(scope, receive, send)
         self._active += 1
-        body = _Body(self)
+        body = _Body(self, _coding(scope))
         try:
             refusal = await self._read(body, scope, receive)
             if refusal is not None:
                 return await refusal(scope, receive, send)
-            await self._app(scope, body.replay(receive), send)
+            await self._app(body.described(scope), body.replay(receive), send)
         finally:
             self._active -= 1
             body.release()
@@ -51,14 +55,17 @@ class Limits:
         start = time.monotonic()
         while body.more:
             try:
-                async with asyncio.timeout(start + self._seconds + body.size / SLOWEST - time.monotonic()):
+                async with asyncio.timeout(start + self._seconds + body.sent / SLOWEST - time.monotonic()):
                     message = await receive()
             except TimeoutError:
                 return self._refuse(408, "the body came too slowly: send it again", "timeout", {"connection": "close"})
             if message["type"] == "http.disconnect":
                 return _gone
-            body.add(message)
-            if body.size > most:
+            try:
+                body.add(message, most)
+            except zlib.error:
+                return self._refuse(400, "the body is cut short, or not in its Content-Encoding", "encoding", None)
+            if max(body.size, body.sent) > most:
                 return self._too_large(most)
             if self._held > self._held_bytes:
                 return self._busy()
@@ -78,16 +85,32 @@ class Limits:
 
 
 class _Body:
-    def __init__(self, limits):
-        self._limits, self._parts = limits, []
-        self.size, self.more = 0, True
+    """sent: bytes that came. size: of what they unpack to."""
 
-    def add(self, message):
+    def __init__(self, limits, coding):
+        self._limits, self._parts = limits, []
+        self._packed = zlib.decompressobj(GZIP_OR_ZLIB) if coding in PACKED else None
+        self.sent, self.size, self.more = 0, 0, True
+
+    def add(self, message, most):
+        """Raises zlib.error for what cannot be unpacked. No more than one byte beyond `most` is."""
         part = message.get("body", b"")
+        self.sent += len(part)
+        self.more = message.get("more_body", False)
+        if self._packed:
+            part = self._packed.decompress(part, most + 1 - self.size)
+            if self._packed.unused_data or not (self.more or self._packed.eof or self.size + len(part) > most):
+                raise zlib.error("bytes behind the end, or no end")
         self._parts.append(part)
         self.size += len(part)
         self._limits.hold(len(part))
-        self.more = message.get("more_body", False)
+
+    def described(self, scope):
+        """The scope of the body as it is now."""
+        if not self._packed:
+            return scope
+        headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")]
+        return {**scope, "headers": [*headers, (b"content-length", str(self.size).encode())]}
 
     def release(self):
         self._limits.hold(-self.size)
@@ -102,6 +125,11 @@ class _Body:
             return {"type": "http.request", "body": whole, "more_body": False}
 
         return again
+
+
+def _coding(scope):
+    given = [value for name, value in scope["headers"] if name == b"content-encoding"]
+    return b",".join(given).decode("latin-1").strip().lower()
 
 
 def _refuse(status, message, code, headers, **numbers):

@@ -5,7 +5,13 @@ import time
 
 from twoface.service.logs import begin_request
 
-DOORS = {"/v1/models/": "tfserving", "/v2": "oip_rest", "/v1/fill": "photos", "/v1/faces": "photos"}
+DOORS = {
+    "/v1/models/": "tfserving",
+    "/v2": "oip_rest",
+    "/v1/fill": "photos",
+    "/v1/faces": "photos",
+    "/v1/references": "references",
+}
 
 log = logging.getLogger("twoface.requests")
 

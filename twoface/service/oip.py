@@ -7,12 +7,13 @@ import numpy as np
 import twoface
 from twoface.errors import InputError
 from twoface.model import OUTPUT_SHAPES
+from twoface.service.core import MODEL
 from twoface.service.tensors import SIZE, check
 
 SERVER = {
     "name": "twoface",
     "version": twoface.__version__,
-    "extensions": ["binary_tensor_data", "model_configuration"],
+    "extensions": ["binary_tensor_data", "model_configuration", "model_repository", "statistics"],
 }
 PLATFORM = "onnxruntime_onnx"
 INPUTS = {"image": (3, SIZE, SIZE), "mask": (1, SIZE, SIZE), "reference": (3, SIZE, SIZE), "trust": (1, SIZE, SIZE)}
@@ -108,6 +109,28 @@ def model_metadata(served, versions, model):
         "outputs": tensors(OUTPUTS),
         "properties": dict(served.network.metadata),
     }
+
+
+def statistics(engine, version, name):
+    """Triton's statistics of a version, of all where it is None, for both doors -> dict."""
+    engine.served(version, name)  # or it raises
+    known = map(engine.served, engine.versions if version is None else [version])
+    about = [{"name": MODEL, "version": str(served.version), **served.statistics.report()} for served in known]
+    return {"model_stats": about}
+
+
+def repository_index(engine, ready):
+    """Triton's index of the models, for both doors -> list of dicts. ready: only those that answer."""
+    return [
+        {
+            "name": MODEL,
+            "version": str(version),
+            "state": "UNAVAILABLE" if reason else "READY",
+            "reason": " ".join((reason or "").split()),
+        }
+        for version, reason in engine.index()
+        if not (ready and reason)
+    ]
 
 
 def model_config(settings, model):

@@ -57,6 +57,13 @@ INFER = {
 }
 
 
+INDEX = {
+    "requestBody": {
+        "content": {"application/json": {"schema": {"type": "object", "properties": {"ready": {"type": "boolean"}}}}}
+    }
+}
+
+
 @dataclass(frozen=True)
 class InferRequest:
     """crops: what to fill. outputs: {name: whether it goes back as bytes}. id: of the caller. seconds: its timeout."""
@@ -78,7 +85,7 @@ def read_infer(body, header_length, rows):
     inputs = _objects(root, "inputs")
     crops = oip.read_inputs([_input(document, item, rest, rows) for item in inputs], rows)
     rest.check_used()
-    items = _objects(root, "outputs") if root.get("outputs") is not None else []
+    items = [] if root.get("outputs") is None else _objects(root, "outputs", fewest=0)  # none are all
     document.check_nesting(1 + len(inputs) + ("outputs" in root))
     parameters = _parameters(root)
     binary = parameters.get("binary_data_output") is True
@@ -160,10 +167,10 @@ def _from_json(document, data, name, dtype, shape):
         return numbers.astype(dtype).reshape(shape)
 
 
-def _objects(root, key):
+def _objects(root, key, fewest=1):
     items = root.get(key)
-    if not isinstance(items, simdjson.Array) or not 1 <= len(items) <= 16:
-        raise InputError(f"{key!r} must be a list of 1 to 16 tensors")
+    if not isinstance(items, simdjson.Array) or not fewest <= len(items) <= 16:
+        raise InputError(f"{key!r} must be a list of {fewest} to 16 tensors")
     if not all(isinstance(item, simdjson.Object) for item in items):
         raise InputError(f"{key!r} must be a list of objects")
     return list(items)
@@ -208,6 +215,19 @@ def _add_server_routes(routes, engine):
         return JSONResponse({"ready": engine.ready}, 200 if engine.ready else 503)
 
 
+    @routes.get("/models/stats", summary="What each version has done")
+    async def stats():
+        return oip.statistics(engine, None, MODEL)
+
+    @routes.post("/repository/index", summary="Which versions are there, served or not", openapi_extra=INDEX)
+    async def index(request: Request):
+        body = await read_body(request)
+        wanted = JsonBody(body).root.get("ready") if body.strip() else None
+        if not isinstance(wanted, bool | None):
+            raise InputError("'ready' must be true or false")
+        return oip.repository_index(engine, wanted)
+
+
 async def _newest():
     return ""
 
@@ -229,15 +249,19 @@ def _add_model_routes(routes, path, engine, settings):
         engine.served(oip.parse_version(version), name)
         return oip.model_config(settings, MODEL)
 
+    @routes.get(f"{path}/stats", summary="What the model has done")
+    async def stats(name: Name, version: Number):
+        return oip.statistics(engine, oip.parse_version(version), name)
+
     @routes.post(f"{path}/infer", summary="Fill the holes", openapi_extra=INFER)
     async def infer(name: Name, version: Number, request: Request):
         number = engine.served(oip.parse_version(version), name).version
         body, seconds = await read_body(request), timeout_of(request)
-        with engine.stage("decode"):
+        with engine.stage("decode", number):
             asked = read_infer(body, request.headers.get(HEADER_LENGTH), settings.rows)
         work = engine.predict(asked.crops, number, oip.nearer(seconds, asked.seconds))
         outputs, number = await while_there(request, work)
-        with engine.stage("encode"):
+        with engine.stage("encode", number):
             answer, length = write_infer(asked, outputs, MODEL, number)
         if length is None:
             return Response(answer, media_type="application/json")

@@ -6,16 +6,19 @@ memory, and no name that came with a file is used for anything.
 
 import asyncio
 import base64
+import difflib
 import json
 import logging
 import os
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_origin
 
-from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
-from starlette.formparsers import MultiPartParser
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response
 
 from twoface.errors import InputError, TwoFaceError, Unavailable
@@ -23,11 +26,12 @@ from twoface.faces import parse_frame
 from twoface.masks import parse_hole
 from twoface.pool import Pool
 from twoface.service.photo_tasks import FacesTask, FillTask, open_desk
-from twoface.service.rest import ERROR, ERRORS, timeout_of, while_there
+from twoface.service.rest import ERROR, ERRORS, check_encoding, timeout_of, while_there
 
 PATHS = ("/v1/fill", "/v1/faces")
 REPORT = "X-Two-Face-Report"
 MAX_REFERENCES = 8
+ALIASES = {"reference": "references", "reference_face": "reference_faces"}  # the words of `twoface fill`
 FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
 JSON = "application/json"
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
@@ -122,20 +126,77 @@ class PhotoWorkers:
 
 
 class FormRoute(APIRoute):
-    """Looks at the form before FastAPI does: that it is one, and of how many parts."""
+    """Reads the form before FastAPI does, and refuses what FastAPI would pass over: fields that nobody knows."""
 
     def get_route_handler(self):
         handle = super().get_route_handler()
+        known = {field.alias: field.field_info for field in self.dependant.body_params}
+        asked = {field.alias for field in self.dependant.query_params}
 
         async def look_first(request: Request):
-            if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            if not request.headers.get("content-type", "").strip().lower().startswith("multipart/form-data"):
                 raise InputError("send a form, multipart/form-data: curl -F does", code="content_type")
-            if request.headers.get("content-encoding", "identity") != "identity":
-                raise InputError("send the body without Content-Encoding", code="encoding")
-            await request.form(max_files=MAX_REFERENCES + 2, max_fields=2 * MAX_REFERENCES + 16)
+            check_encoding(request)
+            for name in request.query_params:
+                _check_known(name, asked, "query parameter")
+            request._form = await _read_form(request, known)  # which FastAPI then takes
             return await handle(request)
 
         return look_first
+
+
+class _Parts(MultiPartParser):
+    """A part in the place of a file is one, though no file name came with it. files: the fields that are files."""
+
+    def __init__(self, *arguments, files, **limits):
+        super().__init__(*arguments, **limits)
+        self._files = files
+
+    def on_headers_finished(self):
+        disposition = self._current_part.content_disposition
+        options = parse_options_header(disposition)[1]
+        if options.get(b"name", b"").decode("latin-1") in self._files and b"filename" not in options:
+            self._current_part.content_disposition = disposition + b'; filename=""'
+        super().on_headers_finished()
+
+
+async def _read_form(request, known):
+    """The form's fields under the names that the route knows -> FormData. Raises InputError."""
+    names = known | {alias: known[name] for alias, name in ALIASES.items() if name in known}
+    files = {name for name, field in names.items() if isinstance(field, params.File)}
+    limits = {"max_files": MAX_REFERENCES + 2, "max_fields": 2 * MAX_REFERENCES + 16}
+    try:
+        form = await _Parts(request.headers, request.stream(), files=files, **limits).parse()
+    except MultiPartException as error:
+        raise InputError(f"the multipart form cannot be read: {error.message}") from error
+    fields = []
+    for name, value in form.multi_items():
+        _check_known(name, names, "field")
+        if name in files and not isinstance(value, str) and not (value.size or value.filename):
+            continue  # what a browser sends of a file that was not chosen
+        fields.append((ALIASES.get(name, name), value))
+    _check_single([name for name, _ in fields], known)
+    return FormData(fields)
+
+
+def _check_known(name, known, kind):
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1, 0.0)
+        advice = f"did you mean {near[0]!r}?" if near else "there is none here"
+        raise InputError(f"unknown {kind} {name[:40]!r}: {advice}", code="unknown_field")
+
+
+def finite(name, text):
+    """A box in a form's field, as it is. Raises InputError for NaN in it."""
+    if "nan" in (part.strip().lower().lstrip("+-") for part in text.split(",")):
+        raise InputError(f"{name} holds NaN, which is no place in a picture: give numbers")
+    return text
+
+
+def _check_single(names, known):
+    for name in set(names):
+        if names.count(name) > 1 and get_origin(known[name].annotation) is not list:
+            raise InputError(f"the field {name!r} is there {names.count(name)} times: once", code="field_twice")
 
 
 def router(workers, settings):
@@ -181,10 +242,13 @@ def _add_fill(routes, work):
         task = FillTask(
             photo=await photo.read(),
             mask=None if mask is None else await mask.read(),
-            hole=parse_hole(hole) if hole else None,
-            face=parse_frame(face) if face else None,
+            hole=parse_hole(finite("hole", hole)) if hole else None,
+            face=parse_frame(finite("face", face)) if face else None,
             references=[await reference.read() for reference in references],
-            reference_faces=[parse_frame(text) if text else None for text in reference_faces] or None,
+            reference_faces=[
+                parse_frame(finite("reference_faces", text)) if text else None for text in reference_faces
+            ]
+            or None,
             feather=feather,
             center_size=center_size,
             format=FORMATS[format],
@@ -204,5 +268,5 @@ def _add_faces(routes, work):
 
 
 def _prefers_json(request):
-    accepted = request.headers.get("accept", "")
+    accepted = request.headers.get("accept", "").lower()
     return JSON in accepted and "image/" not in accepted

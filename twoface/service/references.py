@@ -16,7 +16,7 @@ from twoface.faces import parse_frame
 from twoface.images import read_mask, read_photo
 from twoface.masks import parse_hole
 from twoface.pool import Pool
-from twoface.service.photos import RESPONSES, SQUARE, FormRoute
+from twoface.service.photos import RESPONSES, SQUARE, FormRoute, finite
 from twoface.service.rest import timeout_of, while_there
 
 PATHS = ("/v1/references",)
@@ -101,8 +101,8 @@ def router(pool, settings):
         task = ReferencesTask(
             photo=await photo.read(),
             mask=None if mask is None else await mask.read(),
-            hole=parse_hole(hole) if hole else None,
-            face=parse_frame(face) if face else None,
+            hole=parse_hole(finite("hole", hole)) if hole else None,
+            face=parse_frame(finite("face", face)) if face else None,
             k=k,
             center_size=center_size,
         )

@@ -18,7 +18,19 @@ TIMEOUT_HEADER = "x-request-timeout-ms"
 INPUT_STATUS = {
     **dict.fromkeys(("too_large", "too_many_pixels"), 413),
     **dict.fromkeys(("encoding", "content_type", "not_a_picture"), 415),
+    **dict.fromkeys(("unknown_field", "field_twice"), 422),
     **dict.fromkeys(("damaged", "no_face", "mask_empty", "mask_outside", "frame_outside", "not_square"), 422),
+}
+OPTIONS = {"--reference-face": "reference_faces", "--reference": "references", "--face": "face", "--mask": "mask"}
+WRONG = {  # by pydantic's type of an error
+    "missing": "is missing",
+    "string_type": "must be text, not a file",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than_equal": "must be {le:g} or less",
+    "literal_error": "must be {expected}",
+    "too_long": "may be there {max_length} times, not {actual_length}",
 }
 ERROR = {
     "content": {
@@ -35,7 +47,7 @@ ERRORS = {
         404: "No such model or version",
         408: "The body came too slowly",
         413: "The body is too large",
-        415: "Content-Encoding is not taken",
+        415: "Content-Encoding is none of gzip, deflate and identity",
         429: "Busy: try again after the seconds of Retry-After",
         500: "The network failed",
         503: "Not ready",
@@ -49,10 +61,15 @@ class ClientGone(Exception):
 
 
 async def read_body(request):
-    """The whole body -> bytes. Raises InputError for one in an encoding such as gzip."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise InputError("send the body without Content-Encoding", code="encoding")
+    """The whole body -> bytes. Raises InputError for one in an encoding that `Limits` did not unpack."""
+    check_encoding(request)
     return await request.body()
+
+
+def check_encoding(request):
+    """Raise InputError for a body in an encoding that `Limits` did not unpack."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise InputError("send the body in gzip or deflate, or without Content-Encoding", code="encoding")
 
 
 def timeout_of(request):
@@ -89,6 +106,21 @@ def http_status(error):
     return 500
 
 
+def in_words_of_http(text):
+    """A message of the core on one line, with the fields of a form in the place of the command line's options."""
+    for option, field in OPTIONS.items():
+        text = text.replace(option, field)
+    return " ".join(text.split())
+
+
+def _wrong(found):
+    """What pydantic found wrong with a field, without the names of Python's types."""
+    if str(found.get("input")).strip().lower().lstrip("+-") == "nan":
+        return "must be a number, not NaN"
+    words, context = WRONG.get(found["type"]), found.get("ctx", {})
+    return words.format(**context) if words else f"cannot be used: {found['msg']}"
+
+
 def answer_errors(app):
     """Make every error of `app` {"error": one line}, as both protocols have it, with our `code` if it has one."""
 
@@ -97,13 +129,13 @@ def answer_errors(app):
         pause = getattr(error, "retry_after", None)
         headers = {"retry-after": str(pause)} if pause is not None else None
         code = {"code": error.code} if error.code else {}
-        return JSONResponse({"error": " ".join(str(error).split()), **code}, http_status(error), headers)
+        return JSONResponse({"error": in_words_of_http(str(error)), **code}, http_status(error), headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError):
         found = error.errors()[0]
         place = ".".join(str(part) for part in found["loc"][1:])
-        return JSONResponse({"error": f"{place}: {found['msg']}"}, 422)
+        return JSONResponse({"error": f"{place} {_wrong(found)}"}, 422)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException):

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.service.app import build_app
+from twoface.service.closing import Closable, Closing, close
 from twoface.service.logs import configure_logs
 from twoface.service.oip_grpc import InferenceServicer
 from twoface.service.settings import Settings
+from twoface.service.tracing import start_tracing
 
 NAME = "twoface"
 PATHS = ("model", "api_keys")
@@ -35,11 +38,17 @@ def add_servicer(servicer, server):
 
 
 class Replica(InferenceServicer):
-    """One process with an engine. Ray's proxies hand it HTTP requests for its app, and gRPC messages by method."""
+    """One process with an engine. Ray's proxies hand it HTTP requests for its app, and gRPC messages by method.
 
-    def __init__(self, settings):
+    folder: by which it is told of the end, as of `Closing`.
+    """
+
+    def __init__(self, settings, folder=None):
         configure_logs()
+        start_tracing()
+        self.closing = Closing(folder)
         self._built = build_app(settings)
+        self._built.add_middleware(Closable, closing=self.closing)
         state = self._built.state
         super().__init__(state.engine, state.metrics, settings, state.keys)
 
@@ -48,11 +57,12 @@ class Replica(InferenceServicer):
 
     def check_health(self):
         """What Ray asks now and then: it replaces a replica that raises."""
+        self.closing.tell()
         if not self.engine.ready:
             raise TwoFaceError("the network fails, or is stuck: the log says why")
 
 
-def application(settings, fewest, most):
+def application(settings, fewest, most, folder=None):
     """The app as Ray Serve runs it -> Application. fewest, most: replicas; in between, as many as the load asks for.
 
     Each takes `settings.threads` cores for itself. It is the replica that says when there is too much, as without Ray.
@@ -71,7 +81,7 @@ def application(settings, fewest, most):
         health_check_period_s=2,
         logging_config={"enable_access_log": False},  # the app has its own
     )
-    return deployment.bind(settings)
+    return deployment.bind(settings, folder)
 
 
 def app(options):
@@ -111,16 +121,30 @@ def serve_replicas(settings, fewest, most):
     configure_logs()
     threads = settings.threads or max(1, (os.cpu_count() or 1) // most)
     stopped = threading.Event()
-    ray.init(address="local", dashboard_host="127.0.0.1")
+    _listen(stopped)  # from the start: Ray's processes would outlive a start that is cut off
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            ray.init(address="local", dashboard_host="127.0.0.1")
+            _listen(stopped)  # Ray has put its own in its place
+            if not stopped.is_set():
+                start_doors(settings)
+                serve.run(application(replace(settings, threads=threads), fewest, most, folder), name=NAME)
+                log.info("serving on %s, HTTP port %s, gRPC port %s", settings.host, settings.port, settings.grpc_port)
+                stopped.wait()
+                close(folder, _running(), settings.drain)
+                log.info("drained")
+        finally:
+            if ray.is_initialized():
+                serve.shutdown()
+            ray.shutdown()
+
+
+def _listen(stopped):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    try:
-        start_doors(settings)
-        serve.run(application(replace(settings, threads=threads), fewest, most), name=NAME)
-        log.info("serving on %s, HTTP port %s, gRPC port %s", settings.host, settings.port, settings.grpc_port)
-        stopped.wait()
-        serve.delete(NAME)  # its replicas finish what they have; the doors that stay say that there is nobody
-        log.info("drained")
-    finally:
-        serve.shutdown()
-        ray.shutdown()
+
+
+def _running():
+    """How many replicas there are."""
+    deployments = serve.status().applications[NAME].deployments.values()
+    return sum(deployment.replica_states.get("RUNNING", 0) for deployment in deployments)

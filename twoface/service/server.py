@@ -8,10 +8,11 @@ import signal
 import uvicorn
 
 from twoface.service.app import build_app
-from twoface.service.connections import bind, timed_connection
+from twoface.service.connections import bind, check_tls, timed_connection
+from twoface.service.grpc_door import GrpcDoor
 from twoface.service.limits import SLOWEST
 from twoface.service.logs import configure_logs
-from twoface.service.oip_grpc import GrpcDoor
+from twoface.service.tracing import start_tracing
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +21,13 @@ class Server(uvicorn.Server):
     """A `twoface serve`; `await serve()` runs it until SIGTERM, SIGINT or `should_exit`.
 
     Both ports are bound at once, 0 means any free one: `port`, `grpc_port` say which. Raises TwoFaceError when one
-    is taken.
+    is taken, InputError for files that cannot be used.
     """
 
     def __init__(self, settings):
+        start_tracing()
+        if settings.tls_cert:
+            check_tls(settings.tls_cert, settings.tls_key)
         self._settings = settings
         self._app = build_app(settings)
         self._socket = bind(settings.host, settings.port)

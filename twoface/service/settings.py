@@ -65,8 +65,8 @@ class Settings:
 
     @property
     def message_bytes(self):
-        """The largest gRPC message: `rows` crops in float32."""
-        return self.rows * VALUES_A_ROW * 4 + 65536
+        """The largest gRPC message: `rows` crops in float64."""
+        return self.rows * VALUES_A_ROW * 8 + 65536
 
 
 def is_loopback(host):

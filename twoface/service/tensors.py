@@ -84,7 +84,8 @@ def _colours(array, name):
     if array.dtype != np.float32:
         raise InputError(f"{name} must be float32 or uint8, not {array.dtype}")
     if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too
-        raise InputError(f"{name} holds values outside [0, 1] or NaN: divide by 255, or send uint8")
+        found = "NaN" if np.isnan(array).any() else "values outside [0, 1]"
+        raise InputError(f"{name} holds {found}: divide by 255, or send uint8")
     return np.ascontiguousarray(array)
 
 

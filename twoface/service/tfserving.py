@@ -52,39 +52,48 @@ def read_request(body, rows):
     else:
         arrays, answer, lists = _rows(document, root["instances"], rows), "predictions", 1
     document.check_nesting(lists)
-    return check(**{INPUTS[name]: _planes(array, name) for name, array in arrays.items()}, rows=rows), answer
+    return check(**{INPUTS[name]: planes(array, name) for name, array in arrays.items()}, rows=rows), answer
 
 
 def write_answer(generated, key):
-    """The filled pictures -> what is sent: {"outputs": NHWC} or {"predictions": NHWC}."""
-    return {key: np.ascontiguousarray(generated.transpose(0, 2, 3, 1))}
+    """The filled pictures -> what is sent: {"outputs": NHWC} or {"predictions": NHWC}.
+
+    In float64: a client that cuts off `value * 255`, as the thesis' does, gets every level of its picture back. The
+    shortest decimals of a float32 lie below the level for 40 of the 256.
+    """
+    return {key: np.ascontiguousarray(generated.transpose(0, 2, 3, 1), np.float64)}
 
 
-def status(versions):
-    """What GET /v1/models/two_face_model says of versions that are served."""
-    fine = {"error_code": "OK", "error_message": ""}
-    states = [{"version": str(version), "state": "AVAILABLE", "status": fine} for version in versions]
+def status(versions, ok="OK"):
+    """What GET /v1/models/two_face_model says of versions that are served. ok: how "no error" is written."""
+    fine = {"error_code": ok, "error_message": ""}
+    kind = str if ok == "OK" else int  # JSON has no whole numbers of 64 bits
+    states = [{"version": kind(version), "state": "AVAILABLE", "status": fine} for version in versions]
     return {"model_version_status": states}
 
 
 def metadata(model, version):
     """What GET .../metadata says: the signature."""
+    return {
+        "model_spec": {"name": model, "signature_name": "", "version": str(version)},
+        "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature()}}},
+    }
+
+
+def signature():
+    """The names, types and shapes of inputs and outputs -> dict."""
     colours = {name: _tensor(name, 3) for name in ("masked_image", "reference_image")}
-    signature = {
+    return {
         "inputs": {**colours, "mask": _tensor("mask", 1)},
         "outputs": {"generated_image": _tensor("generated_image", 3)},
         "method_name": "tensorflow/serving/predict",
-    }
-    return {
-        "model_spec": {"name": model, "signature_name": "", "version": str(version)},
-        "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
     }
 
 
 def _columns(document, inputs, rows):
     if not isinstance(inputs, simdjson.Object):
         raise InputError(f"'inputs' must be an object of {', '.join(INPUTS)}")
-    _names(inputs, "inputs")
+    check_names(inputs, "inputs")
     return {name: document.array(inputs[name], name, rows * VALUES) for name in inputs}
 
 
@@ -95,7 +104,7 @@ def _rows(document, instances, rows):
     for number, instance in enumerate(instances):
         if not isinstance(instance, simdjson.Object):
             raise InputError(f"'instances' must be a list of objects of {', '.join(INPUTS)}")
-        _names(instance, f"instance {number}")
+        check_names(instance, f"instance {number}")
         for name in instance:
             columns.setdefault(name, []).append(document.array(instance[name], name, VALUES))
     for name, arrays in columns.items():
@@ -104,7 +113,8 @@ def _rows(document, instances, rows):
     return {name: np.stack(arrays) for name, arrays in columns.items()}
 
 
-def _names(given, where):
+def check_names(given, where):
+    """Raise InputError for an input that is unknown or missing in `given`, which is at `where`."""
     unknown = unknown_key(given, INPUTS)
     if unknown:
         raise InputError(f"{where} has an unknown {unknown!r}: there are {', '.join(INPUTS)}")
@@ -117,8 +127,8 @@ def _hint(missing):
     return ": all black (0) if there is none" if "reference_image" in missing else ""
 
 
-def _planes(array, name):
-    """float64 (N, 128, 128, C) or a mask's (N, 128, 128) -> (N, C, 128, 128) float32."""
+def planes(array, name):
+    """Floats (N, 128, 128, C) or a mask's (N, 128, 128) -> (N, C, 128, 128) float32."""
     depth = 1 if name == "mask" else 3
     if name == "mask" and array.ndim == 3:
         array = array[..., None]
@@ -146,29 +156,40 @@ def router(engine, settings):
     async def one_status(name: Name, version: Version):
         return status([engine.served(parse_version(version), name).version])
 
+    @routes.get("/{name}/labels/{label}", summary="Which version has a label")
+    async def label_status(name: Name, label: str):
+        return status([engine.served(name=name, label=label).version])
+
     @routes.get("/{name}/metadata", summary="The signature")
-    async def signature(name: Name):
+    async def newest_signature(name: Name):
         return metadata(MODEL, engine.served(name=name).version)
 
     @routes.get("/{name}/versions/{version}/metadata", summary="The signature of a version")
     async def one_signature(name: Name, version: Version):
         return metadata(MODEL, engine.served(parse_version(version), name).version)
 
+    @routes.get("/{name}/labels/{label}/metadata", summary="The signature of a labelled version")
+    async def label_signature(name: Name, label: str):
+        return metadata(MODEL, engine.served(name=name, label=label).version)
+
     @routes.post("/{name}:predict", summary="Fill the holes", openapi_extra=PREDICT)
     async def predict(name: Name, request: Request):
-        return await _predict(request, name, None)
+        return await _predict(request, engine.served(name=name).version)
 
     @routes.post("/{name}/versions/{version}:predict", summary="Fill the holes, by a version", openapi_extra=PREDICT)
     async def predict_by(name: Name, version: Version, request: Request):
-        return await _predict(request, name, parse_version(version))
+        return await _predict(request, engine.served(parse_version(version), name).version)
 
-    async def _predict(request, name, version):
-        version = engine.served(version, name).version
+    @routes.post("/{name}/labels/{label}:predict", summary="Fill the holes, by a label", openapi_extra=PREDICT)
+    async def predict_labelled(name: Name, label: str, request: Request):
+        return await _predict(request, engine.served(name=name, label=label).version)
+
+    async def _predict(request, version):
         body, seconds = await read_body(request), timeout_of(request)
-        with engine.stage("decode"):
+        with engine.stage("decode", version):
             crops, key = read_request(body, settings.rows)
         outputs, _ = await while_there(request, engine.predict(crops, version, seconds))
-        with engine.stage("encode"):
+        with engine.stage("encode", version):
             return Response(dump_json(write_answer(outputs["generated"], key)), media_type="application/json")
 
     return routes

@@ -30,6 +30,14 @@ def find_versions(model):
     return {version: found for version, found in versions.items() if found}
 
 
+def find_labels(model):
+    """Names for versions -> {label: version}: links in the folder, such as `stable` to the folder `2`."""
+    if model is None or not model.is_dir():
+        return {}
+    links = {entry.name: entry.readlink().name for entry in model.iterdir() if entry.is_symlink()}
+    return {name: int(to) for name, to in links.items() if to.isdecimal() and not name.isdecimal()}
+
+
 def _look(path=None):
     try:
         status = path and os.stat(path)

@@ -11,13 +11,15 @@ import pickle
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.files import write_aside
 
-LAST, PREVIOUS = "state.pt", "state.previous.pt"
+LAST, PREVIOUS, WEIGHTS, BEST = "state.pt", "state.previous.pt", "generator.safetensors", "best"
+LEFT = ("stats.jsonl", "previews/*.png", "events.out.tfevents.*", f"{BEST}/{WEIGHTS}")
 DAMAGES = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError)  # what torch.load raises
 
 
@@ -34,9 +36,37 @@ def save(folder: Path, state: dict, averaged: nn.Module) -> None:
     if (folder / LAST).exists():
         (folder / LAST).replace(folder / PREVIOUS)
     fresh.replace(folder / LAST)
-    weights = {name: tensor.contiguous() for name, tensor in averaged.state_dict().items()}
-    metadata = {"samples": str(state["samples"]), "experiment": json.dumps(state["experiment"])}
-    write_aside(folder / "generator.safetensors", to_bytes(weights, metadata), force=True)
+    _write_weights(folder, averaged, state["samples"], state["experiment"])
+
+
+def save_best(folder: Path, averaged: nn.Module, samples: int, experiment: dict, figure: str, value: float) -> bool:
+    """Write the generator into `folder`/best when it is better than what lies there -> whether it was.
+
+    figure: the name of what it is judged by; value: the more the better.
+    """
+    path = folder / BEST / WEIGHTS
+    if path.is_file():
+        with safe_open(path, "pt") as file:
+            if not value > float(file.metadata()["value"]):
+                return False
+    path.parent.mkdir(exist_ok=True)
+    _write_weights(path.parent, averaged, samples, experiment, figure=figure, value=repr(value))
+    return True
+
+
+def begin(folder: Path) -> None:
+    """Make a folder ready for a new run: what a run left that ended before its first checkpoint is removed.
+
+    Raises InputError when there is a checkpoint.
+    """
+    if (folder / LAST).exists():
+        raise InputError(f"{folder} holds a run already: give --resume to go on with it, or another --out")
+    if (folder / PREVIOUS).exists():
+        advice = f"rename {PREVIOUS} there to {LAST} and give --resume, or give another --out"
+        raise InputError(f"{folder} holds an older checkpoint of a run: {advice}")
+    for pattern in LEFT:
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def load(folder: Path) -> dict:
@@ -60,6 +90,12 @@ def forget_after(stats: Path, samples: int) -> None:
     if stats.exists():
         rows = [line for line in stats.read_text().splitlines() if json.loads(line)["samples"] <= samples]
         write_aside(stats, "".join(f"{row}\n" for row in rows).encode(), force=True)
+
+
+def _write_weights(folder: Path, averaged: nn.Module, samples: int, experiment: dict, **about: str) -> None:
+    weights = {name: tensor.contiguous() for name, tensor in averaged.state_dict().items()}
+    metadata = {"samples": str(samples), "experiment": json.dumps(experiment), **about}
+    write_aside(folder / WEIGHTS, to_bytes(weights, metadata), force=True)
 
 
 def _read(path: Path) -> dict:

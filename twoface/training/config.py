@@ -72,6 +72,13 @@ class Experiment:
     stages: tuple[Stage, ...] = (Stage(),)
 
 
+WORDS = {"learning_rate": "lr", "batch_size": "batch", "steps": "samples", "epochs": "samples"}  # of other houses
+LEAST = {  # of a number, by its name; 0 where nothing is said
+    **dict.fromkeys(("samples", "batch", "window", "r1_every", "log_every", "validate_every", "hole"), 1),
+    **dict.fromkeys(("ramp", "start", "seed"), 0),
+}
+
+
 def load_experiment(path: str | Path, settings: Iterable[str] = ()) -> Experiment:
     """Read an experiment file, changed by settings such as "train.batch=32" (`twoface.training.table`).
 
@@ -105,10 +112,40 @@ def _build(kind: type, table: dict, where: str) -> Any:
     values = {}
     for key, value in table.items():
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, 1, 0.0)[0]
-            raise InputError(f"{where}: unknown key {key!r}; did you mean {near!r}?")
-        values[key] = _value(hints[key], value, f"{where}: {key}")
+            raise InputError(f"{where}: unknown key {key!r}; did you mean {_nearest(key, hints)!r}?")
+        values[key] = _at_least(key, _value(hints[key], value, f"{where}: {key}"), f"{where}: {key}")
     return kind(**values)
+
+
+def _nearest(key: str, here: Iterable[str]) -> str:
+    """The key that was meant: one of this section, or else its place in another."""
+    meant = WORDS.get(key, key)
+    close = difflib.get_close_matches(meant, here, 1)
+    elsewhere = _places(Experiment)
+    if not close and meant in elsewhere:
+        return elsewhere[meant]
+    return (close or difflib.get_close_matches(meant, here, 1, 0.0))[0]
+
+
+def _places(kind: type, prefix: str = "") -> dict[str, str]:
+    """Every key of an experiment -> where it stands, such as "stages[N].lr"."""
+    places = {}
+    for key, hint in get_type_hints(kind).items():
+        inner = Stage if key == "stages" else hint
+        below = f"{prefix}{key}[N]." if key == "stages" else f"{prefix}{key}."
+        places |= _places(inner, below) if is_dataclass(inner) else {key: prefix + key}
+    return places
+
+
+def _at_least(key: str, value: Any, where: str) -> Any:
+    numbers = value if isinstance(value, tuple) else (value,)
+    least = 1 if key == "widths" else LEAST.get(key, 0)
+    for number in numbers:
+        if isinstance(number, int | float) and not isinstance(number, bool) and not number >= least:
+            raise InputError(f"{where} must be {least} or more, not {number}")
+        if key in ("betas", "ema") and number >= 1:
+            raise InputError(f"{where} must be below 1, not {number}")
+    return value
 
 
 def _value(hint: type, value: Any, where: str) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import get_type_hints
 
 
 @dataclass(frozen=True)
@@ -34,5 +35,5 @@ def stage_at(stages: tuple[Stage, ...], samples: int) -> Stage:
         return now
     t = min(1.0, (samples - now.start) / now.ramp)
     before = stages[place - 1]
-    moving = [f.name for f in fields(Stage) if f.type == "float"]
+    moving = [name for name, kind in get_type_hints(Stage).items() if kind is float]
     return replace(now, **{n: getattr(before, n) + t * (getattr(now, n) - getattr(before, n)) for n in moving})

@@ -20,10 +20,11 @@ from twoface.models.together import over_processes
 from twoface.training import checkpoints
 from twoface.training.config import Experiment, to_table
 from twoface.training.curriculum import stage_at
-from twoface.training.machine import describe
+from twoface.training.machine import describe, free_cores
 from twoface.training.start import start_from
 from twoface.training.step import Diverged, Networks, train_step
 from twoface.training.tasks import Frozen, build_networks, check, open_task
+from twoface.training.track import Tracker
 from twoface.training.validate import write_picture
 
 
@@ -42,12 +43,17 @@ def train(
     frozen: Frozen | None = None,
     start: Path | None = None,
     watch: Callable[[int, dict[str, float]], None] | None = None,
+    threads: int | None = None,
+    tracker: Tracker | None = None,
 ) -> int:
     """Train until the experiment's samples are seen, or as many minutes or steps as given; save; say where.
 
-    Writes into `out`: state.pt, generator.safetensors, experiment.json, machine.json, stats.jsonl, previews/ and
+    Writes into `out`: state.pt, generator.safetensors, best/generator.safetensors (by a figure of validation's, and
+    never worse than before), experiment.json, machine.json, stats.jsonl, previews/ and
     TensorBoard's files. devices: processes, or GPUs, of each of the nodes; all share each batch.
     start: a run or an exported file whose weights the generator starts from (`twoface.training.start`).
+    threads: of each process, by default as many as there are cores that nobody uses now.
+    tracker: is told every row of stats.jsonl, and the end.
     watch: is told the samples and the scores after each validation; what it raises ends the run, unsaved.
     Returns the number of samples seen. SIGINT and SIGTERM end the run after the step, saved.
     Raises InputError for an `out` that holds another run (without `resume`), TwoFaceError when the loss diverges.
@@ -55,8 +61,12 @@ def train(
     config = experiment.train
     if config.batch % (devices * nodes):
         raise InputError(f"a batch of {config.batch} does not divide among {devices * nodes} devices")
-    if (out / "state.pt").exists() and not resume:
-        raise InputError(f"{out} holds a run already: give --resume to go on with it, or another --out")
+    if config.samples < config.batch:
+        raise InputError(f"train.samples is {config.samples}, less than a batch of {config.batch}: nothing is trained")
+    if not resume:
+        checkpoints.begin(out)
+    threads = threads or max(1, free_cores() // devices)
+    torch.set_num_threads(threads)
     strategy = "ddp_find_unused_parameters_true" if devices * nodes > 1 else "auto"  # a stage may leave a judge out
     fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision, strategy=strategy)
     fabric.launch()
@@ -64,7 +74,7 @@ def train(
 
     # The networks that only look on, and those that learn.
     with fabric.rank_zero_first(local=True):  # which fetches what is not there yet
-        frozen = (frozen or Frozen.load(experiment, data, cache)).to(fabric)
+        frozen = (frozen or Frozen.load(experiment)).to(fabric)
     generator, judges = build_networks(experiment, frozen.vgg)
     check(experiment, judges)
     if start and not resume:
@@ -108,6 +118,8 @@ def train(
             file.write(json.dumps(row) + "\n")
         for name, value in row.items():
             board.add_scalar(name, value, samples)
+        if tracker:
+            tracker.log(row, samples)
         print(" ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
 
     # The samples from there on; sample i is the same whatever the batch, the workers or the resumes.
@@ -124,6 +136,8 @@ def train(
         (out / "experiment.json").write_text(json.dumps(to_table(experiment), indent=1))
         (out / "machine.json").write_text(json.dumps(describe(fabric, precision), indent=1))
         board = SummaryWriter(str(out))
+        if tracker:
+            tracker.begin(experiment, out)
     began = saved = logged = time.monotonic()
     sums: dict[str, list] = {}
     steps, waited = 0, 0.0
@@ -162,6 +176,8 @@ def train(
             if due and fabric.is_global_zero:
                 scores = task.validation.scores(averaged.module)
                 report({"samples": samples} | {f"val_{name}": value for name, value in scores.items()})
+                best = task.validation.best
+                checkpoints.save_best(out, averaged.module, samples, to_table(experiment), best, scores[best])
                 write_picture(out / "previews" / f"{samples:08d}.png", task.validation.preview(averaged.module))
                 if watch:
                     watch(samples, scores)
@@ -176,6 +192,8 @@ def train(
     save()
     if fabric.is_global_zero:
         board.close()
+        if tracker:
+            tracker.end()
         print(f"{samples} samples seen; {out / 'generator.safetensors'} and {out / 'state.pt'} are saved")
     return samples
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from pathlib import Path
 
 import torch
@@ -23,11 +24,35 @@ def describe(fabric: Fabric, precision: str) -> dict[str, str | int | float]:
         **gpu,
         "device": fabric.device.type,
         "processes": fabric.world_size,
+        "threads": torch.get_num_threads(),
         "precision": precision,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "twoface": twoface.__version__,
     }
+
+
+def free_cores(seconds: float = 0.2) -> int:
+    """How many of the cores that this process may use nobody uses now; 1 at least, all where that cannot be told."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    before = _ticks()
+    if before is None:
+        return cores
+    time.sleep(seconds)
+    idle, everything = (now - then for now, then in zip(_ticks(), before, strict=True))
+    free = round(cores * idle / max(1, everything))
+    if free < cores:
+        print(f"others keep {cores - free} of {cores} cores busy: {max(1, free)} thread (--threads says otherwise)")
+    return max(1, free)
+
+
+def _ticks() -> tuple[int, int] | None:
+    """The processor's idle ticks, and all, since the start; None where the system does not tell."""
+    stat = Path("/proc/stat")
+    if not stat.is_file():
+        return None
+    ticks = [int(number) for number in stat.read_text().splitlines()[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
 
 
 def _processor() -> str:

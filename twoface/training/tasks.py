@@ -21,8 +21,9 @@ from twoface.models.build import MESHES, NEED_VGG, OURS, build_discriminators, b
 from twoface.models.digits import digit_classifier
 from twoface.models.discriminators import Discriminators
 from twoface.models.facenet import FaceNet
-from twoface.models.pretrained import cache_folder, weights
+from twoface.models.pretrained import weights
 from twoface.models.vgg import VGG16
+from twoface.training import validate, validate_digits, validate_meshes
 from twoface.training.config import Experiment
 from twoface.training.features import Features
 from twoface.training.step import JUDGES, Batch, Seen
@@ -43,9 +44,9 @@ class Frozen:
     digits: nn.Module | None = None
 
     @classmethod
-    def load(cls, experiment: Experiment, data: Path, cache: Path | None) -> Frozen:
+    def load(cls, experiment: Experiment) -> Frozen:
         if experiment.data.kind == "mnist":
-            return cls(digits=digit_classifier(data, cache or cache_folder()))
+            return cls(digits=digit_classifier())
         vgg = experiment.model.name in NEED_VGG or any(stage.perceptual for stage in experiment.stages)
         model = experiment.model
         if model.name in MESHES:
@@ -92,6 +93,13 @@ def check(experiment: Experiment, judges: Discriminators) -> None:
             raise InputError(
                 f"{experiment.name}: stages[{i}]: {name} has no {', '.join(sorted(lacking))}: leave it out"
             )
+
+
+def figures(experiment: Experiment) -> tuple[str, ...]:
+    """The names of the figures that validation gives."""
+    if experiment.data.kind == "mnist":
+        return validate_digits.figures(bool(experiment.data.shares[2]))
+    return validate_meshes.FIGURES if experiment.data.sets == "meshes" else validate.FIGURES
 
 
 @dataclass

@@ -20,6 +20,9 @@ from twoface.masks import named_hole
 from twoface.mesh import fitted
 from twoface.training.step import face_view
 
+REFERENCES = ("right", "none", "wrong")
+SCORES = ("hole_psnr", "ssim", "cosine_truth", "cosine_reference")
+FIGURES = (*(f"{score}_{name}" for name in REFERENCES for score in SCORES), "right_minus_none")
 BATCH = 16  # pairs
 PREVIEWS = 12
 
@@ -27,10 +30,13 @@ PREVIEWS = 12
 class Validation:
     """Fixed pairs of a split, at most `limit` people, with a centre hole of `hole` px.
 
+
     meshes: of the portraits, for a generator that takes registered references and their trust; None for one of the
     thesis, which takes them as they are. The target's mesh is what is known of it outside the hole, and inside the
-    reference's, fitted to that.
+    reference's, fitted to that. best: the figure by which the best checkpoint is chosen.
     """
+
+    best = "cosine_truth_right"
 
     def __init__(
         self,
@@ -60,7 +66,7 @@ class Validation:
         to the truth and to the right reference.
         """
         result = {}
-        for name, reference in (("right", self.right), ("none", self.none), ("wrong", self.wrong)):
+        for name, reference in zip(REFERENCES, (self.right, self.none, self.wrong), strict=True):
             composite = self._fill(generator, reference)["composite"]
             error = ((composite - self.target).square() * self.mask).sum((1, 2, 3)) / (3 * self.mask.sum())
             embedding = self._embed(composite)

@@ -15,9 +15,17 @@ BATCH = 500
 PREVIEWS = 12
 
 
+def figures(paired: bool) -> tuple[str, ...]:
+    """The names of what `DigitValidation.scores` gives."""
+    ends = ("_right", "_random", "_wrong") if paired else ("",)
+    names = (f"{score}{end}" for end in ends for score in ("class_kept", "hole_psnr"))
+    return (*names, "read_as_reference_wrong") if paired else tuple(names)
+
+
 class DigitValidation:
     """The first `limit` digits, each with a reference of the same digit, of any digit and of another digit.
 
+    best: the figure by which the best checkpoint is chosen.
     classifier: (N,1,28,28) in [0,1] -> logits (N,10). paired: False = no reference at all.
     """
 
@@ -25,6 +33,7 @@ class DigitValidation:
         self, digits: Digits, classifier: nn.Module, fabric: Fabric, hole: int, paired: bool, limit: int = 1000
     ):
         self.classifier, self.fabric = classifier, fabric
+        self.best = "class_kept_right" if paired else "class_kept"
         rng, labels = np.random.default_rng(0), digits.labels
         places = np.arange(min(limit, len(digits)))
         self.labels = labels[places]

@@ -12,6 +12,7 @@ from twoface.masks import named_hole
 from twoface.training.validate import grid, to_bytes
 
 HOLES = ("center", "eyes", "lower", "mouth")
+FIGURES = (*(f"error_{name}" for name in (*HOLES, "whole")), "minus_error_center")
 BATCH = 32
 PREVIEWS = 12
 
@@ -19,8 +20,11 @@ PREVIEWS = 12
 class MeshValidation:
     """The first picture of at most `limit` people of a split, under fixed holes and without one.
 
-    meshes: float (N, 478, 3), of the portraits, in the pixels of their 128 frames.
+    meshes: float (N, 478, 3), of the portraits, in the pixels of their 128 frames. best: the figure by which the best
+    checkpoint is chosen, the more the better.
     """
+
+    best = "minus_error_center"
 
     def __init__(self, portraits: Portraits, meshes: np.ndarray, fabric: Fabric, limit: int = 160):
         places = np.unique(portraits.identity, return_index=True)[1][:limit]
@@ -39,7 +43,7 @@ class MeshValidation:
             x, y = self.points[..., :2].round().long().clamp(0, SIZE - 1).unbind(-1)
             inside = mask[0, 0][y, x] > 0 if name != "whole" else torch.ones_like(distance, dtype=torch.bool)
             result[f"error_{name}"] = float(distance[inside].mean())
-        return result
+        return result | {"minus_error_center": -result["error_center"]}
 
     def preview(self, network: nn.Module) -> np.ndarray:
         """uint8 RGB picture, a row for each face: masked, with the points found, with those of the whole face."""

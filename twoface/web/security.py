@@ -74,7 +74,7 @@ class Guard:
             request.state.session = self._sessions.open()
             return None, request.state.session
         if request.url.path == "/":
-            return RedirectResponse("/login", 303), None
+            return RedirectResponse("login", 303), None  # relative: a proxy may have us under a prefix
         if _private(request.url.path):
             return problem(401, "unauthorized", "log in first"), None
         return None, None

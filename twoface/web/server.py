@@ -9,7 +9,7 @@ from functools import partial
 import uvicorn
 
 from twoface.pool import Pool
-from twoface.service.connections import bind, timed_connection
+from twoface.service.connections import bind, check_tls, timed_connection
 from twoface.service.limits import SLOWEST
 from twoface.web import tasks
 from twoface.web.app import build_app
@@ -27,6 +27,8 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, settings, setup=None):
+        if settings.tls_cert:
+            check_tls(settings.tls_cert, settings.tls_key)
         self._settings = settings
         self._pool = Pool(setup or studio(settings), settings.workers, settings.queue, settings.worker_memory)
         self._ready = readiness(settings, self._pool)
@@ -45,7 +47,8 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=True,
+                forwarded_allow_ips=list(settings.proxies),
                 limit_concurrency=16 * settings.concurrency,
                 timeout_graceful_shutdown=settings.drain,
                 ssl_certfile=settings.tls_cert,

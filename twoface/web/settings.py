@@ -14,8 +14,9 @@ class Settings:
     """The options of `twoface web`. Times are in seconds, sizes in bytes.
 
     auth: a file of passwords, one a line. backend: the URL of a `twoface serve` that answers instead of the embedded
-    engine; backend_key: a file with its API key. indexes: of faces (`twoface index`), to find references in. memory:
-    what a worker process may map, code and networks included, but for its indexes.
+    engine; backend_key: a file with its API key. proxies: addresses whose `X-Forwarded-For` tells who asks, since
+    passwords that are tried out are counted by address. indexes: of faces (`twoface index`), to find references in.
+    memory: what a worker process may map, code and networks included, but for its indexes.
     """
 
     host: str = "127.0.0.1"
@@ -25,6 +26,7 @@ class Settings:
     tls_key: Path | None = None
     backend: str | None = None
     backend_key: Path | None = None
+    proxies: tuple = ("127.0.0.1", "::1")
     indexes: tuple = ()
     workers: int = 1
     photo_bytes: int = 40_000_000

@@ -1,0 +1,71 @@
+"""How the replicas of one machine are told to take nothing more, and tell that they are done: by files in a folder.
+
+Ray's own way takes the route away first, and answers 404 until its doors close: to clients that means "never".
+"""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from starlette.responses import JSONResponse
+
+from twoface.errors import Unavailable
+
+CLOSED, IDLE = "closed", "idle-"
+STOPPING = "the server is stopping: ask again in a second, or another one"
+
+
+class Closing:
+    """One process' view. folder: shared with who closes, or None where nobody will."""
+
+    def __init__(self, folder=None):
+        self._folder, self._active = None if folder is None else Path(folder), 0
+
+    @property
+    def closed(self):
+        """Whether nothing more is taken."""
+        return self._folder is not None and (self._folder / CLOSED).exists()
+
+    @contextlib.contextmanager
+    def call(self):
+        """Around each call. Raises Unavailable once it is closed."""
+        if self.closed:
+            raise Unavailable(STOPPING, code="stopping", retry_after=1)
+        self._active += 1
+        try:
+            yield
+        finally:
+            self._active -= 1
+
+    def tell(self):
+        """Tell who closes, if anybody does, that nothing is in work here any more, when that is so."""
+        if self.closed and not self._active:
+            (self._folder / f"{IDLE}{os.getpid()}").touch()
+
+
+class Closable:
+    """ASGI middleware: 503 once it is closed. closing: `Closing`."""
+
+    def __init__(self, app, *, closing):
+        self._app, self._closing = app, closing
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._closing.call())
+            except Unavailable as error:
+                said = {"error": str(error), "code": error.code}
+                headers = {"retry-after": str(error.retry_after), "connection": "close"}
+                return await JSONResponse(said, 503, headers)(scope, receive, send)
+            await self._app(scope, receive, send)
+
+
+def close(folder, replicas, seconds):
+    """Close them and wait until so many processes have told that they are done, or the seconds are over."""
+    (Path(folder) / CLOSED).touch()
+    end = time.monotonic() + seconds
+    while len(list(Path(folder).glob(f"{IDLE}*"))) < replicas and time.monotonic() < end:
+        time.sleep(0.05)

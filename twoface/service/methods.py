@@ -1,0 +1,37 @@
+"""HEAD and OPTIONS, which probes and proxies use, on every path that there is. ASGI middleware."""
+
+from starlette.responses import Response
+from starlette.routing import Match, Mount
+
+
+class Methods:
+    """HEAD is answered as GET without the body, OPTIONS with what the path takes. routes: the application's."""
+
+    def __init__(self, app, *, routes):
+        self._app, self._routes = app, routes
+
+    async def __call__(self, scope, receive, send):
+        method = scope.get("method")  # None of what is not HTTP
+        if method == "OPTIONS" and (allowed := self._allowed(scope)):
+            return await Response(status_code=204, headers={"allow": ", ".join(allowed)})(scope, receive, send)
+        if method == "HEAD" and "GET" in self._allowed(scope):
+            return await self._app({**scope, "method": "GET"}, receive, _headers_only(send))
+        await self._app(scope, receive, send)
+
+    def _allowed(self, scope):
+        """The methods of a path, sorted; [] for one that is not there."""
+        taken = [method for method in ("GET", "POST") if self._takes({**scope, "method": method})]
+        return sorted([*taken, "OPTIONS", *(["HEAD"] if "GET" in taken else [])]) if taken else []
+
+    def _takes(self, scope):
+        routes = [route for route in self._routes if scope["method"] == "GET" or not isinstance(route, Mount)]
+        return any(route.matches(scope)[0] == Match.FULL for route in routes)
+
+
+def _headers_only(send):
+    async def without_body(message):
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return without_body
