@@ -46,7 +46,7 @@ def write_aside(path, data, force=False):
     """
     path = check_output(path, force)
     target = _target(path)
-    temporary = target.with_name(f".twoface-{secrets.token_hex(8)}{target.suffix[:16]}")  # `target` may be of any length
+    temporary = target.with_name(f".twoface-{secrets.token_hex(8)}{target.suffix[:16]}")  # short: a name has a limit
     try:
         mode = target.stat().st_mode & 0o7777 if target.exists() else None
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
