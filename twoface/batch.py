@@ -21,7 +21,7 @@ from tqdm import tqdm
 from twoface.engine import Inpainter
 from twoface.errors import InputError
 from twoface.faces import parse_frame
-from twoface.files import check_output, printable, sha256, write_aside
+from twoface.files import check_name, check_output, is_name, printable, sha256, write_aside
 from twoface.images import encode_photo, output_format
 from twoface.jobs import JSON_LINES, read_jobs
 from twoface.masks import parse_hole
@@ -200,8 +200,8 @@ def _plan(rows, jobs, folder, options, force):
     for entry in read_entries(folder):
         made[entry.out].append(entry)
     contents, home = _Contents(options), jobs.parent
-    named = {name for row in rows for name in (row.photo, row.mask, *row.reference) if name and "\0" not in name}
-    read = {os.path.realpath(home / name) for name in named}
+    named = {name for row in rows for name in (row.photo, row.mask, *row.reference) if name}
+    read = {os.path.realpath(home / name) for name in named if is_name(name)}
     steps, taken = [], {}
     for row in rows:
         out, job = "", None
@@ -271,8 +271,8 @@ def _parse(row, home, folder, options):
     """Row -> Job without its inputs. Raises InputError for what cannot be one."""
     if row.error:
         raise InputError(row.error)
-    if any("\0" in text for text in (row.photo, row.mask, row.out, *row.reference)):
-        raise InputError("a name has a NUL character in it: take it out")
+    for name in (row.photo, row.mask, row.out, *row.reference):
+        check_name(name)
     if not row.photo:
         raise InputError("no photo: name one in the column photo")
     hole = row.hole or ("" if row.mask else options.hole)

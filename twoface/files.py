@@ -18,8 +18,7 @@ def check_output(path, force=False):
     writable.
     """
     path = Path(path)
-    if "\0" in str(path):
-        raise InputError(f"{printable(path)} is no file name: leave the NUL character out")
+    check_name(path)
     try:
         target = _target(path)
         if target.is_dir():
@@ -65,6 +64,20 @@ def write_aside(path, data, force=False):
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def check_name(path):
+    """Raises InputError for what is not `is_name`."""
+    if not is_name(path):
+        raise InputError(f"{printable(path)} cannot be a file's name here: choose another")
+
+
+def is_name(path):
+    """False for what no file can be called: with a NUL, or characters that the system's encoding lacks."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def printable(text):
