@@ -169,7 +169,7 @@ class _Contents:
         """-> {what: digest of its content}. Raises InputError for a file that cannot be read."""
         options = asdict(self._options)
         del options["model"], options["hole"]  # the hole is in the job
-        if output_format(job.out) == "PNG":
+        if output_format(job.out) not in ("JPEG", "WEBP"):
             del options["quality"]
         if job.hole != "center":
             del options["center_size"]
