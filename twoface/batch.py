@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import resources
+from multiprocessing import parent_process
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,7 @@ from twoface.workers import run_tasks
 LOCK = ".twoface-batch.lock"
 DO, KEEP, FAIL = "do", "keep", "fail"
 LONGEST_NAME = 255  # bytes
+CAMERAS = (".heic", ".heif", ".avif")  # read, not written: the result is a JPEG; of other formats a PNG
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def run_batch(jobs, folder, workers=1, options=None, force=False, load=Inpainter
     """Do the jobs of a file -> Summary; what was done is added to the log in `folder`, as of `twoface.results`.
 
     jobs: a file as of `twoface.jobs.read_jobs`. Its paths are relative to it; `out` is relative to `folder` and stays
-    inside it (empty: the photo's name). For JSON Lines the log is results.jsonl, else results.csv.
+    inside it (empty: the photo's name, as .jpg or .png where its own format is not written). For JSON Lines the log is
+    results.jsonl, else results.csv.
     A bad row is reported on stderr and the rest goes on. Run again, what is done stays (unless `force`), and is done
     again only when the content of its photo, mask or reference, its row, the options or the network changed; what
     failed is tried again. A file that is not ours, or of which another file of jobs made another photo's fill, is not
@@ -290,11 +293,9 @@ def _parse(row, home, folder, options):
 
 
 def _out(row, folder):
-    name = row.out
-    if not name:
-        name = Path(row.photo).name
-        if Path(name).suffix.lower() in (".heic", ".heif", ".avif"):  # read, not written
-            name = str(Path(name).with_suffix(".jpg"))
+    name = row.out or Path(row.photo).name
+    if not row.out and not _is_written(name):
+        name = Path(name).stem + (".jpg" if Path(name).suffix.lower() in CAMERAS else ".png")
     output_format(name)
     longest = max(len(os.fsencode(part)) for part in Path(name).parts)
     if longest > LONGEST_NAME:
@@ -303,6 +304,13 @@ def _out(row, folder):
     if not Path(os.path.realpath(out)).is_relative_to(os.path.realpath(folder)):
         raise InputError(f"{out} lies outside {folder}: out must stay inside it")
     return Path(os.path.normpath(out))
+
+
+def _is_written(name):
+    try:
+        return bool(output_format(name))
+    except InputError:
+        return False
 
 
 def _relative(path, folder):
@@ -347,6 +355,9 @@ def _do(inpainter, options, log, jobs, step):
         inputs=_words(job.inputs),
         sha256=hashlib.sha256(data).hexdigest(),
     )
+    parent = parent_process()
+    if parent and not parent.is_alive():
+        sys.exit(1)  # whoever runs the batch again does this job, and may be at it
     log.add(entry)
     write_aside(job.out, data, job.replaces)
 

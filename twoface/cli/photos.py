@@ -283,7 +283,8 @@ def _batch_options(command):
     add("-o", "--out", metavar="DIR", type=Path, required=True, help="where the results go; made if need be")
     add("--hole", metavar="HOLE", help="what is filled where a row names neither mask nor hole")
     add("--dry-run", action="store_true", help="say of each row what would be done and why, and do nothing")
-    add("--workers", metavar="N", type=number(int, 1), default=1, help="processes (default 1), about 0.5 GB each")
+    needs = "processes (default 1); 0.5 GB of memory each, and more for large photos"
+    add("--workers", metavar="N", type=number(int, 1), default=1, help=needs)
     _shared_options(add)
 
 
