@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -6,17 +7,21 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from fakes import FakeDetector, FakeEmbedder, placed_face, textured, write_network
+from filelock import FileLock
 from PIL import Image
 
-from twoface.batch import COLUMNS, Options, Summary, run_batch
+from twoface.batch import LOCK, Options, plan_batch, run_batch
 from twoface.cli import main
 from twoface.engine import Inpainter
 from twoface.errors import InputError, TwoFaceError
+from twoface.jobs import COLUMNS
 from twoface.model import FillModel
+from twoface.workers import _outcome, run_tasks
 
 FACE = placed_face(np.array([[0.8, 0.0, -16.0], [0.0, 0.8, -16.0]]))
 
@@ -25,7 +30,7 @@ class Clerk(Inpainter):
     """Keeps a diary of the photos it fills, is killed by one called killer.png, and is slow."""
 
     def fill(self, photo, **options):
-        with open(photo.parent / "diary.txt", "a") as diary:
+        with open(photo.parent / "diary.txt", "a", errors="surrogateescape") as diary:
             diary.write(f"{photo.name}\n")
         if photo.name == "killer.png":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -45,9 +50,19 @@ def die(model=None, threads=None):
     os._exit(9)
 
 
+def at_home(setup, tasks, workers):
+    """`run_tasks`, that starts no process for a single worker."""
+    if workers > 1:
+        yield from run_tasks(setup, tasks, workers)
+    else:
+        work = setup()
+        yield from ((index, _outcome(work, task)) for index, task in enumerate(tasks))
+
+
 @pytest.fixture
-def desk(tmp_path):
-    """A folder with photos, a network and a function that writes jobs.csv from dicts."""
+def desk(tmp_path, monkeypatch):
+    """A folder with photos and a network; a batch of one worker starts no process."""
+    monkeypatch.setattr("twoface.batch.run_tasks", at_home)
     for number, name in enumerate(("a.png", "b.png", "c.png", "killer.png")):
         Image.fromarray(textured(180, 200, seed=number)).save(tmp_path / name)
     write_network(tmp_path / "network.onnx")
@@ -62,14 +77,26 @@ def write_jobs(desk, *rows, header=COLUMNS):
     return desk / "jobs.csv"
 
 
-def run(desk, workers=1, **options):
+def run(desk, workers=1, jobs="jobs.csv", out="out", **options):
+    """-> how many were done, were done before, and failed."""
     load = partial(load_clerk, desk / "network.onnx")
-    return run_batch(desk / "jobs.csv", desk / "out", workers, load=load, **options)
+    made = run_batch(desk / jobs, desk / out, workers, load=load, **options)
+    return made.done, made.skipped, made.failed
+
+
+def log(desk):
+    with open(desk / "out" / "results.csv", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def results(desk):
-    with open(desk / "out" / "results.csv", newline="") as file:
-        return list(csv.DictReader(file))
+    """The last line of each row, in the rows' order."""
+    last = {int(line["row"]): line for line in log(desk)}
+    return [last[row] for row in sorted(last)]
+
+
+def plan(desk, jobs="jobs.csv", **options):
+    return [(step.action, step.why) for step in plan_batch(desk / jobs, desk / "out", **options)]
 
 
 def diary(desk):
@@ -84,7 +111,7 @@ def test_rows_in_order_with_their_figures(desk):
         {"photo": "b.png", "out": "deep/er/b.webp", "reference": "c.png; b.png", "reference_face": "0,0,90,90;"},
         {"photo": "c.png", "hole": "60,60,100,90", "face": "20,20,160,160,5.5", "out": "c.jpg"},
     )
-    assert run(desk, workers=2) == Summary(done=3, skipped=0, failed=0)
+    assert run(desk, workers=2) == (3, 0, 0)
     rows = results(desk)
     assert [(row["row"], row["photo"], row["out"], row["status"]) for row in rows] == [
         ("1", "a.png", "a.png", "done"),
@@ -120,27 +147,27 @@ def test_bad_rows_are_reported_and_the_rest_goes_on(desk, capsys):
     write_jobs(desk, *rows, {"photo": "b.png"})
     with open(desk / "jobs.csv", "a") as file:
         file.write("a.png,,eyes,20,20,160,160,,,\n")
-    assert run(desk, workers=2) == Summary(done=1, skipped=0, failed=len(bad) + 1)
+    assert run(desk, workers=2) == (1, 0, len(bad) + 1)
     found = results(desk)
-    for row, (_, message) in zip(found, [*bad, ({}, ""), ({}, "in quotes")], strict=True):
+    for row, (_, message) in zip(found, [*bad, ({}, ""), ({}, "is not a box")], strict=True):
         assert message in row["error"]
         assert row["status"] == ("failed" if message else "done")
-    assert sorted(path.name for path in (desk / "out").iterdir()) == ["b.png", "results.csv"]
+    assert sorted(path.name for path in (desk / "out").glob("[!.]*")) == ["b.png", "results.csv"]
     reported = capsys.readouterr().err
     assert all(message in reported for _, message in bad)
 
 
 def test_two_rows_to_one_file(desk):
     write_jobs(desk, {"photo": "a.png"}, {"photo": "b.png", "out": "./a.png"}, {"photo": "c.png", "out": "x/../a.png"})
-    assert run(desk) == Summary(done=1, skipped=0, failed=2)
+    assert run(desk) == (1, 0, 2)
     assert [row["error"][:12] for row in results(desk)] == ["", "row 1 writes", "row 1 writes"]
     assert diary(desk) == ["a.png"]
 
 
-def test_a_heic_photo_gets_a_jpeg(desk):
-    write_jobs(desk, {"photo": "none.HEIC"})
+def test_what_is_read_but_not_written_gets_another_name(desk):
+    write_jobs(desk, {"photo": "none.HEIC"}, {"photo": "none.x.gif"}, {"photo": "none"})
     run(desk)
-    assert results(desk)[0]["out"] == "none.jpg"
+    assert [row["out"] for row in results(desk)] == ["none.jpg", "none.x.png", "none.png"]
 
 
 def test_a_photo_of_a_job_is_never_overwritten(desk):
@@ -157,35 +184,169 @@ def test_again_does_what_is_missing(desk):
     first = results(desk)
     Image.fromarray(textured(180, 200)).save(desk / "none.png")
     (desk / "out" / "b.png").unlink()
-    assert run(desk) == Summary(done=2, skipped=1, failed=0)
-    assert diary(desk) == ["a.png", "none.png", "b.png", "none.png", "b.png"]
-    assert results(desk)[0] == first[0]
-    assert run(desk) == Summary(done=0, skipped=3, failed=0)
-    assert run(desk, force=True) == Summary(done=3, skipped=0, failed=0)
+    assert run(desk) == (2, 1, 0)
+    assert diary(desk) == ["a.png", "b.png", "none.png", "b.png"]
+    assert [line for line in log(desk) if line["row"] == "1"] == first[:1]
+    assert run(desk) == (0, 3, 0)
+    assert run(desk, force=True) == (3, 0, 0)
 
 
-def test_a_changed_row_is_done_again_but_overwrites_only_with_force(desk):
+def test_what_changed_is_done_again_and_nothing_else(desk):
+    Image.fromarray(np.full((180, 200), 255, np.uint8)).save(desk / "all.png")
+    mask = np.zeros((180, 200), np.uint8)
+    mask[70:90, 60:140] = 255
+    Image.fromarray(mask).save(desk / "m.png")
+    rows = [{"photo": "a.png", "reference": "c.png"}, {"photo": "b.png", "mask": "m.png", "hole": ""}]
+    write_jobs(desk, *rows)
+    assert run(desk) == (2, 0, 0)
+    assert plan(desk) == [("keep", "it was done before")] * 2
+
+    Image.fromarray(mask.T[:180, :180].repeat(2, 1)[:, :200]).save(desk / "m.png")
+    assert plan(desk) == [("keep", "it was done before"), ("do", "changed: mask")]
+    assert run(desk) == (1, 1, 0)
+    Image.fromarray(textured(180, 200, seed=8)).save(desk / "c.png")
+    write_jobs(desk, rows[0] | {"hole": "nose"}, rows[1])
+    assert plan(desk) == [("do", "changed: reference, row"), ("keep", "it was done before")]
+    assert run(desk) == (1, 1, 0)
+    assert plan(desk, options=Options(feather=9)) == [("do", "changed: options")] * 2
+    network = Options(model=write_network(desk / "other.onnx", gain=0.5))
+    assert plan(desk, options=network) == [("do", "changed: network")] * 2
+    assert plan(desk, force=True) == [("do", "--force was given")] * 2
+    assert len(log(desk)) == 4
+
+
+def test_an_option_that_changes_nothing_redoes_nothing(desk):
+    write_jobs(desk, {"photo": "a.png"}, {"photo": "b.png", "out": "b.jpg"}, {"photo": "c.png", "hole": "center"})
+    run(desk)
+    before = log(desk)
+    actions = [action for action, _ in plan(desk, options=Options(quality=50))]
+    assert actions == ["keep", "do", "keep"]
+    assert [action for action, _ in plan(desk, options=Options(center_size=40))] == ["keep", "keep", "do"]
+    assert run(desk, options=Options(quality=50)) == (1, 2, 0)
+    assert log(desk)[:3] == before
+
+
+def test_two_files_of_jobs_in_one_folder(desk):
+    """Rows that read alike are other people's when they are of another place."""
+    (desk / "more").mkdir()
+    Image.fromarray(textured(180, 200, seed=9)).save(desk / "more" / "a.png")
     write_jobs(desk, {"photo": "a.png"})
     run(desk)
-    for change in ({"jobs": {"photo": "a.png", "hole": "nose"}}, {"options": Options(feather=9)}):
-        write_jobs(desk, change.get("jobs", {"photo": "a.png"}))
-        options = {"options": change.get("options")}
-        assert run(desk, **options).failed == 1
-        assert "use --force" in results(desk)[0]["error"]
-        assert run(desk, force=True, **options).done == 1
+    (desk / "more" / "jobs.csv").write_text("photo,hole,out\na.png,eyes,\na.png,eyes,a2.png\n")
+    before = (desk / "out" / "a.png").read_bytes()
+    first = log(desk)
+    assert run(desk, jobs="more/jobs.csv") == (1, 0, 1)
+    assert "row 1 of ../jobs.csv made of another photo" in log(desk)[1]["error"]
+    assert (desk / "out" / "a.png").read_bytes() == before
+    assert log(desk)[0] == first[0] and len(log(desk)) == 3
+    assert run(desk) == (0, 1, 0)
+    (desk / "again.csv").write_text("photo,hole\na.png,nose\n")  # the same photo in another file: a newer list
+    assert plan(desk, "again.csv") == [("do", "changed: row")]
+
+
+def test_a_result_that_was_edited_stays(desk):
+    write_jobs(desk, {"photo": "a.png"})
+    run(desk)
+    (desk / "out" / "a.png").write_text("edited")
+    write_jobs(desk, {"photo": "a.png", "hole": "nose"})
+    assert run(desk) == (0, 0, 1)
+    assert (desk / "out" / "a.png").read_text() == "edited" and "changed since" in log(desk)[1]["error"]
+    assert run(desk, force=True) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "x\0.png", "d/" * 2500 + "x.png", "\ud800.png", "results.csv"])
+def test_an_impossible_row_fails_alone(desk, name):
+    rows = [{"photo": "a.png", "hole": "eyes", "out": name}, {"photo": "b.png", "hole": "eyes"}]
+    (desk / "jobs.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    made = run(desk, jobs="jobs.jsonl")
+    assert made == (1, 0, 1) and (desk / "out" / "b.png").exists()
+
+
+def test_names_of_any_kind(desk):
+    names = ["caf\udce9.png", " lead.png", "tab\t.png", "line\n.png", "semi;colon.png", "-dash.png", "n" * 251 + ".png"]
+    for name in names:
+        (desk / name).write_bytes((desk / "a.png").read_bytes())
+    rows = [{"photo": name, "hole": "eyes", "reference": [name]} for name in names]
+    (desk / "jobs.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    assert run(desk, jobs="jobs.jsonl") == (len(names), 0, 0)
+    assert all((desk / "out" / name).is_file() for name in names)
+    lines = [json.loads(line) for line in (desk / "out" / "results.jsonl").read_text("ascii").splitlines()]
+    assert lines[0]["out"] == "caf\\udce9.png" and lines[3]["photo"] == "line\\n.png"
+    assert run(desk, jobs="jobs.jsonl") == (0, len(names), 0)
+
+
+def test_json_lines_that_are_none(desk):
+    good = {"photo": "a.png", "hole": [60, 60, 100, 90], "face": [20, 20, 160, 160, 5.5], "reference": None}
+    lines = [json.dumps(good), "{", "[]", '{"photo": "b.png", "colour": 1}', '{"photo": 5, "hole": "eyes"}']
+    (desk / "jobs.jsonl").write_text("\n".join(lines))
+    assert [action for action, _ in plan(desk, "jobs.jsonl")] == ["do", *["fail"] * 4]
+    assert run(desk, jobs="jobs.jsonl") == (1, 0, 4)
+    found = [json.loads(line) for line in (desk / "out" / "results.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in found] == [*["failed"] * 4, "done"]
+    assert "not JSON" in found[0]["error"] and "unknown keys colour" in found[2]["error"]
+
+
+def test_one_batch_at_a_time(desk):
+    write_jobs(desk, {"photo": "a.png"})
+    (desk / "out").mkdir()
+    with FileLock(desk / "out" / LOCK), pytest.raises(InputError, match="another batch is at work in"):
+        run(desk)
+    assert run(desk) == (1, 0, 0)
+
+
+def test_a_log_that_was_cut_short(desk):
+    write_jobs(desk, {"photo": "a.png"}, {"photo": "b.png"})
+    run(desk)
+    path = desk / "out" / "results.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'3,"c.p')
+    assert run(desk) == (0, 2, 0)
+    assert path.read_bytes() == whole
+
+
+def test_a_worker_without_a_parent_writes_nothing(desk, monkeypatch):
+    """The batch was killed and runs again: two processes may be at one job."""
+    write_jobs(desk, {"photo": "a.png"})
+    monkeypatch.setattr("twoface.batch.parent_process", lambda: Mock(is_alive=lambda: False))
+    with pytest.raises(SystemExit):
+        run(desk)
+    assert not log(desk) and not (desk / "out" / "a.png").exists()
+
+
+def test_what_is_logged_but_is_gone_is_done_again(desk):
+    write_jobs(desk, {"photo": "a.png"})
+    run(desk)
+    (desk / "out" / "a.png").unlink()
+    assert plan(desk) == [("do", "its result is gone")]
+
+
+def test_the_hole_of_rows_that_name_none(desk):
+    (desk / "jobs.csv").write_text("Photo\na.png\n")
+    assert run(desk) == (0, 0, 1)
+    assert run(desk, options=Options(hole="eyes")) == (1, 0, 0)
+
+
+def test_dry_run(desk, capsys):
+    write_jobs(desk, {"photo": "a.png"}, {"photo": "none.png"})
+    arguments = ["batch", str(desk / "jobs.csv"), "-o", str(desk / "out"), "--dry-run"]
+    assert main(arguments) == 1
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "do   row 1: a.png -> a.png: it is new"
+    assert printed[1].startswith("fail row 2: none.png -> none.png: ") and printed[1].endswith("check the path")
+    assert not (desk / "out").exists()
 
 
 def test_what_another_put_there_stays(desk):
     (desk / "out").mkdir()
     (desk / "out" / "a.png").write_text("mine")
     write_jobs(desk, {"photo": "a.png"}, {"photo": "b.png"})
-    assert run(desk) == Summary(done=1, skipped=0, failed=1)
+    assert run(desk) == (1, 0, 1)
     assert (desk / "out" / "a.png").read_text() == "mine"
 
 
 def test_a_worker_that_is_killed_fails_its_row_alone(desk):
     write_jobs(desk, {"photo": "killer.png"}, {"photo": "a.png"}, {"photo": "b.png"}, {"photo": "c.png"})
-    assert run(desk, workers=2) == Summary(done=3, skipped=0, failed=1)
+    assert run(desk, workers=2) == (3, 0, 1)
     assert [row["status"] for row in results(desk)] == ["failed", "done", "done", "done"]
     assert "was killed (signal 9)" in results(desk)[0]["error"]
 
@@ -194,8 +355,8 @@ def test_a_worker_that_is_killed_fails_its_row_alone(desk):
 def test_workers_that_cannot_start_end_the_batch(desk, load, error):
     write_jobs(desk, {"photo": "a.png"}, {"photo": "b.png"})
     with pytest.raises(error, match="no network at all|exit code 9. before its first task"):
-        run_batch(desk / "jobs.csv", desk / "out", 1, load=load)
-    assert {row["status"] for row in results(desk)} == {"pending"}
+        run_batch(desk / "jobs.csv", desk / "out", 2, load=load)
+    assert not log(desk)
 
 
 def test_killed_batch_goes_on(desk):
@@ -205,8 +366,7 @@ def test_killed_batch_goes_on(desk):
     code = (
         f"import sys; sys.path[:0] = {[str(Path(__file__).parent)]!r}\n"
         "from pathlib import Path\n"
-        "import test_batch, twoface.batch\n"
-        "twoface.batch.REWRITE_EVERY = 0\n"
+        "import test_batch\n"
         f"test_batch.run(Path({str(desk)!r}))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
@@ -215,43 +375,23 @@ def test_killed_batch_goes_on(desk):
         time.sleep(0.02)
     process.kill()
     process.wait()
-    time.sleep(0.5)  # the worker finishes its row and finds its parent gone
-    rows = results(desk)
-    done = [row["photo"] for row in rows if row["status"] == "done"]
-    assert len(rows) == 12 and 1 <= len(done) < 12
+    time.sleep(0.5)  # the worker finds its parent gone
+    done = [row["photo"] for row in log(desk)]
+    assert 1 <= len(done) < 12
     before = len(diary(desk))
 
-    assert run(desk) == Summary(done=12 - len(done), skipped=len(done), failed=0)
+    assert run(desk) == (12 - len(done), len(done), 0)
 
     assert not set(done) & set(diary(desk)[before:])
     assert {row["status"] for row in results(desk)} == {"done"}
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "no jobs"),
-        (b"photo,mask,hole,face,reference,reference_face,out\n", "no jobs"),
-        (b"photo,hole,out\na,b,c\n", "missing columns mask, face, reference, reference_face"),
-        (b"photo,mask,hole,face,reference,reference_face,out,color\na,,,,,,,\n", "unknown columns color"),
-        (b"photo,mask,hole,face,reference,reference_face,out,out\na,,,,,,,\n", "a column twice"),
-        (b"photo;mask;hole\na;;eyes\n", "unknown columns photo;mask;hole"),
-        (b"photo,mask\n\xff\xfe,b\n", "cannot read"),
-        (b'photo,mask\n"a,b\n', "cannot read"),
-    ],
-)
-def test_unreadable_csv(desk, capsys, content, message):
-    (desk / "jobs.csv").write_bytes(content)
+def test_unreadable_jobs(desk, capsys):
+    (desk / "jobs.csv").write_bytes(b'photo,mask\n"a,b\n')
     assert main(["batch", str(desk / "jobs.csv"), "-o", str(desk / "out")]) == 2
     printed = capsys.readouterr().err
-    assert message in printed and printed.count("\n") == 1
+    assert "cannot read" in printed and printed.count("\n") == 1
     assert not (desk / "out").exists()
-
-
-def test_columns_in_any_order_and_a_byte_order_mark(desk):
-    path = write_jobs(desk, {"photo": "a.png"}, header=COLUMNS[::-1])
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert run(desk).done == 1
 
 
 def test_a_results_file_that_is_not_ours(desk):

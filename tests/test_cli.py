@@ -1,10 +1,13 @@
 import errno
+import io
 import json
 import os
+import signal
 import struct
 import sys
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from fakes import textured, write_network
@@ -288,6 +291,57 @@ def test_ctrl_c_exits_with_130(fails, monkeypatch):
 
     monkeypatch.setattr("twoface.engine.Inpainter.load", interrupt)
     assert "interrupted" in fails("--hole", "eyes", code=130)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_writing_leaves_nothing(shop, monkeypatch, number):
+    def end(handle):
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(os, "fsync", end)
+    assert fill("--hole", "eyes") == 128 + number
+    assert not list((shop / "out").iterdir())
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc"), "opencv"])
+def test_missing_memory_is_said_in_one_line(fails, monkeypatch, error):
+    def fail(*_):
+        if error == "opencv":
+            cv2.resize(np.zeros((1, 1), np.uint8), (2**30, 2**30))
+        raise error
+
+    monkeypatch.setattr("twoface.engine.Inpainter.load", fail)
+    assert "not enough memory" in fails("--hole", "eyes", code=1)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_terminal_that_cannot_show_a_name(shop, monkeypatch, encoding):
+    """The picture is written, and its name told as far as it goes."""
+    name = "Ωmega\udce9.png"
+    os.rename("photo.png", name)
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
+    for stream, place in zip(streams, ("stdout", "stderr"), strict=True):
+        monkeypatch.setattr(sys, place, stream)
+    more = "--reference", name, "--reference-face", FACE, "--report", "out/report.json"
+    assert fill("--hole", "eyes", *more, photo=name, out=f"out/{name}") == 0
+    assert b"mega\\udce9.png" in streams[0].buffer.getvalue()
+    assert json.loads((shop / "out/report.json").read_text())["photo"] == name
+    assert (shop / "out" / name).is_file()
+
+
+def test_a_pipe_that_nobody_reads(shop, monkeypatch, capfd):
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(sys, "stdout", os.fdopen(writer, "w"))
+    assert fill("--hole", "eyes") == 1
+    assert (shop / "out/result.png").is_file() and "Broken pipe" in capfd.readouterr().err
+    sys.stdout.close()
+
+
+def test_a_frame_may_begin_with_a_minus(shop):
+    assert fill("--hole", "center", "--face", "-50,-20,200,230,0", "--reference", "other.png",
+                "--reference-face", "-10,-10,190,190,-3.5") == 0  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@ import asyncio
 import os
 import time
 
+import cv2
+import numpy as np
 import pytest
 
 from twoface import pool as module
@@ -49,6 +51,7 @@ TASKS = {
     "fail": fail,
     "crash": lambda done: os._exit(3),
     "fill": lambda done, size: len(bytearray(size)),
+    "resize": lambda done, side: cv2.resize(np.zeros((1, 1), np.uint8), (side, side)).shape,
     "echo": lambda done, value: value,
 }
 
@@ -198,7 +201,10 @@ def test_memory_is_limited():
         with pytest.raises(TwoFaceError, match="not enough memory") as error:
             await pool.call(("fill", 2_000_000_000), 30)
         assert error.value.code == "no_memory"
-        assert await pool.call(("fill", 1000), 30) == 1000
+        process = await pool.call(("pid",), 30)
+        with pytest.raises(TwoFaceError, match="not enough memory"):
+            await pool.call(("resize", 60_000), 30)  # OpenCV has an error of its own for that
+        assert await pool.call(("pid",), 30) == process  # what it holds for others is unharmed
 
     run(scenario, memory=1_000_000_000)
 

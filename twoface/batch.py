@@ -1,46 +1,60 @@
-"""A CSV of jobs -> many fills in a few processes, resumable: DIR/results.csv says what is done."""
+"""A file of jobs -> many fills in a few processes, resumable: the log in the folder says what was done from what."""
 
-import csv
+import contextlib
+import dataclasses
+import functools
 import hashlib
-import io
 import json
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
 from functools import partial
+from importlib import resources
+from multiprocessing import parent_process
 from pathlib import Path
 
 import cv2
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from twoface.engine import Inpainter
 from twoface.errors import InputError
 from twoface.faces import parse_frame
-from twoface.files import check_output, write_aside
-from twoface.images import output_format
+from twoface.files import check_name, check_output, is_name, printable, sha256, write_aside
+from twoface.images import encode_photo, output_format
+from twoface.jobs import JSON_LINES, read_jobs
 from twoface.masks import parse_hole
+from twoface.results import DONE, FAILED, NAMES, Entry, Log, read_entries
 from twoface.workers import run_tasks
 
-COLUMNS = ("photo", "mask", "hole", "face", "reference", "reference_face", "out")
-RESULTS = "results.csv"
-PENDING, DONE, FAILED = "pending", "done", "failed"
-REWRITE_EVERY = 1.0  # seconds; after a kill -9 what the last one finished is done again
+LOCK = ".twoface-batch.lock"
+DO, KEEP, FAIL = "do", "keep", "fail"
+LONGEST_NAME = 255  # bytes
+CAMERAS = (".heic", ".heif", ".avif")  # read, not written: the result is a JPEG; of other formats a PNG
 
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for every job, as of `Inpainter.load`, `Inpainter.fill` and `FillResult.save`."""
+    """What holds for every job, as of `Inpainter.load`, `Inpainter.fill` and `FillResult.save`.
+
+    hole: what is filled where a row names neither mask nor hole.
+    """
 
     model: Path | None = None
     feather: float | None = None
     center_size: int = 64
     quality: int = 95
+    hole: str | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """One row, its paths resolved and its boxes parsed."""
+    """One row, its paths resolved and its boxes parsed.
+
+    inputs: {name: digest of the content}, so that it is known when one changed. replaces: `out` may be overwritten.
+    """
 
     photo: Path
     mask: Path | None
@@ -49,185 +63,270 @@ class Job:
     references: tuple
     reference_faces: tuple
     out: Path
+    inputs: dict = dataclasses.field(default_factory=dict)
+    replaces: bool = False
 
 
-@dataclass
-class Result:
-    """A line of results.csv; the figures are empty unless it is done.
+@dataclass(frozen=True)
+class Step:
+    """What is to happen with a row, and why: do (with its `job`), keep, or fail.
 
-    row: 1 for the first job. status: pending, done or failed. seconds: from reading to writing. The similarities are
-    cosines; same_person is yes or no. job: a digest of the row and the options, so that a changed one is done again.
+    photo: as the row names it; out: relative to the folder, "" where it is not known.
     """
 
     row: int
     photo: str
     out: str
-    status: str = PENDING
-    error: str = ""
-    seconds: float | str = ""
-    similarity_result_reference: float | str = ""
-    similarity_visible_reference: float | str = ""
-    same_person: str = ""
-    reference_used: str = ""
-    job: str = ""
+    action: str
+    why: str
+    job: Job | None = None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """How many rows were done now, were done before, and failed."""
+    """How many rows were done now, were done before, and failed; log: the file that tells of them."""
 
     done: int
     skipped: int
     failed: int
+    log: Path
 
 
 def run_batch(jobs, folder, workers=1, options=None, force=False, load=Inpainter.load):
-    """Do the jobs of a CSV file -> Summary; DIR/results.csv has a line for each, in the CSV's order.
+    """Do the jobs of a file -> Summary; what was done is added to the log in `folder`, as of `twoface.results`.
 
-    jobs: path of a CSV with `COLUMNS`. Its paths are relative to it, several references separated by `;`, and their
-    faces likewise (an empty one is found); `out` is relative to `folder` and stays inside it (empty: the photo's name).
-    A bad row is reported on stderr and the rest goes on. Run again, what is done stays (unless `force`) and what
-    failed is tried again.
+    jobs: a file as of `twoface.jobs.read_jobs`. Its paths are relative to it; `out` is relative to `folder` and stays
+    inside it (empty: the photo's name, as .jpg or .png where its own format is not written). For JSON Lines the log is
+    results.jsonl, else results.csv.
+    A bad row is reported on stderr and the rest goes on. Run again, what is done stays (unless `force`), and is done
+    again only when the content of its photo, mask or reference, its row, the options or the network changed; what
+    failed is tried again. A file that is not ours, or of which another file of jobs made another photo's fill, is not
+    overwritten without `force`.
     load: picklable, as `Inpainter.load`; each of the `workers` processes calls it once.
-    Raises InputError for a CSV that cannot be read and a `folder` that cannot be written.
+    Raises InputError for a file that cannot be read, a `folder` that cannot be written, and one that another batch
+    is at work in.
     """
     options = options or Options()
     jobs, folder = Path(jobs), Path(folder)
-    lines = read_jobs(jobs)
+    rows = read_jobs(jobs)
+    with _locked(folder):
+        steps = _plan(rows, jobs, folder, options, force)
+        log = Log(folder / NAMES[jobs.suffix.lower() in JSON_LINES])
+        log.open()
+        done, failed = _do_all(steps, log, workers, options, load, _relative(jobs, folder))
+        return Summary(done, sum(step.action == KEEP for step in steps), failed, log.path)
+
+
+def plan_batch(jobs, folder, options=None, force=False):
+    """What `run_batch` would do -> list of Step, one for each row; nothing is written."""
+    jobs, folder = Path(jobs), Path(folder)
+    return _plan(read_jobs(jobs), jobs, folder, options or Options(), force)
+
+
+def _locked(folder):
+    """Make the folder and lock it against other batches -> context manager."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / LOCK, blocking=False).acquire()
+    except Timeout:
+        raise InputError(f"another batch is at work in {folder}: wait for its end, or choose another folder") from None
     except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
-    known = _read_results(folder / RESULTS)
-    results, tasks = _plan(lines, jobs.parent, folder, options, known, force)
-    skipped = sum(result.status == DONE for result in results)
-    setup = partial(_setup, load, options, max(1, (os.cpu_count() or 1) // workers))
+        raise InputError(f"cannot write in the folder {folder}: {error.strerror}") from error
+
+
+def _do_all(steps, log, workers, options, load, jobs):
+    """-> how many were done and how many failed."""
+    tasks = [step for step in steps if step.action == DO]
+    failed = [step for step in steps if step.action == FAIL]
+    setup = partial(_setup, load, options, log, jobs, max(1, (os.cpu_count() or 1) // workers))
     with tqdm(total=len(tasks), unit=" photos", disable=None) as bar:
-        for result in results:
-            if result.status == FAILED:
-                _report(bar, result)
-        _write_results(folder, results)
-        written = time.monotonic()
-        try:
-            for index, outcome in run_tasks(setup, [job for _, job in tasks], workers):
-                result, _ = tasks[index]
+
+        def fail(step, error):
+            log.add(Entry(step.row, step.photo, step.out, FAILED, error, jobs=jobs))
+            bar.write(f"twoface: row {step.row} ({printable(step.photo)}): {printable(error)}", file=sys.stderr)
+
+        for step in failed:
+            fail(step, step.why)
+        counts = Counter()
+        with contextlib.closing(run_tasks(setup, tasks, workers)) as outcomes:
+            for index, outcome in outcomes:
                 if isinstance(outcome, Exception):
-                    result.status, result.error = FAILED, str(outcome)
-                    _report(bar, result)
-                else:
-                    result.status = DONE
-                    for name, value in outcome.items():
-                        setattr(result, name, value)
+                    fail(tasks[index], str(outcome))
+                counts[isinstance(outcome, Exception)] += 1
                 bar.update()
-                if time.monotonic() - written > REWRITE_EVERY:
-                    _write_results(folder, results)
-                    written = time.monotonic()
-        finally:
-            _write_results(folder, results)
-    done, failed = (sum(result.status == status for result in results) for status in (DONE, FAILED))
-    return Summary(done - skipped, skipped, failed)
+    return counts[False], counts[True] + len(failed)
 
 
-def read_jobs(path):
-    """The rows of a jobs CSV -> list of lists of fields, a header with exactly `COLUMNS` in any order checked away.
+class _Contents:
+    """Digests of files, each read once."""
 
-    A row of too few or too many fields comes as it is. Raises InputError for a file that is not such a CSV.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = [[field.strip() for field in line] for line in csv.reader(file, strict=True)]
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist: check the path") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path} as CSV in UTF-8 ({error}): write it again as such") from error
-    lines = [line for line in lines if any(line)]
-    if len(lines) < 2:
-        raise InputError(f"{path} has no jobs: give a header line {','.join(COLUMNS)} and a line for each photo")
-    header = lines[0]
-    unknown = [name for name in header if name not in COLUMNS]
-    missing = [name for name in COLUMNS if name not in header]
-    if unknown or missing or len(header) != len(COLUMNS):
-        named = {"unknown columns": unknown, "missing columns": missing}
-        wrong = "; ".join(f"{what} {', '.join(names)}" for what, names in named.items() if names) or "a column twice"
-        raise InputError(f"{path}: {wrong}: the header must be {','.join(COLUMNS)}")
-    order = [header.index(name) for name in COLUMNS]
-    return [[line[i] for i in order] if len(line) == len(header) else line for line in lines[1:]]
+    def __init__(self, options):
+        self._file = functools.cache(lambda path: sha256(path)[:16])
+        self._options = options
+        network = options.model or resources.files("twoface") / "weights" / "twoface.onnx"
+        if not network.is_file():
+            raise InputError(f"no network at {network}: give an ONNX file that 'twoface export' wrote")
+        self._network = self._file(network)
 
+    def of(self, job):
+        """-> {what: digest of its content}. Raises InputError for a file that cannot be read."""
+        options = asdict(self._options)
+        del options["model"], options["hole"]  # the hole is in the job
+        if output_format(job.out) not in ("JPEG", "WEBP"):
+            del options["quality"]
+        if job.hole != "center":
+            del options["center_size"]
+        return {
+            "photo": self._read(job.photo),
+            "mask": "-" if job.mask is None else self._read(job.mask),
+            "reference": _digest([self._read(path) for path in job.references]),
+            "row": _digest([job.hole, job.face, job.reference_faces]),
+            "options": _digest(options),
+            "network": self._network,
+        }
 
-def _plan(lines, home, folder, options, known, force):
-    """-> all Results, and for what is to do the list of (Result, Job)."""
-    results, tasks, taken = [], [], {}
-    inputs = {(home / path).resolve() for line in lines for field in line for path in field.split(";") if path}
-    for row, line in enumerate(lines, 1):
-        digest = hashlib.sha256(json.dumps([line, asdict(options)], default=str).encode()).hexdigest()[:16]
-        result = Result(row, line[0], "", job=digest)
-        results.append(result)
+    def _read(self, path):
         try:
-            job = _parse(line, home, folder)
-            result.out = str(job.out.relative_to(folder))
+            return self._file(path)
+        except FileNotFoundError as error:
+            raise InputError(f"{path} does not exist: check the path") from error
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _digest(value):
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _plan(rows, jobs, folder, options, force):
+    made = defaultdict(list)
+    for entry in read_entries(folder):
+        made[entry.out].append(entry)
+    contents, home = _Contents(options), jobs.parent
+    named = {name for row in rows for name in (row.photo, row.mask, *row.reference) if name}
+    read = {os.path.realpath(home / name) for name in named if is_name(name)}
+    steps, taken = [], {}
+    for row in rows:
+        out, job = "", None
+        try:
+            job = _parse(row, home, folder, options)
+            out = os.path.relpath(job.out, folder)
             if job.out in taken:
-                raise InputError(f"row {taken[job.out]} writes {result.out} too: give one of them another name in out")
-            taken[job.out] = row
-            before = known.get(digest)
-            if before and before.status == DONE and job.out.is_file() and not force:
-                before.row = row
-                results[-1] = before
-                continue
-            if job.out.resolve() in inputs:
+                raise InputError(f"row {taken[job.out]} writes {out} too: give one of them another name in out")
+            taken[job.out] = row.number
+            if os.path.realpath(job.out) in read:
                 raise InputError(f"{job.out} is read by a job: choose another folder, or a name in out")
-            ours = before is not None and before.status == PENDING  # left by a run that was killed
-            _make_parent(job.out)
-            check_output(job.out, force or ours)
+            job = dataclasses.replace(job, inputs=contents.of(job))
+            action, why = _decide(job, made[printable(out)], _relative(jobs, folder), folder, force)
         except InputError as error:
-            result.status, result.error = FAILED, str(error)
-        else:
-            tasks.append((result, job))
-    return results, tasks
+            action, why = FAIL, str(error)
+        except OSError as error:
+            action, why = FAIL, f"{error.strerror}: choose another name in out"
+        steps.append(Step(row.number, row.photo, out, action, why, _may_replace(job) if action == DO else None))
+    return steps
 
 
-def _parse(line, home, folder):
-    if len(line) != len(COLUMNS):
-        raise InputError(f'{len(line)} fields, not {len(COLUMNS)}: put a box like "10,10,90,90" in quotes')
-    photo, mask, hole, face, references, reference_face, out = line
-    if not photo:
+def _may_replace(job):
+    return dataclasses.replace(job, replaces=job.out.exists())
+
+
+def _decide(job, entries, jobs, folder, force):
+    """-> action, why. entries: of the log, for this `out`. Raises InputError for a file that is not ours to replace."""
+    if not job.out.exists():
+        _make_sure_of_place(job.out)
+        if any(entry.status == DONE for entry in entries):
+            return DO, "its result is gone"
+        return DO, "it failed before" if entries else "it is new"
+    check_output(job.out, force=True)
+    if force:
+        return DO, "--force was given"
+    now = sha256(job.out)
+    ours = [entry for entry in entries if entry.status == DONE and entry.sha256 == now]
+    if not ours:
+        about = "was changed since it was made" if entries else "exists and is not of a batch"
+        raise InputError(f"{job.out} {about}: use --force to overwrite it, or choose another name")
+    inputs = _words(job.inputs)
+    if any(entry.inputs == inputs for entry in ours):
+        return KEEP, "it was done before"
+    last = ours[-1]
+    photo = os.path.realpath(folder / os.path.dirname(last.jobs) / last.photo)
+    if last.jobs != printable(jobs) and photo != printable(os.path.realpath(job.photo)):
+        text = f"{job.out} is what row {last.row} of {last.jobs} made of another photo"
+        raise InputError(f"{text}: choose another folder or name, or use --force to overwrite it")
+    before = dict(word.split("=") for word in last.inputs.split())
+    changed = [name for name, digest in job.inputs.items() if before.get(name) != digest]
+    return DO, f"changed: {', '.join(changed)}"
+
+
+def _words(inputs):
+    return " ".join(f"{name}={digest}" for name, digest in inputs.items())
+
+
+def _make_sure_of_place(path):
+    """Raises InputError where `path`, whose folders need not exist yet, cannot be written."""
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not parent.is_dir():
+        raise InputError(f"{parent} is a file, not a folder: choose another name")
+    check_output(parent / path.name, force=True)
+
+
+def _parse(row, home, folder, options):
+    """Row -> Job without its inputs. Raises InputError for what cannot be one."""
+    if row.error:
+        raise InputError(row.error)
+    for name in (row.photo, row.mask, row.out, *row.reference):
+        check_name(name)
+    if not row.photo:
         raise InputError("no photo: name one in the column photo")
-    if bool(mask) == bool(hole):
+    hole = row.hole or ("" if row.mask else options.hole)
+    if bool(row.mask) == bool(hole):
         raise InputError("give a mask or a hole, one of them")
-    if not out:
-        out = Path(photo).name
-        if Path(photo).suffix.lower() in (".heic", ".heif", ".avif"):  # read, not written
-            out = str(Path(out).with_suffix(".jpg"))
-    output_format(out)
-    out = folder / out
-    if not out.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{out} lies outside {folder}: out must stay inside it")
     return Job(
-        photo=home / photo,
-        mask=home / mask if mask else None,
+        photo=home / row.photo,
+        mask=home / row.mask if row.mask else None,
         hole=parse_hole(hole) if hole else None,
-        face=parse_frame(face) if face else None,
-        references=tuple(home / path.strip() for path in references.split(";") if path.strip()),
-        reference_faces=tuple(parse_frame(part) if part.strip() else None for part in reference_face.split(";")),
-        out=Path(os.path.normpath(out)),
+        face=parse_frame(row.face) if row.face else None,
+        references=tuple(home / path for path in row.reference if path),
+        reference_faces=tuple(parse_frame(part) if part else None for part in row.reference_face),
+        out=_out(row, folder),
     )
 
 
-def _make_parent(path):
+def _out(row, folder):
+    name = row.out or Path(row.photo).name
+    if not row.out and not _is_written(name):
+        name = Path(name).stem + (".jpg" if Path(name).suffix.lower() in CAMERAS else ".png")
+    output_format(name)
+    longest = max(len(os.fsencode(part)) for part in Path(name).parts)
+    if longest > LONGEST_NAME:
+        raise InputError(f"out has a name of {longest} bytes: a file's name has {LONGEST_NAME} at most")
+    out = folder / name
+    if not Path(os.path.realpath(out)).is_relative_to(os.path.realpath(folder)):
+        raise InputError(f"{out} lies outside {folder}: out must stay inside it")
+    return Path(os.path.normpath(out))
+
+
+def _is_written(name):
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+        return bool(output_format(name))
+    except InputError:
+        return False
 
 
-def _setup(load, options, threads):
-    """What a worker process loads -> its function of one Job."""
+def _relative(path, folder):
+    """A path from the folder, so that both may be moved together."""
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
+
+
+def _setup(load, options, log, jobs, threads):
+    """What a worker process loads -> its function of one Step."""
     cv2.setNumThreads(threads)
-    return partial(_do, load(options.model, threads=threads), options)
+    return partial(_do, load(options.model, threads=threads), options, log, jobs)
 
 
-def _do(inpainter, options, job):
-    """Fill and save one job -> the fields of its Result. The plan has seen to it that `out` may be written."""
-    start = time.perf_counter()
+def _do(inpainter, options, log, jobs, step):
+    """Fill and save one job. It is logged just before it is written: whatever ends us, a file that is ours is known."""
+    start, job = time.perf_counter(), step.job
     result = inpainter.fill(
         job.photo,
         mask=job.mask,
@@ -238,45 +337,30 @@ def _do(inpainter, options, job):
         feather=options.feather,
         center_size=options.center_size,
     )
-    result.save(job.out, options.quality, force=True)
-    used = result.reference_used
-    return {
-        "seconds": round(time.perf_counter() - start, 3),
-        "similarity_result_reference": _figure(result.identity["similarity_result_reference"]),
-        "similarity_visible_reference": _figure(result.identity["similarity_visible_reference"]),
-        "same_person": _figure(result.identity["same_person"]),
-        "reference_used": "" if used is None else result.references[used]["name"],
-    }
+    data = encode_photo(result.photo, output_format(job.out), options.quality)
+    job.out.parent.mkdir(parents=True, exist_ok=True)
+    check_output(job.out, job.replaces)
+    used, same = result.reference_used, result.identity["same_person"]
+    entry = Entry(
+        step.row,
+        step.photo,
+        step.out,
+        DONE,
+        seconds=round(time.perf_counter() - start, 3),
+        similarity_result_reference=_rounded(result.identity["similarity_result_reference"]),
+        similarity_visible_reference=_rounded(result.identity["similarity_visible_reference"]),
+        same_person=None if same is None else "yes" if same else "no",
+        reference_used=None if used is None else result.references[used]["name"],
+        jobs=jobs,
+        inputs=_words(job.inputs),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+    parent = parent_process()
+    if parent and not parent.is_alive():
+        sys.exit(1)  # whoever runs the batch again does this job, and may be at it
+    log.add(entry)
+    write_aside(job.out, data, job.replaces)
 
 
-def _figure(value):
-    if value is None:
-        return ""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else round(value, 4)
-
-
-def _report(bar, result):
-    bar.write(f"twoface: row {result.row} ({result.photo}): {result.error}", file=sys.stderr)
-
-
-def _read_results(path):
-    """An earlier run's results -> {job digest: Result}."""
-    if not path.exists():
-        return {}
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *lines = csv.reader(file, strict=True)
-            if header != [field.name for field in fields(Result)]:
-                raise ValueError("its columns are not ours")
-            results = [Result(*line) for line in lines]
-    except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise InputError(f"{path} is not of a batch ({error}): choose another folder, or delete it") from error
-    return {result.job: result for result in results}
-
-
-def _write_results(folder, results):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Result)])
-    writer.writerows(asdict(result).values() for result in results)
-    write_aside(folder / RESULTS, text.getvalue().encode(), force=True)
+def _rounded(value):
+    return None if value is None else round(value, 4)

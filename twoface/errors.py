@@ -26,3 +26,16 @@ class Unavailable(TwoFaceError):
     def __init__(self, message="", *, code="", retry_after=None, **numbers):
         super().__init__(message, code=code, **numbers)
         self.retry_after = retry_after
+
+
+def is_out_of_memory(error):
+    """True for a MemoryError, Python's or NumPy's, and for what OpenCV and ONNX Runtime raise in its place."""
+    opencv = type(error).__module__ == "cv2" and getattr(error, "code", None) == -4  # cv2.Error.StsNoMem
+    words = ("bad_alloc", "Failed to allocate memory", "can't start new thread")
+    return isinstance(error, MemoryError) or opencv or any(word in str(error) for word in words)
+
+
+def no_memory():
+    """The error to raise in place of one that `is_out_of_memory`; its code is "no_memory"."""
+    text = "there is not enough memory for this: close other programs, or give smaller pictures"
+    return TwoFaceError(text, code="no_memory")

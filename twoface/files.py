@@ -3,8 +3,9 @@
 import hashlib
 import importlib.util
 import os
-import tempfile
+import secrets
 from pathlib import Path
+from unicodedata import category
 
 from twoface.errors import InputError, TwoFaceError
 
@@ -12,46 +13,86 @@ from twoface.errors import InputError, TwoFaceError
 def check_output(path, force=False):
     """Make sure `path` can be written, before the long work starts -> Path.
 
-    Raises InputError when it exists and not `force`, is a folder, or its folder is missing or not writable.
+    A symbolic link is followed: what it leads to is written, and need not exist yet.
+    Raises InputError when it exists and not `force`, is a folder, has no legal name, or its folder is missing or not
+    writable.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give a file name for the output")
-    if path.exists() and not force:
-        raise InputError(f"{path} exists: use --force to overwrite it, or choose another name")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist: create it first")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"the folder {path.parent} is not writable: choose another place for {path.name}")
+    check_name(path)
+    try:
+        target = _target(path)
+        if target.is_dir():
+            raise InputError(f"{path} is a folder: give a file name for the output")
+        if target.is_symlink():
+            raise InputError(f"{path} is a symbolic link to itself: choose another name")
+        if target.exists() and not force:
+            raise InputError(f"{path} exists: use --force to overwrite it, or choose another name")
+        if not target.parent.is_dir():
+            raise InputError(f"the folder {target.parent} does not exist: create it first")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"the folder {target.parent} is not writable: choose another place for {path.name}")
     return path
 
 
 def write_aside(path, data, force=False):
     """Write `path` whole or not at all: into a temporary file beside it, flushed to disk, then renamed -> Path.
 
-    data: bytes, or a function that is given the temporary path and writes the file there.
+    data: bytes, or a function that is given the temporary path and writes the file there. A symbolic link stays, and
+    what it leads to is written. A file that was there keeps its mode; a new one has that of the umask.
     Raises InputError as `check_output`, TwoFaceError when the disk refuses (full, read-only); what `path` held stays.
     """
     path = check_output(path, force)
+    target = _target(path)
+    temporary = target.with_name(f".twoface-{secrets.token_hex(8)}{target.suffix[:16]}")  # short: a name has a limit
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise TwoFaceError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
+        mode = target.stat().st_mode & 0o7777 if target.exists() else None
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
+        with open(handle, "wb") as file:
             if not callable(data):
                 file.write(data)
         if callable(data):
-            data(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
+            data(str(temporary))
+        if mode is not None:
+            os.chmod(temporary, mode)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         raise TwoFaceError(f"cannot write {path}: {error.strerror or error}; what was there is untouched") from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return path
+
+
+def check_name(path):
+    """Raises InputError for what is not `is_name`."""
+    if not is_name(path):
+        raise InputError(f"{printable(path)} cannot be a file's name here: choose another")
+
+
+def is_name(path):
+    """False for what no file can be called: with a NUL, or characters that the system's encoding lacks."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
+def printable(text):
+    """A file's name, or a message with one, without what a terminal or a text file cannot take -> str.
+
+    Bytes of a name that are not UTF-8, and control characters, are escaped: `\\udcff`, `\\n`.
+    """
+    escaped = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(c.encode("unicode_escape").decode() if category(c) in escaped else c for c in str(text))
+
+
+def sha256(path):
+    """The SHA-256 of a file's content -> str of hexadecimal digits. Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cache_folder():
@@ -73,7 +114,6 @@ def package_file(package, name, sha256):
     return path
 
 
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _target(path):
+    """Where a symbolic link leads; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path

@@ -16,6 +16,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from twoface.bands import array_of
 from twoface.errors import InputError
 from twoface.masks import binarise
 from twoface.metadata import mark_generated, upright_exif
@@ -68,10 +69,10 @@ def read_photo(source, max_pixels=MAX_PIXELS, name="the photo"):
     alpha = None
     if image.has_transparency_data:
         image = image.convert("LA" if image.mode in ("L", "LA", "La", "1") else "RGBA")
-        alpha = np.array(image.getchannel("A"))
+        alpha = array_of(image.getchannel("A"))
         image = image.convert(image.mode.removesuffix("A"))
     image, icc = _to_rgb(image, info.get("icc_profile"), name)
-    return Photo(np.array(image), alpha, icc, exif, info.get("xmp"), name, form)
+    return Photo(array_of(image), alpha, icc, exif, info.get("xmp"), name, form)
 
 
 def read_mask(source, size, max_pixels=MAX_PIXELS, name="the mask"):
@@ -157,7 +158,9 @@ def _decode(source, max_pixels, name):
         if image.width * image.height > max_pixels:
             raise _too_large(name, max_pixels)
         image.load()
-        return ImageOps.exif_transpose(image), image.info, name, image.format  # transposing rewrites the EXIF
+        info, form = dict(image.info), image.format  # transposing rewrites the EXIF
+        ImageOps.exif_transpose(image, in_place=True)
+        return image, info, name, form
     except InputError:
         raise
     except Image.DecompressionBombError as error:
@@ -183,7 +186,7 @@ def _to_rgb(image, icc, name):
         image = image.convert("L")
     space = icc[16:20] if icc else None
     if (image.mode, space) not in (("L", b"GRAY"), ("CMYK", b"CMYK")):
-        return image.convert("RGB"), icc if space == b"RGB " else None
+        return image if image.mode == "RGB" else image.convert("RGB"), icc if space == b"RGB " else None
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), srgb, outputMode="RGB")

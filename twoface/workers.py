@@ -9,7 +9,7 @@ from collections import deque
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 
-from twoface.errors import TwoFaceError
+from twoface.errors import TwoFaceError, is_out_of_memory, no_memory
 
 
 def run_tasks(setup, tasks, workers):
@@ -100,7 +100,9 @@ class Worker:
 def _serve(connection, setup, memory):
     """A worker's life: set up, say so, then a task in and an outcome out until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # unwinds, so that a file half written is removed
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda *_: sys.exit(0))  # unwinds, so that a file half written is removed
     if memory:
         import resource  # not on every system
 
@@ -114,12 +116,19 @@ def _serve(connection, setup, memory):
     try:
         while True:
             task = connection.recv()
-            try:
-                outcome = work(task)
-            except (TwoFaceError, OSError) as error:
-                outcome = error
-            except MemoryError:
-                outcome = TwoFaceError("there is not enough memory for this: give smaller pictures", code="no_memory")
-            connection.send(outcome)
+            connection.send(_outcome(work, task))
+            del task  # a whole photo may be in it, which nobody needs while the next one is awaited
     except (EOFError, BrokenPipeError):
         return  # the parent is gone
+
+
+def _outcome(work, task):
+    """What a task gives, or the error that it raised, without the frames that hold its pictures."""
+    try:
+        return work(task)
+    except (TwoFaceError, OSError) as error:
+        return error.with_traceback(None)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return no_memory()

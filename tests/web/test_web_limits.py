@@ -88,7 +88,10 @@ def test_photos_of_a_crashed_worker_are_sent_again(client):
 
 
 def test_a_worker_that_wants_all_memory(client):
-    problem(client.post("api/photos", content=b"GREED"), 503, "no_memory")
+    photo = upload(client)
+    for greed in (b"GREED", b"OPENCV"):
+        problem(client.post("api/photos", content=greed), 503, "no_memory")
+    assert client.get(f"api/photos/{photo['id']}/preview").status_code == 200  # the session's other photos stay
 
 
 def test_a_worker_that_hangs_is_replaced(client):

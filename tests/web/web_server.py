@@ -39,7 +39,7 @@ def fake_inpainter(network):
 
 
 def wicked_studio(network, pixels):
-    """The same, but a file that begins with CRASH kills the process, SLEEP takes 60 s, and GREED all memory."""
+    """The same, but a file that begins with CRASH kills the process, SLEEP takes 60 s, GREED and OPENCV all memory."""
     work = fake_studio(network, pixels)
 
     def do(task):
@@ -51,6 +51,8 @@ def wicked_studio(network, pixels):
             time.sleep(60)
         if data.startswith(b"GREED"):
             np.ones(10**10)
+        if data.startswith(b"OPENCV"):
+            cv2.resize(np.zeros((1, 1), np.uint8), (60_000, 80_000))
         return work(task)
 
     return do

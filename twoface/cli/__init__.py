@@ -1,16 +1,33 @@
 """The command line: `photos`, `servers`, `search`, `training` hold the commands, each with its options."""
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 
 import twoface
 from twoface.cli import photos, search, servers, training
 from twoface.cli.options import Parser
-from twoface.errors import InputError, TwoFaceError
+from twoface.errors import InputError, TwoFaceError, is_out_of_memory, no_memory
+from twoface.files import printable
 
 
 def main(argv=None):
-    """Run a command -> exit code: 0 done, 2 bad input, 1 failure, 130 interrupted. An error is one line on stderr."""
+    """Run a command -> exit code: 0 done, 2 bad input, 1 failure, 130 interrupted. An error is one line on stderr.
+
+    SIGTERM and SIGHUP end it with SystemExit, 128 more than the signal, and leave no file half written.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # a name that it cannot show ends no command
     args = _parser().parse_args(argv)
+    with _unwound_by_signals():
+        code = _run(args)
+    return _flush() or code
+
+
+def _run(args):
     try:
         return args.run(args)
     except InputError as error:
@@ -19,6 +36,41 @@ def main(argv=None):
         return _fail(error, 1)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return _fail(no_memory(), 1)
+
+
+@contextlib.contextmanager
+def _unwound_by_signals():
+    """What would end the process at once raises SystemExit instead; what is handled or ignored already stays so."""
+
+    def end(number, _):
+        raise SystemExit(128 + number)
+
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _flush():
+    """Hand over what was printed -> 0; 1 where nobody takes it (a closed pipe, a full disk), which is then dropped."""
+    if sys.stdout is None:
+        return 0
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(f"cannot print what was done: {error.strerror}", 1)
+    return 0
 
 
 def _parser():
@@ -31,5 +83,5 @@ def _parser():
 
 
 def _fail(error, code):
-    print("twoface:", " ".join(str(error).split()), file=sys.stderr)
+    print("twoface:", printable(" ".join(str(error).split())), file=sys.stderr)
     return code

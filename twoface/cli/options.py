@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import re
 
 from twoface.errors import TwoFaceError
 
@@ -11,6 +12,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        self._negative_number_matcher = re.compile(r"-\.?\d[\d.,eE+-]*$")  # a box too may begin with a minus
 
     def error(self, message):
         self.exit(2, f"twoface: {message} (see {self.prog} --help)\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 from twoface.cli.options import command, number, require
 from twoface.cli.search import NEEDED as SEARCH
 from twoface.errors import InputError
+from twoface.files import printable
 
 
 def add_commands(commands):
@@ -51,7 +52,7 @@ def fill(args):
     if args.crops:
         _write_crops(args.crops, result, args.force)
 
-    print(f"result     {args.out}")
+    print(f"result     {printable(args.out)}")
     print(f"time       {seconds:.2f} s in all, of which the network took {result.timing['network']:.2f} s")
     _tell(result.report())
     return 0
@@ -88,7 +89,7 @@ def client_fill(args):
     if args.report:
         write_aside(args.report, (json.dumps(filled.report, indent=1) + "\n").encode(), args.force)
 
-    print(f"result     {args.out}")
+    print(f"result     {printable(args.out)}")
     seconds, there = time.perf_counter() - start, filled.report["seconds"]["total"]
     print(f"time       {seconds:.2f} s in all, of which the fill itself took {there:.2f} s")
     _tell(filled.report)
@@ -110,11 +111,16 @@ def client_status(args):
 
 
 def batch(args):
-    from twoface.batch import RESULTS, Options, run_batch
+    from twoface.batch import FAIL, Options, plan_batch, run_batch
 
-    options = Options(args.model, args.feather, args.center_size, args.quality)
+    options = Options(args.model, args.feather, args.center_size, args.quality, args.hole)
+    if args.dry_run:
+        steps = plan_batch(args.jobs, args.out, options, args.force)
+        for step in steps:
+            print(printable(f"{step.action:4} row {step.row}: {step.photo} -> {step.out or '?'}: {step.why}"))
+        return 1 if any(step.action == FAIL for step in steps) else 0
     made = run_batch(args.jobs, args.out, args.workers, options, args.force)
-    print(f"{made.done} done, {made.skipped} done before, {made.failed} failed: see {args.out / RESULTS}")
+    print(f"{made.done} done, {made.skipped} done before, {made.failed} failed: see {printable(made.log)}")
     return 1 if made.failed else 0
 
 
@@ -147,7 +153,7 @@ def _tell(report):
     """Print the figures and the warnings of a fill's report."""
     print("\n".join(_identity(report)))
     for warning in report["warnings"]:
-        print(f"twoface: warning: {warning}", file=sys.stderr)
+        print(f"twoface: warning: {printable(warning)}", file=sys.stderr)
 
 
 def _identity(report):
@@ -157,7 +163,7 @@ def _identity(report):
     figures, used = report["identity"], report["references"][report["reference_used"]]
     verdict = "no sign of two people" if figures["same_person"] else "perhaps two people"
     return [
-        f"reference  {used['name']}, {report['reference_why']}",
+        f"reference  {printable(used['name'])}, {report['reference_why']}",
         f"identity   {figures['similarity_result_reference']:.2f} between result and reference (1 is the most alike),",
         f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference: {verdict}",
         f"           (a sign would be below {figures['threshold']:.2f}; with such a hole"
@@ -213,8 +219,14 @@ BATCH_EXAMPLES = """example of JOBS.csv (paths are relative to it; what is empty
 then:
   twoface batch JOBS.csv -o results --workers 2
 
-results/results.csv has a line for each row: what happened, in how many seconds, and the identity figures. A bad row
-is reported and the rest goes on. Run it again, and it does what is missing or failed. Exit code 1 if a row failed."""
+The CSV may be of any spreadsheet: commas, semicolons or tabs, UTF-8, UTF-16 or Windows-1252, columns in any order. Only
+the column photo is needed, with --hole for rows that name no hole. JOBS.jsonl has an object with the same keys in each
+line: {"photo": "a.jpg", "hole": "eyes", "reference": ["a1.jpg", "a2.jpg"], "face": [40, 30, 240, 230]}
+
+results/results.csv (of a JOBS.jsonl: results.jsonl) is a log that is only added to; of the lines for one result the
+last counts. It tells what happened, in how many seconds, and the identity figures. A bad row is reported and the rest
+goes on. Run it again, and it does what is missing, what failed, and what changed: the content of a photo, mask or
+reference, the row, the options, the network. Files that it did not make stay. Exit code 1 if a row failed."""
 
 
 def _fill_options(command):
@@ -267,9 +279,12 @@ def _photo_options(command):
 
 def _batch_options(command):
     add, _ = command
-    add("jobs", metavar="JOBS.csv", type=Path, help="a line for each photo")
+    add("jobs", metavar="JOBS.csv", type=Path, help="a line for each photo; or JSON Lines, called .jsonl")
     add("-o", "--out", metavar="DIR", type=Path, required=True, help="where the results go; made if need be")
-    add("--workers", metavar="N", type=number(int, 1), default=1, help="processes (default 1), about 0.5 GB each")
+    add("--hole", metavar="HOLE", help="what is filled where a row names neither mask nor hole")
+    add("--dry-run", action="store_true", help="say of each row what would be done and why, and do nothing")
+    needs = "processes (default 1); 0.5 GB of memory each, and more for large photos"
+    add("--workers", metavar="N", type=number(int, 1), default=1, help=needs)
     _shared_options(add)
 
 
