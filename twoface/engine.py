@@ -18,6 +18,7 @@ from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, fa
 from twoface.images import Photo, encode_photo, output_format, read_photo
 from twoface.masks import box_hole
 from twoface.model import FillModel
+from twoface.verdict import verdict
 
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
@@ -76,6 +77,7 @@ class FillResult:
             "hole": {"box": [x0, y0, x0 + width, y0 + height], "pixels": int(np.count_nonzero(self.hole))},
             "changed": list(self.box),
             "identity": self.identity,
+            "verdict": verdict(self.identity)._asdict(),
             "references": self.references,
             "reference_used": self.reference_used,
             "reference_why": self.reference_why,

@@ -22,8 +22,9 @@ const PRESETS = ["eyes", "nose", "mouth", "lower", "left", "right", "center"];
 const TOOLS = ["brush", "eraser", "box", "move"];
 
 function show(root, app) {
+  work.mask.place(work.photo.frame);
   const trouble = el("div");
-  const editor = new MaskEditor(refresh, refreshTools);
+  const editor = new MaskEditor(refresh, () => (refreshTools(), changed()));
   const stage = el("div", { class: "stage-place" }, editor.element, viewTools());
   const seenPlace = el("div");
   let seen = receives();
