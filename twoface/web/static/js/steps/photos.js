@@ -40,7 +40,10 @@ function show(root, app) {
       panel("photo", t("photos.photo"), t("photos.photo_lead"), photoPlace),
       panel("reference", t("photos.reference"), t("photos.reference_lead"), referencePlace, referenceSwitch()),
     ),
-    samples(() => bar.next.focus()),
+    samples(() => {
+      window.scrollTo(0, 0);
+      bar.next.focus({ preventScroll: true });
+    }),
     bar,
   );
 
