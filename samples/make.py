@@ -68,7 +68,8 @@ def scratch(photo):
     along = np.linspace(0, 1, 40)
     bend = np.cumsum(rng.normal(0, 0.8, len(along)))
     places = list(zip(252 - 46 * along + bend, 84 + 88 * along, strict=True))
-    for (start, end), width in zip(zip(places, places[1:], strict=False), rng.uniform(1.6, 3.6, len(places)), strict=False):
+    widths = rng.uniform(1.6, 3.6, len(places) - 1)
+    for start, end, width in zip(places, places[1:], widths, strict=False):
         ImageDraw.Draw(line).line(_fine([start, end]), 255, round(width * FINE))
     stain = Image.new("L", size)
     for _ in range(14):
