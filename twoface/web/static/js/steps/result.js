@@ -7,6 +7,7 @@ import { openMore } from "../components/more.js";
 import { sure } from "../components/sure.js";
 import { verdict } from "../components/verdict.js";
 import { button, el } from "../dom.js";
+import { clamped, contains } from "../geometry.js";
 import { addFilled, download, earlier, fill } from "../fills.js";
 import { t } from "../i18n.js";
 import { announce, busy, problem } from "../notices.js";
@@ -152,7 +153,8 @@ function show(root, app) {
     ];
   }
 
-  /** The filled photo becomes the photo: the server has it already, and this browser keeps a lossless copy. */
+  /** The filled photo becomes the photo: the server has it already, and this browser keeps a lossless copy. Its square
+   * lies on the next face, or stays where it was. */
   function fillAnother() {
     wait(t("result.preparing"), async (signal) => {
       const [found, { blob }] = await Promise.all([
@@ -160,6 +162,9 @@ function show(root, app) {
         download(shown, { format: "png" }, signal),
       ]);
       const picture = new Picture(new File([blob], work.photo.name), work.photo.name);
+      const done = work.photo.frame;
+      const other = found.faces.find(({ frame }) => !contains(frame, done));
+      picture.frame = other ? clamped(other.frame, found) : done;
       picture.take({ ...found, format: work.photo.format });
       picture.state = "ready";
       replacePhoto(picture);
