@@ -88,10 +88,10 @@ def test_a_reload_keeps_the_history_and_the_brush(visit):
     assert me.button("hole.eraser").get_attribute("aria-pressed") == "true"
     me.button("hole.undo").click()
     assert me.covered() == pytest.approx(first, abs=1e-3)
-    me.page.mouse.move(600, 500)
-    before = me.page.evaluate("scrollY")
     me.page.set_viewport_size({"width": 1280, "height": 500})
-    me.page.mouse.wheel(0, 200)  # over the picture it scrolls the page
+    me.page.get_by_role("application").hover()
+    before = me.page.evaluate("scrollY")
+    me.page.mouse.wheel(0, 100)  # over the picture it scrolls the page
     me.page.wait_for_function(f"scrollY > {before}")
 
 
@@ -233,7 +233,7 @@ def test_another_part_of_the_same_photo_then_more_photos_alike(visit):
     with me.page.expect_download() as download:
         dialog.get_by_role("button", name=me.words("result.download"), exact=True).last.click()
     assert download.value.suggested_filename == "two-filled.png"
-    me.button("action.close").click()
+    dialog.get_by_role("button", name=me.words("action.close"), exact=True).click()
     me.button("result.change").click()
     me.preset("nose")
     me.go("result")

@@ -59,9 +59,10 @@ async function keepShell() {
   const known = navigator.serviceWorker.controller;
   await navigator.serviceWorker.register("sw.js");
   if (known) return;
-  const files = performance.getEntriesByType("resource").map(({ name }) => name);
+  const ours = ({ name }) => name.startsWith(location.origin) && !/\/(api|samples)\//.test(name);
+  const files = performance.getEntriesByType("resource").filter(ours);
   const shell = await caches.open("shell");
-  await shell.addAll(["./", ...new Set(files.filter((name) => !/\/(api|samples)\//.test(name)))]);
+  await shell.addAll(["./", ...new Set(files.map(({ name }) => name))]);
 }
 
 /** Ask the server what it offers; without it there is nothing to do but to try again. */

@@ -71,7 +71,7 @@ export function busy(text, cancel) {
  * change. The action closes it. */
 export function notice(say, { kind = "", action } = {}) {
   const place = document.getElementById("notices");
-  const bar = el("div", { class: `notice ${kind}`, role: "alert" });
+  const bar = el("div", { class: `notice ${kind}`, role: kind === "calm" ? "status" : "alert" });
   bar.draw = () =>
     bar.replaceChildren(
       el("p", {}, say()),
