@@ -44,20 +44,20 @@ def walk(page, url, out):
         page.get_by_role("heading", level=1, name=title).wait_for()
 
     page.goto(url)
-    page.get_by_role("button", name="Try the sample photos").click()
+    page.get_by_role("button", name="Sunglasses").click()
     page.locator(".found").nth(1).wait_for()
     shoot(page, out / "web-1-photos.webp")
     next_step("Next: the face", "Check the face")
     page.wait_for_timeout(500)  # the picture is drawn
     shoot(page, out / "web-2-face.webp")
-    next_step("Next: the hole", "Mark what to fill")
+    next_step("Next: what to fill", "Mark what to fill")
     page.get_by_role("button", name="Eyes", exact=True).click()
     page.locator(".need:empty").wait_for(state="attached")
     page.wait_for_timeout(500)
     shoot(page, out / "web-3-hole.webp")
     next_step("Fill it", "Your photo, filled")
     page.get_by_alt_text("The filled face").wait_for()
-    page.get_by_role("button", name="Face", exact=True).last.click()
+    page.locator(".tile img").nth(1).wait_for()  # made ahead
     page.wait_for_timeout(500)
     shoot(page, out / "web-4-result.webp")
 

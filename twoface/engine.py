@@ -21,6 +21,7 @@ from twoface.masks import box_hole
 from twoface.mesh import Mesher, corrected
 from twoface.model import FillModel
 from twoface.reference import Registered, no_reference, registered
+from twoface.verdict import verdict
 
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
@@ -82,6 +83,7 @@ class FillResult:
             "hole": {"box": [x0, y0, x0 + width, y0 + height], "pixels": int(np.count_nonzero(self.hole))},
             "changed": list(self.box),
             "identity": self.identity,
+            "verdict": verdict(self.identity)._asdict(),
             "references": self.references,
             "reference_used": self.reference_used,
             "reference_why": self.reference_why,

@@ -104,6 +104,7 @@ def test_a_fill_with_a_reference(client):
     photo, reference = upload(client), upload(client, photo_bytes(seed=0), "other.png")
     made = fill(client, photo, [reference])
     assert made["reference_used"] == 0
+    assert made["verdict"]["word"] == "very_likely"
     assert made["identity"]["same_person"] is True and made["identity"]["similarity_visible_reference"] > 0.9
     assert made["warnings"] == [] and made["seconds"]["total"] > 0
     for name in ("masked", "filled", "reference"):
@@ -118,7 +119,7 @@ def test_the_most_alike_reference_is_used(client):
 
 def test_a_stranger_is_warned_of(client):
     made = fill(client, upload(client), [upload(client, photo_bytes(seed=3))])
-    assert made["identity"]["same_person"] is False
+    assert made["identity"]["same_person"] is False and made["verdict"]["tone"] == "warn"
     assert [warning["code"] for warning in made["warnings"]] == ["two_people"]
 
 
@@ -157,6 +158,29 @@ def test_the_download_keeps_metadata_and_says_that_it_was_generated(client, form
     assert GENERATED.encode() in answer.content
     named = answer.headers["content-disposition"]
     assert named == f"attachment; filename=\"filled.{suffix}\"; filename*=UTF-8''%C3%BCn%C3%AF%3B%22c-filled.{suffix}"
+
+
+def test_the_download_says_where_it_was_taken_only_if_it_may(client):
+    exif = Image.Exif()
+    exif[0x8825] = {1: "N", 2: (41.0, 23.0, 7.5)}
+    photo = upload(client, photo_bytes(exif=exif.tobytes().removeprefix(b"Exif\0\0")))
+    address = f"api/fills/{fill(client, photo)['id']}/photo"
+    assert photo["location"] is True and upload(client)["location"] is False
+    kept, left_out = (opened(client.get(f"{address}?location={told}"), "png").getexif() for told in (True, False))
+    assert kept.get_ifd(0x8825)[1] == "N" and not left_out.get_ifd(0x8825)
+
+
+def test_a_filled_photo_can_be_filled_again(client):
+    made = fill(client, upload(client, name="me.jpg"))
+    before = opened(client.get(f"api/fills/{made['id']}/photo"), "png")
+    again = client.post(f"api/fills/{made['id']}/photo").json()
+    assert again["name"] == "me.jpg" and len(again["faces"]) == 1
+    other = np.zeros((64, 64), np.uint8)
+    other[50:60, 20:40] = 255
+    after = opened(client.get(f"api/fills/{fill(client, again, mask=mask_text(other))['id']}/photo"), "png")
+    x0, y0 = made["patch"]["x"], made["patch"]["y"]
+    near = x0 + 20, y0 + 20, x0 + 60, y0 + 60  # of the first hole
+    assert np.array_equal(before.crop(near), after.crop(near)) and not np.array_equal(before, after)
 
 
 def test_pictures_keep_the_colour_profile_and_transparency(client):

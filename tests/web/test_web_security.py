@@ -156,6 +156,14 @@ def test_a_password_opens_a_session(stranger):
     fill(stranger, upload(stranger))
 
 
+def test_who_signs_out_is_out_and_the_photos_are_forgotten(stranger):
+    problem(stranger.post("logout"), 401, "unauthorized")
+    stranger.post("login", json={"password": PASSWORD})
+    upload(stranger)
+    assert stranger.post("logout").status_code == 204
+    problem(stranger.get("api/status"), 401, "unauthorized")
+
+
 def test_behind_tls_the_cookie_is_secure(stranger):
     headers = {"Host": "photos.example", "Origin": "https://photos.example"}
     answer = stranger.post("login", json={"password": PASSWORD}, headers=headers)

@@ -158,16 +158,18 @@ def _tell(report):
 
 def _identity(report):
     """Lines that say in plain words what the figures mean."""
+    from twoface.verdict import verdict
+
+    found = verdict(report["identity"])
     if report["reference_used"] is None:
-        return ["identity   no reference was given, so nobody's likeness was sought"]
+        return [f"identity   {found.text}"]
     figures, used = report["identity"], report["references"][report["reference_used"]]
-    verdict = "no sign of two people" if figures["same_person"] else "perhaps two people"
     return [
         f"reference  {printable(used['name'])}, {report['reference_why']}",
-        f"identity   {figures['similarity_result_reference']:.2f} between result and reference (1 is the most alike),",
-        f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference: {verdict}",
-        f"           (a sign would be below {figures['threshold']:.2f}; with such a hole"
-        f" {figures['strangers_warned']:.0%} of strangers are noticed)",
+        f"identity   {found.text}: {figures['similarity_result_reference']:.2f} between result and reference,",
+        f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference, where two"
+        f" people would be below {figures['threshold']:.2f};",
+        f"           (with such a hole {figures['strangers_warned']:.0%} of strangers are noticed by that alone)",
     ]
 
 

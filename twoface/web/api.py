@@ -25,8 +25,9 @@ Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 log = logging.getLogger(__name__)
 SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 SAMPLES = [
-    {"id": "portrait", "photo": "photo.jpg", "reference": "reference.jpg"},
-    {"id": "stranger", "photo": "photo.jpg", "reference": "stranger.jpg"},
+    {"id": "sunglasses", "photo": "sunglasses.jpg", "reference": "reference.jpg"},
+    {"id": "scratch", "photo": "scratch.jpg", "reference": "reference.jpg"},
+    {"id": "stranger", "photo": "sunglasses.jpg", "reference": "stranger.jpg"},
 ]
 
 
@@ -101,6 +102,7 @@ def _add_status(api, settings, ready):
         return {
             "version": twoface.__version__,
             "backend": settings.backend,
+            "locked": settings.auth is not None,
             "ready": await is_ready(),
             "limits": {
                 "bytes": settings.photo_bytes,
@@ -205,9 +207,16 @@ def _add_fills(api, ask, most):
         fill: Id,
         format: Literal[tuple(SUFFIX)] = "png",
         quality: Annotated[int, Query(ge=1, le=100)] = 95,
+        location: bool = True,
     ):
-        name, data = await ask(request, "finished", fill=fill, format=format.upper(), quality=quality)
+        name, data = await ask(
+            request, "finished", fill=fill, format=format.upper(), quality=quality, location=location
+        )
         return _picture(data, format, {"content-disposition": _attachment(name, SUFFIX[format])})
+
+    @api.post("/fills/{fill}/photo")
+    async def add_filled(request: Request, fill: Id):
+        return await ask(request, "add_filled", fill=fill)
 
 
 def _picture(data, form, headers=None):

@@ -31,7 +31,7 @@ def build_app(settings, pool, ready):
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(api.router(pool, settings, ready))
     if sessions.locked:
-        _add_login(app, sessions)
+        _add_login(app, sessions, pool, settings.timeout)
     app.mount("/samples", StaticFiles(directory=HERE / "samples"))
     app.mount("/", StaticFiles(directory=HERE / "static", html=True))
     answer_problems(app)
@@ -46,7 +46,7 @@ def build_app(settings, pool, ready):
     return Guard(limited, sessions)
 
 
-def _add_login(app, sessions):
+def _add_login(app, sessions, pool, timeout):
     @app.get("/login")
     async def page():
         return FileResponse(HERE / "static" / "login.html")
@@ -65,3 +65,11 @@ def _add_login(app, sessions):
             sessions.failed(address)
             return problem(401, "unauthorized", "this is not the password")
         return Response(status_code=204, headers={"set-cookie": cookie_header(request, session)})
+
+    @app.post("/logout")
+    async def log_out(request: Request):
+        """End the session, its photos are forgotten."""
+        session = request.state.session
+        await pool.call(("forget_session", {"session": session}), timeout, key=session)
+        sessions.log_out(session)
+        return Response(status_code=204)

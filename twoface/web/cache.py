@@ -102,6 +102,12 @@ class Cache:
         with self._lock:
             self._kept.pop((session, id), None)
 
+    def forget_session(self, session):
+        """All photos of a session."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == session]:
+                del self._kept[key]
+
     def sweep(self):
         """Forget what has not been used for too long."""
         with self._lock:

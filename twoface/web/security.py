@@ -93,7 +93,7 @@ def _cookie_name(request):
 
 
 def _private(path):
-    return path.startswith(("/api/", "/samples/"))
+    return path.startswith(("/api/", "/samples/")) or path == "/logout"
 
 
 def _host(request):

@@ -48,6 +48,10 @@ class Sessions:
         self._logins[id] = self._clock() + SECONDS
         return id
 
+    def log_out(self, cookie):
+        """End a login."""
+        self._logins.pop(cookie, None)
+
     def pause(self, address):
         """Seconds that an address has to wait before it may try a password, 0 for none."""
         since = self._clock() - WINDOW

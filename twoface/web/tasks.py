@@ -16,7 +16,9 @@ from twoface.engine import Inpainter
 from twoface.errors import InputError
 from twoface.faces import crop, frame_transform
 from twoface.images import Photo, encode_photo, read_mask, read_photo
+from twoface.location import has_location, without_location
 from twoface.masks import named_hole
+from twoface.verdict import verdict
 from twoface.web.cache import Cache, Filled
 from twoface.web.library import Library, candidate_words, opener, read_candidate
 
@@ -110,6 +112,7 @@ class Studio:
             "width": width,
             "height": height,
             "format": photo.format,
+            "location": has_location(photo),
             "megapixels": round(width * height / 1e6, 1),
             "faces": [
                 {"frame": Frame.of(*face.frame)._asdict(), "box": list(face.box), "score": face.score} for face in faces
@@ -118,6 +121,9 @@ class Studio:
 
     def forget(self, session, photo):
         self._cache.forget(session, photo)
+
+    def forget_session(self, session):
+        self._cache.forget_session(session)
 
     def preview(self, session, photo, side):
         """The whole photo, its longest side at most `side` -> JPEG, which takes a seventh of WebP's time."""
@@ -162,6 +168,7 @@ class Studio:
             "id": self._cache.add_fill(session, photo, filled),
             "patch": {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0},
             "identity": None if result.reference_used is None else result.identity,
+            "verdict": verdict(result.identity)._asdict(),
             "reference_used": result.reference_used,
             "warnings": _warnings(result, frame),
             "seconds": {stage: round(seconds, 4) for stage, seconds in result.timing.items()},
@@ -181,13 +188,26 @@ class Studio:
             raise InputError("this fill had no reference", code="fill_gone")
         return encode_photo(Photo(filled.crops[name], icc=photo.icc), "PNG", generated=name == "filled")
 
-    def finished(self, session, fill, format, quality):
-        """The whole filled photo with its metadata -> (its name, bytes). format: as of `encode_photo`."""
+    def finished(self, session, fill, format, quality, location):
+        """The whole filled photo with its metadata -> (its name, bytes).
+
+        format: as of `encode_photo`. location: whether the metadata may say where it was taken.
+        """
+        photo = self._whole(session, fill)
+        return photo.name, encode_photo(photo if location else without_location(photo), format, quality)
+
+    def add_filled(self, session, fill):
+        """Take a filled photo as one to be filled again -> as `add_photo`."""
+        start = time.perf_counter()
+        added = self._keep(session, self._whole(session, fill))
+        return added | {"seconds": round(time.perf_counter() - start, 3)}
+
+    def _whole(self, session, fill):
         photo, filled = self._cache.fill(session, fill)
         x0, y0, x1, y1 = filled.box
         pixels = photo.pixels.copy()
         pixels[y0:y1, x0:x1] = filled.pixels
-        return photo.name, encode_photo(dataclasses.replace(photo, pixels=pixels), format, quality)
+        return dataclasses.replace(photo, pixels=pixels)
 
     def open_indexes(self):
         """Raises TwoFaceError for an index that cannot be opened."""
@@ -248,7 +268,7 @@ def _read_mask(data):
 
 def _warnings(result, frame):
     found = []
-    if result.identity["same_person"] is False:
+    if verdict(result.identity).word == "two_people":
         found.append({"code": "two_people", "message": "the photo and the reference look like two people"})
     if frame.side < GOOD_FACE:
         found.append({"code": "small_face", "message": f"the face is small: below {GOOD_FACE} pixels results are soft"})

@@ -34,12 +34,14 @@ def site(tmp_path_factory):
 def visit(chromium, site):
     """Open the page: visit(language="en", url=..., **options of the browser context) -> Visitor.
 
+    Without its service worker, unless asked for: what goes through one cannot be routed.
     At the end it has logged no error, broken no rule of the content security policy, and spoken to nobody else.
     """
     visitors = []
 
     def open_page(language="en", url=site, **options):
-        context = chromium.new_context(locale=language, viewport=options.pop("viewport", DESKTOP), **options)
+        options = {"viewport": DESKTOP, "service_workers": "block", **options}
+        context = chromium.new_context(locale=language, **options)
         visitors.append(Visitor(context, url, language))
         return visitors[-1]
 

@@ -96,9 +96,33 @@ def test_a_server_that_does_not_answer(visit):
     me = visit()
     me.to_hole(file())
     me.preset("nose")
+    me.page.route("**/api/**", lambda route: route.abort())
+    me.button("hole.next").click()
+    me.problem("offline")
+    me.page.unroute("**/api/**")
+    me.sees("result.not_filled")
+    me.button("action.retry").click()
+    me.filled()
+    me.sees("result.title")
+
+
+def test_a_connection_that_is_cut_is_not_called_offline(visit):
+    me = visit()
+    me.to_hole(file())
+    me.preset("nose")
     me.page.route("**/api/fill", lambda route: route.abort(), times=1)
     me.button("hole.next").click()
-    me.problem("offline").get_by_role("button", name=me.words("action.retry")).click()
+    me.problem("interrupted").get_by_role("button", name=me.words("action.retry")).click()
+    me.filled()
+
+
+def test_what_a_proxy_answers_is_not_called_offline(visit):
+    me = visit()
+    me.to_hole(file())
+    me.preset("nose")
+    me.page.route("**/api/fill", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"), times=1)
+    me.button("hole.next").click()
+    me.problem("stranger").get_by_role("button", name=me.words("action.retry")).click()
     me.filled()
 
 

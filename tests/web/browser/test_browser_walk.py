@@ -75,15 +75,17 @@ def test_variants_by_each_reference_and_by_none(visit):
     me.to_result(file(), file("far.png", seed=3), file("same.png"))
     me.sees("result.chosen", index=2)
     for key, values in (("result.with", {"index": 1}), ("result.without", {}), ("result.with", {"index": 2})):
-        chip = me.button(key, **values)
-        chip.click()
-        me.page.locator("button[aria-pressed=true]", has_text=me.words(key, **values)).wait_for()
+        tile = me.page.locator(".tile", has_text=me.words(key, **values))
+        tile.locator("img").wait_for()  # made ahead
+        tile.click()
+        me.page.locator(".tile[aria-pressed=true]", has_text=me.words(key, **values)).wait_for()
 
 
 def test_the_samples(visit):
     me = visit()
-    me.button("photos.sample.portrait").click()
+    me.button("photos.sample.sunglasses").click()
     me.page.locator(".found").nth(1).wait_for()
+    assert me.page.evaluate("document.activeElement.textContent") == me.words("photos.next")
     me.go("face")
 
 
@@ -252,7 +254,7 @@ def test_on_a_phone_by_touch(visit):
 
 def test_by_keyboard_alone(visit):
     me = visit()
-    me.tab_to("photos.sample.portrait")
+    me.tab_to("photos.sample.sunglasses")
     me.page.keyboard.press("Enter")
     me.page.locator(".found").nth(1).wait_for()
     for key, step in (("photos.next", "face"), ("face.next", "hole")):

@@ -91,6 +91,8 @@ class Visitor:
     def preset(self, name):
         """Take a part of the face as the hole."""
         self.button(f"hole.preset.{name}").click()
+        said = self.words("hole.preset_set", name=self.words(f"hole.preset.{name}"))
+        self.page.locator("#live", has_text=said).wait_for(state="attached")
         self.marked()
 
     def marked(self):

@@ -1,12 +1,15 @@
 // The server, as functions. Every failure is an ApiError with a code that strings.json has words for.
 
 export class ApiError extends Error {
-  /** code: of the server, or "offline" (it did not answer). values: the numbers that the words need. */
+  /** code: of the server, or of `unanswered`. values: the numbers that the words need. */
   constructor(code, message, { status = 0, retryAfter = null, ...values } = {}) {
     super(message);
     Object.assign(this, { code, status, retryAfter, values });
   }
 }
+
+/** Names under which a server is on this machine. */
+export const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
 export const isAbort = (error) => error?.name === "AbortError";
 
@@ -40,7 +43,7 @@ export function addPhoto(file, name, { progress, signal }) {
       if (request.status < 300 && body) resolve(body);
       else reject(failure(request.status, body, request.getResponseHeader("Retry-After")));
     };
-    request.onerror = () => reject(offline());
+    request.onerror = async () => reject(await unanswered(file));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     request.onloadend = () => signal?.removeEventListener("abort", abort);
     signal?.addEventListener("abort", abort);
@@ -82,6 +85,9 @@ export function search(request, signal) {
 export const candidateCrop = (id, number, size, signal) =>
   blob(`api/searches/${id}/${number}/crop?size=${size}`, { signal });
 
+/** Have the server take a filled photo as one to be filled -> as `addPhoto`. */
+export const addFilled = (id, signal) => json(`api/fills/${id}/photo`, { method: "POST", signal });
+
 /** Have the server take what a search found -> as `addPhoto`, and the face's frame. */
 export const addCandidate = (id, number, signal) => json(`api/searches/${id}/${number}`, { method: "POST", signal });
 
@@ -89,9 +95,12 @@ export const patch = (id, signal) => blob(`api/fills/${id}/patch`, { signal });
 
 export const fillCrop = (id, name, signal) => blob(`api/fills/${id}/crop/${name}`, { signal });
 
-/** The finished photo -> {blob, name}, the name by the server. */
-export async function finished(id, format, signal) {
-  const answer = await call(`api/fills/${id}/photo?format=${format}`, { signal });
+/** End the login. */
+export const logOut = () => call("logout", { method: "POST" });
+
+/** The finished photo -> {blob, name}, the name by the server. location: whether it still says where it was taken. */
+export async function finished(id, { format, location = true }, signal) {
+  const answer = await call(`api/fills/${id}/photo?${new URLSearchParams({ format, location })}`, { signal });
   return {
     blob: await answer.blob(),
     name: fileName(answer.headers.get("Content-Disposition")) ?? `two-face.${format}`,
@@ -113,18 +122,39 @@ async function call(address, { headers = {}, ...options } = {}) {
   try {
     answer = await fetch(address, { headers: { "X-Two-Face": "1", ...headers }, ...options });
   } catch (error) {
-    throw isAbort(error) ? error : offline();
+    throw isAbort(error) ? error : await unanswered();
   }
   if (!answer.ok) throw failure(answer.status, parse(await answer.text()), answer.headers.get("Retry-After"));
   return answer;
 }
 
 function failure(status, body, retryAfter) {
-  const { code = "unknown", message = "", ...values } = body?.error ?? {};
+  const { code = body ? "unknown" : "stranger", message = "", ...values } = body?.error ?? {}; // a proxy's own page
   return new ApiError(code, message || `HTTP ${status}`, { ...values, status, retryAfter: Number(retryAfter) || null });
 }
 
-const offline = () => new ApiError("offline", "the server does not answer");
+/** Why a request came to nothing -> ApiError. file: what it was to send. */
+async function unanswered(file) {
+  if (file && !(await readable(file))) return new ApiError("file_gone", "the file cannot be read");
+  if (!navigator.onLine && !LOCAL.includes(location.hostname)) return new ApiError("no_network", "no network");
+  if (await answers()) return new ApiError("interrupted", "the connection was cut");
+  return new ApiError("offline", "the server does not answer");
+}
+
+const readable = (file) =>
+  file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
+
+const answers = () =>
+  fetch("api/status", { headers: { "X-Two-Face": "1" } }).then(
+    () => true,
+    () => false,
+  );
 
 function parse(text) {
   try {

@@ -1,6 +1,8 @@
 // The page: words, what the server offers, the work of an earlier visit, then the steps.
 
-import { meet, server } from "./api.js";
+import { LOCAL, logOut, meet, server } from "./api.js";
+import { openHelp } from "./components/help.js";
+import { sure } from "./components/sure.js";
 import { button, el, icon, loadIcons } from "./dom.js";
 import { forgetFills } from "./fills.js";
 import { LANGUAGES, currentLanguage, loadStrings, setLanguage, t, translate } from "./i18n.js";
@@ -9,7 +11,7 @@ import { Picture } from "./picture.js";
 import * as router from "./router.js";
 import { face } from "./steps/face.js";
 import { hole } from "./steps/hole.js";
-import { photos } from "./steps/photos.js";
+import { forgetUndo, photos } from "./steps/photos.js";
 import { result } from "./steps/result.js";
 import { restore, startOver, subscribe, work } from "./store.js";
 
@@ -26,6 +28,7 @@ const app = {
     work.photo?.remove();
     work.references.forEach((picture) => picture.remove());
     forgetFills();
+    forgetUndo();
     await startOver();
     router.go("photos");
   },
@@ -38,8 +41,28 @@ async function begin() {
   translate(document);
   document.getElementById("brand").addEventListener("click", follow);
   document.getElementById("skip").addEventListener("click", skip);
-  await restore(Picture.revive, (why) => notice(() => t(`page.not_kept.${why}`)));
+  document.getElementById("help").addEventListener("click", openHelp);
+  document.getElementById("sign-out").addEventListener("click", signOut);
+  let told = null;
+  const trouble = (why) => (told = notice(() => t(`page.not_kept.${why}`)));
+  await restore(Picture.revive, trouble, () => {
+    told?.remove();
+    takeOver();
+  });
   await meetServer();
+  keepShell().catch((error) => console.warn("no offline shell:", error));
+}
+
+/** Have sw.js show the page while its server is away; it keeps what it fetches, so at first what is here already. */
+async function keepShell() {
+  if (!navigator.serviceWorker) return;
+  const known = navigator.serviceWorker.controller;
+  await navigator.serviceWorker.register("sw.js");
+  if (known) return;
+  const ours = ({ name }) => name.startsWith(location.origin) && !/\/(api|samples)\//.test(name);
+  const files = performance.getEntriesByType("resource").filter(ours);
+  const shell = await caches.open("shell");
+  await shell.addAll(["./", ...new Set(files.map(({ name }) => name))]);
 }
 
 /** Ask the server what it offers; without it there is nothing to do but to try again. */
@@ -51,9 +74,30 @@ async function meetServer() {
     main.replaceChildren(problem(error, { text: t("action.retry"), run: meetServer }));
     return;
   }
-  for (const picture of [work.photo, ...work.references]) if (picture?.state === "new") picture.upload();
+  sendNew();
   subscribe(drawStepper);
   router.start(STEPS, show);
+}
+
+/** The tab that kept the work is closed: show what it left. */
+function takeOver() {
+  forgetFills();
+  if (!current) return; // the server has not been met
+  sendNew();
+  router.go(current.name);
+}
+
+function sendNew() {
+  for (const picture of [work.photo, ...work.references]) if (picture?.state === "new") picture.upload();
+}
+
+/** End the login, and leave nothing in a browser that others may use. */
+function signOut() {
+  sure("page.sign_out", async () => {
+    await logOut();
+    await app.startOver();
+    location.assign("login");
+  });
 }
 
 function show(step) {
@@ -78,6 +122,7 @@ function drawFrame() {
   document.getElementById("languages").replaceChildren(...Object.entries(LANGUAGES).map(languageButton));
   document.getElementById("privacy").replaceChildren(icon("lock"), privacy());
   document.getElementById("version").textContent = `Two-Face ${server.version}`;
+  document.getElementById("sign-out").hidden = !server.locked;
 }
 
 function drawStepper() {
@@ -121,8 +166,7 @@ function languageButton([code, name]) {
 /** True wherever the server runs: on this machine, elsewhere, or in front of a remote backend. */
 function privacy() {
   if (server.backend) return t("page.privacy_backend", { backend: server.backend });
-  const here = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-  return here ? t("page.privacy") : t("page.privacy_remote", { host: location.hostname });
+  return LOCAL.includes(location.hostname) ? t("page.privacy") : t("page.privacy_remote", { host: location.hostname });
 }
 
 function follow(event) {

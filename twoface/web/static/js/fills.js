@@ -4,39 +4,63 @@ import * as api from "./api.js";
 import { withPictures } from "./picture.js";
 import { work } from "./store.js";
 
-const KEPT = 12;
+const KEPT = 24; // names of fills: of each of 8 references, of all, of none, and some earlier holes
 const made = new Map(); // what was asked -> Fill
 
 /** Fill the hole from these references, of which the server takes the most alike one -> Fill.
  *
  * Fill: what the server said, and `bitmap` (of the patch), `crops` ({masked, filled, reference} as addresses of
- * pictures, the last null without one), `references` (as asked) and `used`, the reference it took or null.
+ * pictures, the last null without one), `used`, the reference it took or null, and what was asked: `photo`, `frame`,
+ * `mask` (as text), `references` (as [Picture, frame] each) and `hole`, the mask's version.
  */
 export async function fill(references, signal) {
   const name = asked(references);
   if (made.has(name)) return made.get(name);
-  const mask = await work.mask.text();
-  const { photo } = work;
-  const answer = await withPictures([photo, ...references], async () => {
-    const request = { photo: photo.id, frame: photo.frame, mask, references: references.map(placed) };
-    return api.fill(request, signal);
-  });
+  const { photo, mask } = work;
+  const wanted = {
+    photo,
+    frame: photo.frame,
+    mask: await mask.text(),
+    references: references.map((picture) => [picture, picture.frame]),
+    hole: mask.version,
+  };
+  const answer = await ask(wanted, signal);
   const used = answer.reference_used === null ? null : references[answer.reference_used];
-  const result = { ...answer, references, used, ...(await pictures(answer, signal)) };
+  const result = { ...wanted, ...answer, used, ...(await pictures(answer, signal)) };
   keep(name, result);
   keep(asked(used ? [used] : []), result);
   return result;
 }
 
-/** The finished photo as a file -> {blob, name}. Made again where the server has forgotten it. */
-export async function download(result, format, signal) {
+/** What this photo has been filled with before, the newest first, without those of the present hole -> [Fill]. */
+export function earlier() {
+  const { photo, mask } = work;
+  const others = [...made.values()].filter((result) => result.photo === photo && result.hole !== mask.version);
+  return [...new Set(others)].reverse();
+}
+
+/** The finished photo as a file -> {blob, name}. options: as of `api.finished`. */
+export const download = (result, options, signal) =>
+  remade(result, signal, () => api.finished(result.id, options, signal));
+
+/** The finished photo as one that can be filled -> as `api.addPhoto`. */
+export const addFilled = (result, signal) => remade(result, signal, () => api.addFilled(result.id, signal));
+
+/** Do what needs a fill at the server; where it has forgotten it, fill again first. */
+async function remade(result, signal, call) {
   try {
-    return await api.finished(result.id, format, signal);
+    return await call();
   } catch (error) {
     if (error.code !== "fill_gone" && error.code !== "photo_gone") throw error;
-    for (const [name, kept] of made) if (kept === result) made.delete(name);
-    return api.finished((await fill(result.references, signal)).id, format, signal);
+    result.id = (await ask(result, signal)).id;
+    return call();
   }
+}
+
+function ask({ photo, frame, mask, references }, signal) {
+  return withPictures([photo, ...references.map(([picture]) => picture)], () =>
+    api.fill({ photo: photo.id, frame, mask, references: references.map(placed) }, signal),
+  );
 }
 
 export function forgetFills() {
@@ -44,7 +68,7 @@ export function forgetFills() {
   made.clear();
 }
 
-const placed = ({ id, frame }) => ({ photo: id, frame });
+const placed = ([{ id }, frame]) => ({ photo: id, frame });
 
 function asked(references) {
   const picture = ({ key, frame }) => [key, frame];

@@ -1,14 +1,21 @@
 // The hole: a square drawn over the face's frame, opaque where it is to be filled, with its undo history.
+// It belongs to the photo: when the frame moves, what was drawn stays where it is in the photo.
+
+import { same } from "./geometry.js";
 
 export const SIDE = 512; // pixels; the network sees 128
+export const TINT = "#12b5a3";
 const KEPT_STEPS = 60;
+const tint = new OffscreenCanvas(SIDE, SIDE);
 
 export class Mask {
   constructor() {
     this.canvas = new OffscreenCanvas(SIDE, SIDE);
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.version = 0; // grows with every change
-    this.past = [];
+    this.frame = null; // the photo's frame that the canvas is drawn over
+    this.drawn = null; // {bits, frame} as last drawn, when the canvas shows it over another frame
+    this.past = []; // {bits, frame}, the last one at the end
     this.future = [];
     this.known = { version: -1, bits: null };
   }
@@ -19,9 +26,17 @@ export class Mask {
 
   /** Call before a change that "undo" shall take back. */
   remember() {
-    this.past.push(this.bits());
+    this.dropped = this.future;
+    this.past.push(this.#now());
     if (this.past.length > KEPT_STEPS) this.past.shift();
     this.future = [];
+    this.drawn = null;
+  }
+
+  /** What was begun since `remember` was not meant: as if it had not been called. */
+  takeBack() {
+    this.#show(this.past.pop());
+    this.future = this.dropped;
   }
 
   undo() {
@@ -74,8 +89,33 @@ export class Mask {
     return this.known.bits;
   }
 
-  load(bits) {
-    if (bits) this.#paint((i) => bits[i >> 3] & (1 << (i & 7)));
+  /** Lay the canvas over another frame of the photo; what was drawn keeps its place there. */
+  place(frame) {
+    if (!frame || same(frame, this.frame)) return;
+    const step = this.#now();
+    if (step.bits.some(Boolean)) this.#show(step, frame);
+    this.frame = frame;
+  }
+
+  /** What IndexedDB keeps of it. */
+  kept() {
+    return { now: this.#now(), past: this.past, future: this.future };
+  }
+
+  load({ now, past, future }) {
+    Object.assign(this, { past, future, frame: now.frame });
+    this.#show(now);
+  }
+
+  /** The hole in its colour -> canvas, which holds it until the next call. */
+  tinted() {
+    const context = tint.getContext("2d");
+    context.globalCompositeOperation = "copy";
+    context.drawImage(this.canvas, 0, 0);
+    context.globalCompositeOperation = "source-in";
+    context.fillStyle = TINT;
+    context.fillRect(0, 0, SIDE, SIDE);
+    return tint;
   }
 
   /** As a PNG, white on black -> Blob. */
@@ -123,7 +163,32 @@ export class Mask {
 
   #travel(from, to) {
     if (!from.length) return;
-    to.push(this.bits());
-    this.load(from.pop());
+    to.push(this.#now());
+    this.#show(from.pop());
+  }
+
+  #now() {
+    return this.drawn ?? { bits: this.bits(), frame: this.frame };
+  }
+
+  /** Show what was drawn over one frame over another, by default the present one. */
+  #show(step, frame = this.frame) {
+    this.#paint((i) => step.bits[i >> 3] & (1 << (i & 7)));
+    this.drawn = step;
+    if (!step.frame || same(step.frame, frame)) return;
+    const copy = new OffscreenCanvas(SIDE, SIDE);
+    copy.getContext("2d").drawImage(this.canvas, 0, 0);
+    this.context.clearRect(0, 0, SIDE, SIDE);
+    this.context.globalCompositeOperation = "source-over";
+    this.context.save();
+    this.context.translate(SIDE / 2, SIDE / 2);
+    this.context.scale(SIDE / frame.side, SIDE / frame.side);
+    this.context.rotate((-frame.angle * Math.PI) / 180);
+    this.context.translate(step.frame.x - frame.x, step.frame.y - frame.y);
+    this.context.rotate((step.frame.angle * Math.PI) / 180);
+    this.context.scale(step.frame.side / SIDE, step.frame.side / SIDE);
+    this.context.drawImage(copy, -SIDE / 2, -SIDE / 2);
+    this.context.restore();
+    this.version++;
   }
 }

@@ -20,6 +20,9 @@ export function words(error) {
 
 const PASSING = new Set([
   "offline",
+  "no_network",
+  "interrupted",
+  "stranger",
   "backend_away",
   "busy",
   "too_many",
@@ -64,18 +67,20 @@ export function busy(text, cancel) {
   );
 }
 
-/** A bar on top of the page that stays until it is closed. say, action.say: functions, as the language may change. */
+/** A bar on top of the page that stays until it is closed -> the bar. say, action.say: functions, as the language may
+ * change. The action closes it. */
 export function notice(say, { kind = "", action } = {}) {
   const place = document.getElementById("notices");
-  const bar = el("div", { class: `notice ${kind}`, role: "alert" });
+  const bar = el("div", { class: `notice ${kind}`, role: kind === "calm" ? "status" : "alert" });
   bar.draw = () =>
     bar.replaceChildren(
       el("p", {}, say()),
-      action ? button(action.say(), { kind: "small", onclick: action.run }) : "",
+      action ? button(action.say(), { kind: "small", onclick: () => (bar.remove(), action.run()) }) : "",
       button("", { symbol: "close", label: t("action.close"), kind: "quiet round", onclick: () => bar.remove() }),
     );
   bar.draw();
   if (![...place.children].some((other) => other.textContent === bar.textContent)) place.append(bar);
+  return bar;
 }
 
 export function translateNotices() {

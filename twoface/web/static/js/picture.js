@@ -10,7 +10,7 @@ const SCREEN = 2048; // longest side of what is drawn while nothing is zoomed
 export class Picture {
   constructor(file, name) {
     Object.assign(this, { key: crypto.randomUUID(), file, name });
-    Object.assign(this, { id: null, width: 0, height: 0, faces: [], frame: null });
+    Object.assign(this, { id: null, width: 0, height: 0, format: null, location: false, faces: [], frame: null });
     Object.assign(this, { found: null }); // of one from an index: {key, verdict, probability}
     Object.assign(this, { state: "new", progress: 0, error: null }); // new, sending, looking, ready, failed
     this.crops = new Map();
@@ -24,8 +24,8 @@ export class Picture {
 
   /** What IndexedDB keeps of it beside the file. */
   kept() {
-    const { key, name, id, width, height, faces, frame, found } = this;
-    return { key, name, id, width, height, faces, frame, found };
+    const { key, name, id, width, height, format, location, faces, frame, found } = this;
+    return { key, name, id, width, height, format, location, faces, frame, found };
   }
 
   static revive(kept, file) {
@@ -62,8 +62,9 @@ export class Picture {
     return api.addPhoto(this.file, this.name, { progress, signal });
   }
 
-  take({ id, width, height, faces }) {
-    Object.assign(this, { id, width, height, faces });
+  take({ id, width, height, format, location, faces }) {
+    this.format ??= format; // of the file that the user gave, not of what stands for it later
+    Object.assign(this, { id, width, height, location, faces });
     this.frame ??= faces.length ? clamped(faces[0].frame, this) : null;
     changed();
   }
@@ -95,6 +96,13 @@ export class Picture {
       (bitmap) => bitmap.close(),
       () => {},
     );
+    this.screenBitmap = this.fullBitmap = null;
+  }
+
+  /** Take it back after `remove`. */
+  restore() {
+    keepFile(this);
+    if (this.state !== "ready") this.upload();
   }
 
   /** At most SCREEN pixels wide and high -> Promise of ImageBitmap. */

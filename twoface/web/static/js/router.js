@@ -6,7 +6,10 @@ let show = () => {};
 /** steps: objects with `name` and `open()`, whether it can be shown yet. render: called with the step to show. */
 export function start(all, render) {
   [steps, show] = [all, render];
-  window.addEventListener("popstate", () => render(wanted()));
+  window.addEventListener("popstate", () => {
+    history.replaceState(null, "", `#${wanted().name}`); // what the address names may be open no longer
+    render(wanted());
+  });
   history.replaceState(null, "", `#${wanted().name}`);
   show(wanted());
 }

@@ -3,16 +3,24 @@
 import { Mask } from "./mask.js";
 import { clear, createStore, del, get, set } from "../vendor/idb-keyval/idb-keyval.js";
 
-/** photo: a Picture or null. references: Pictures. mask: of the photo's frame. */
-export const work = { useReference: true, photo: null, references: [], mask: new Mask() };
+const LOCK = "two-face work";
+const blank = () => ({ useReference: true, photo: null, references: [], mask: new Mask() });
+
+/** photo: a Picture or null. references: Pictures. mask: of the photo. brush: {tool, size} of step 3. */
+export const work = { ...blank(), brush: { tool: "brush", size: 48 } };
 
 const listeners = new Set();
 let database = null;
 let saving = false;
 let stale = false; // something has changed since the write that is under way began
+let keptMask = null; // [Mask, its version] as last written
 
-/** The references that count: none when the switch is off. */
-export const chosenReferences = () => (work.useReference ? work.references : []);
+/** The references that count: none when the switch is off, and a failed one only where there is no other. */
+export function chosenReferences() {
+  if (!work.useReference) return [];
+  const usable = work.references.filter(({ state }) => state !== "failed");
+  return usable.length ? usable : work.references;
+}
 
 /** All pictures that the next steps work on, the photo first. */
 export const pictures = () => [work.photo, ...chosenReferences()].filter(Boolean);
@@ -37,38 +45,57 @@ export async function forgetFile(picture) {
   if (database) await del(`file ${picture.key}`, database).catch(notKept);
 }
 
-/** Read what an earlier visit left. revive: a kept picture and its file -> Picture. A second tab keeps nothing.
+/** Read what an earlier visit left. Of several tabs the first keeps the work; another shows what was kept, and takes
+ * over when the first is closed.
  *
- * onTrouble: called with why nothing is kept, "storage" or "second_tab".
+ * revive: a kept picture and its file -> Picture. onTrouble: called with why nothing is kept, "storage" or
+ * "second_tab". onTakeOver: called when this tab keeps the work from now on; the work may be another then.
  */
-export async function restore(revive, onTrouble) {
+export async function restore(revive, onTrouble, onTakeOver) {
   trouble = onTrouble;
-  if (!(await firstTab())) return trouble("second_tab");
+  let kept = null;
   try {
-    database = createStore("two-face", "work");
-    const kept = await get("work", database);
-    if (kept) await apply(kept, revive);
+    kept = createStore("two-face", "work");
+    await read(kept, revive);
   } catch (error) {
-    database = null;
-    notKept(error);
+    return notKept(error);
   }
+  if (await firstTab()) {
+    database = kept;
+    return;
+  }
+  trouble("second_tab");
+  whenFirst(async () => {
+    const { photo } = (await get("work", kept)) ?? {};
+    if (!work.photo || work.photo.key === photo?.key) await read(kept, revive);
+    database = kept;
+    for (const picture of [work.photo, ...work.references]) if (picture) await keepFile(picture);
+    keptMask = null;
+    onTakeOver();
+    changed();
+  });
 }
 
 export async function startOver() {
-  Object.assign(work, { useReference: true, photo: null, references: [], mask: new Mask() });
+  Object.assign(work, blank());
+  keptMask = null;
   if (database) await clear(database).catch(notKept);
   for (const listener of listeners) listener();
 }
 
-async function apply(kept, revive) {
+async function read(store, revive) {
+  const kept = await get("work", store);
+  if (!kept) return;
   const open = async (entry) => {
-    const file = entry && (await get(`file ${entry.key}`, database));
+    const file = entry && (await get(`file ${entry.key}`, store));
     return file ? revive(entry, file) : null;
   };
-  work.useReference = kept.useReference;
+  Object.assign(work, { useReference: kept.useReference, brush: kept.brush ?? work.brush });
   work.photo = await open(kept.photo);
   work.references = (await Promise.all(kept.references.map(open))).filter(Boolean);
-  work.mask.load(kept.mask);
+  work.mask = new Mask();
+  const mask = await get("hole", store);
+  if (mask) work.mask.load(mask);
 }
 
 /** At once, since the page may go at any moment: a write that begins when it does comes to nothing. One at a time. */
@@ -78,18 +105,25 @@ async function save() {
   saving = true;
   while (stale && database) {
     stale = false;
-    await set("work", kept(), database).catch(notKept);
+    await write().catch(notKept);
   }
   saving = false;
 }
 
-function kept() {
-  return {
-    useReference: work.useReference,
-    photo: work.photo?.kept() ?? null,
-    references: work.references.map((picture) => picture.kept()),
-    mask: work.mask.bits(),
-  };
+async function write() {
+  const { mask, useReference, brush, photo, references } = work;
+  const writes = [
+    set(
+      "work",
+      { useReference, brush, photo: photo?.kept() ?? null, references: references.map((picture) => picture.kept()) },
+      database,
+    ),
+  ];
+  if (keptMask?.[0] !== mask || keptMask[1] !== mask.version) {
+    keptMask = [mask, mask.version];
+    writes.push(set("hole", mask.kept(), database)); // with its history up to 2 MB, so not with every change
+  }
+  await Promise.all(writes);
 }
 
 let trouble = () => {};
@@ -103,9 +137,17 @@ function notKept(error) {
 async function firstTab() {
   if (!navigator.locks) return true;
   return new Promise((resolve) => {
-    navigator.locks.request("two-face work", { ifAvailable: true }, (lock) => {
+    navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => {
       resolve(!!lock);
       return lock && new Promise(() => {}); // held until the tab closes
     });
+  });
+}
+
+/** Call `then` when the tabs before this one are closed. */
+function whenFirst(then) {
+  navigator.locks.request(LOCK, async () => {
+    await then();
+    return new Promise(() => {});
   });
 }

@@ -1,4 +1,5 @@
-// Before and after on the whole photo: a line to drag, at full resolution, with zoom and pan.
+// Before and after, the face first: a line to drag, a button that shows the photo as it was while it is held, zoom and
+// pan, at full resolution.
 // Our own, since the well-kept comparison sliders bring inline styles, which the page's CSP forbids, and do not zoom.
 
 import { button, el, icon } from "../dom.js";
@@ -10,6 +11,7 @@ export class Compare {
   /** picture: the photo, a Picture. Call `load`, then `show` with each fill. */
   constructor(picture) {
     Object.assign(this, { picture, share: 0.5, screen: null, full: null, fill: null, dragging: false });
+    Object.assign(this, { free: false, held: false }); // zoomed by hand; the photo as it was is shown
     this.canvas = el("canvas", { class: "stage-canvas", role: "img", "aria-label": t("result.compare") });
     this.handle = el(
       "div",
@@ -23,25 +25,21 @@ export class Compare {
       },
       el("span", { class: "grip" }, icon("compare")),
     );
-    this.surface = el(
-      "div",
-      { class: "stage compare" },
-      this.canvas,
-      this.handle,
-      el("span", { class: "side-word before", "aria-hidden": "true" }, t("result.before")),
-      el("span", { class: "side-word after", "aria-hidden": "true" }, t("result.after")),
+    this.words = ["before", "after"].map((name) =>
+      el("span", { class: `side-word ${name}`, "aria-hidden": "true" }, t(`result.${name}`)),
     );
+    this.surface = el("div", { class: "stage compare" }, this.canvas, this.handle, ...this.words);
     this.view = new Viewport(this.canvas, (context) => this.draw(context));
     this.element = el("div", { class: "compare-place" }, this.surface, this.tools());
     this.handle.addEventListener("keydown", (event) => this.key(event));
     listen(this.surface, {
-      down: (point) => (this.dragging = !this.view.zoomed || Math.abs(point.x - this.line) < 30),
+      down: (point) => (this.dragging = !this.free || Math.abs(point.x - this.line) < 30),
       move: (point, before) => {
         if (this.dragging) this.set((point.x - this.view.x) / (this.view.picture.width * this.view.scale));
         else this.view.pan(point.x - before.x, point.y - before.y);
       },
-      pinch: ({ scale, center }) => this.view.zoom(scale, center),
-      wheel: (factor, point) => this.view.zoom(factor, point),
+      pinch: ({ scale, center }) => this.zoom(scale, center),
+      wheel: (factor, point) => this.zoom(factor, point),
     });
     this.set(0.5);
   }
@@ -49,7 +47,7 @@ export class Compare {
   async load() {
     this.screen = await this.picture.screen();
     this.view.setPicture(this.picture.width, this.picture.height);
-    this.set(this.picture.frame.x / this.picture.width);
+    this.showFace();
     this.full = await this.picture.full();
     this.view.request();
   }
@@ -68,23 +66,58 @@ export class Compare {
     return el(
       "div",
       { class: "toolbar center", role: "group", "aria-label": t("hole.view") },
-      tool("plus", t("hole.zoom_in"), () => this.view.zoom(1.5)),
-      tool("minus", t("hole.zoom_out"), () => this.view.zoom(1 / 1.5)),
-      button(t("result.whole"), { kind: "small quiet", onclick: () => this.view.fit() }),
+      this.holdButton(),
+      tool("plus", t("hole.zoom_in"), () => this.zoom(1.5)),
+      tool("minus", t("hole.zoom_out"), () => this.zoom(1 / 1.5)),
       button(t("result.face"), { kind: "small quiet", onclick: () => this.showFace() }),
+      button(t("result.whole"), { kind: "small quiet", onclick: () => this.showWhole() }),
       button(t("result.pixels"), { kind: "small quiet", onclick: () => this.showPixels() }),
     );
   }
 
+  /** While it is held, by pointer or key, the photo is shown as it was. */
+  holdButton() {
+    const hold = (held) => () => {
+      this.held = held;
+      this.view.request();
+    };
+    const key = (held) => (event) => [" ", "Enter"].includes(event.key) && hold(held)();
+    return button(t("result.hold"), {
+      kind: "small hold",
+      onpointerdown: hold(true),
+      onpointerup: hold(false),
+      onpointerleave: hold(false),
+      onpointercancel: hold(false),
+      oncontextmenu: (event) => event.preventDefault(), // a long touch
+      onkeydown: key(true),
+      onkeyup: key(false),
+      onblur: hold(false),
+    });
+  }
+
+  zoom(factor, point) {
+    this.view.zoom(factor, point);
+    this.free = this.view.zoomed;
+  }
+
+  showWhole() {
+    this.free = false;
+    this.view.fit();
+  }
+
+  /** The face, all of it filled: the line lies at its left. */
   showFace() {
     const { x, y, side } = this.picture.frame;
+    this.free = false;
     this.view.show({ x: x - side * 0.6, y: y - side * 0.6, width: side * 1.2, height: side * 1.2 });
+    this.set((x - side * 0.5) / this.picture.width);
   }
 
   /** One pixel of the photo for each of the screen, about the face. */
   showPixels() {
     const { x, y } = this.picture.frame;
     const [width, height] = [this.view.width, this.view.height].map((length) => length * window.devicePixelRatio);
+    this.free = true;
     this.view.show({ x: x - width / 2, y: y - height / 2, width, height });
   }
 
@@ -124,11 +157,15 @@ export class Compare {
     const { view } = this;
     const detail = this.full && view.scale * window.devicePixelRatio * this.picture.width > this.screen.width;
     view.paint(context, detail ? this.full : this.screen);
-    if (this.fill) this.drawFill(context);
-    this.surface.style.touchAction = view.zoomed ? "none" : "pan-y"; // else a phone cannot scroll past it
-    this.handle.style.transform = `translateX(${this.line}px)`;
+    if (this.fill && !this.held) this.drawFill(context);
+    this.surface.style.touchAction = this.free ? "none" : "pan-y"; // else a phone cannot scroll past it
+    const { line } = this;
+    this.handle.style.transform = `translateX(${line}px)`;
+    [line < 90, line > view.width - 90].forEach((hidden, i) => (this.words[i].hidden = hidden || this.held));
+    this.handle.hidden = this.held;
+    if (this.held) return;
     context.fillStyle = "#fff";
-    context.fillRect(this.line - 1, 0, 2, view.height);
+    context.fillRect(line - 1, 0, 2, view.height);
   }
 
   /** The changed part, right of the line: before is left, after is right. */

@@ -6,6 +6,7 @@ import { t } from "../i18n.js";
 import { openCamera } from "./camera.js";
 
 const TYPES = "image/jpeg,image/png,image/webp,image/heic,image/heif,image/avif,.heic,.heif,.avif";
+const PICTURE = /\.(jpe?g|png|webp|hei[cf]|avif)$/i;
 
 /** take: called with an array of files. several: whether more than one can be chosen. small: a tile, without words. */
 export function dropzone(take, { several = false, small = false, label }) {
@@ -25,7 +26,7 @@ export function dropzone(take, { several = false, small = false, label }) {
     },
   });
   const megabytes = Math.floor(server.limits.bytes / 1e6);
-  const element = el(
+  return el(
     "div",
     { class: small ? "drop small" : "drop" },
     !small && icon("drop"),
@@ -33,8 +34,6 @@ export function dropzone(take, { several = false, small = false, label }) {
     el("div", { class: "row center" }, choose, camera),
     !small && el("p", { class: "muted fine" }, t("photos.kinds", { megabytes })),
   );
-  acceptDrops(element, take);
-  return element;
 }
 
 /** Open the system's file chooser. */
@@ -44,8 +43,8 @@ export function chooseFiles(take, several) {
   input.click();
 }
 
-/** Files dropped on an element go to `take`. */
-export function acceptDrops(element, take) {
+/** Files dropped on an element go to `take`, the pictures of dropped folders to `takeFolder`. */
+export function acceptDrops(element, take, takeFolder) {
   let depth = 0; // of dragenter in the element's children
   const mark = (step) => {
     depth = Math.max(0, depth + step);
@@ -60,8 +59,33 @@ export function acceptDrops(element, take) {
     event.stopPropagation();
     depth = 0;
     element.classList.remove("over");
-    take([...event.dataTransfer.files]);
+    takeDrop(event, take, takeFolder);
   });
+}
+
+/** What a drop brings: its files to `take`, the pictures of its folders, by name, to `takeFolder`. */
+export async function takeDrop({ dataTransfer: { items, files } }, take, takeFolder) {
+  const entries = [...items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry());
+  const single = [...files].filter((_, i) => !entries[i]?.isDirectory);
+  if (single.length) take(single);
+  const folders = entries.filter((entry) => entry?.isDirectory);
+  if (folders.length) takeFolder((await Promise.all(folders.map(picturesIn))).flat());
+}
+
+async function picturesIn(folder) {
+  const reader = folder.createReader();
+  const entries = [];
+  for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length; ) {
+    entries.push(...some); // at most a hundred at a time
+  }
+  entries.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  const found = await Promise.all(
+    entries.map((entry) => {
+      if (entry.isDirectory) return picturesIn(entry);
+      return PICTURE.test(entry.name) ? new Promise((resolve, reject) => entry.file(resolve, reject)) : [];
+    }),
+  );
+  return found.flat();
 }
 
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");

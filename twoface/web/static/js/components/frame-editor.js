@@ -3,7 +3,9 @@
 import { el } from "../dom.js";
 import * as geometry from "../geometry.js";
 import { number, t } from "../i18n.js";
+import { SIDE, TINT } from "../mask.js";
 import { announce } from "../notices.js";
+import { work } from "../store.js";
 import { listen } from "./gestures.js";
 import { Viewport } from "./viewport.js";
 
@@ -156,11 +158,26 @@ export class FrameEditor {
   draw(context) {
     if (!this.bitmap) return;
     this.view.paint(context, this.bitmap);
+    if (this.picture === work.photo) this.hole(context);
     if (this.picture.frame) this.dim(context);
     for (const { frame } of this.picture.faces) {
       if (!geometry.same(frame, this.picture.frame)) this.outline(context, frame);
     }
     if (this.picture.frame) this.square(context);
+  }
+
+  /** What is marked already, where it lies in the photo. */
+  hole(context) {
+    const { frame } = work.mask;
+    if (!frame || work.mask.empty) return;
+    const { x, y } = this.view.toScreen(frame);
+    const side = frame.side * this.view.scale;
+    context.save();
+    context.translate(x, y);
+    context.rotate((frame.angle * Math.PI) / 180);
+    context.globalAlpha = 0.62;
+    context.drawImage(work.mask.tinted(), -side / 2, -side / 2, side, side);
+    context.restore();
   }
 
   trace(context, frame) {

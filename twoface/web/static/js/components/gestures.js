@@ -1,4 +1,4 @@
-// Pointers of mouse, pen and touch, as what they mean: one finger draws or drags, two pinch, the wheel zooms.
+// Pointers of mouse, pen and touch, as what they mean: one finger draws or drags, two pinch, the wheel zooms with Ctrl.
 
 /** Listen on an element whose CSS has touch-action: none. Points are {x, y} in its CSS pixels.
  *
@@ -45,8 +45,9 @@ export function listen(element, handlers) {
   element.addEventListener(
     "wheel",
     (event) => {
+      if (!event.ctrlKey && !event.metaKey) return; // it scrolls the page; a pinch on a touchpad says ctrlKey
       event.preventDefault();
-      handlers.wheel?.(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), at(event));
+      handlers.wheel?.(Math.exp(-event.deltaY * (Math.abs(event.deltaY) < 50 ? 0.01 : 0.0015)), at(event));
     },
     { passive: false },
   );

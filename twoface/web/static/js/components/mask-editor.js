@@ -2,21 +2,19 @@
 
 import { el } from "../dom.js";
 import { t } from "../i18n.js";
-import { SIDE } from "../mask.js";
+import { SIDE, TINT } from "../mask.js";
 import { announce } from "../notices.js";
 import { work } from "../store.js";
 import { listen } from "./gestures.js";
 import { Viewport } from "./viewport.js";
 
-const TINT = "#12b5a3";
 const STEP = 8; // mask pixels: a fiftieth or so of the face
 
 export class MaskEditor {
   /** changed: called after each change of the mask; settings: called when tool or size change by a key. */
   constructor(changed, settings) {
-    Object.assign(this, { changed, settings, tool: "brush", size: 48, bitmap: null, drag: null, hover: null });
+    Object.assign(this, { changed, settings, ...work.brush, bitmap: null, drag: null, hover: null });
     this.cursor = null; // {x, y, down}: the place that keys move, and whether they paint
-    this.tinted = new OffscreenCanvas(SIDE, SIDE);
     this.canvas = el("canvas", {
       class: "stage-canvas painting",
       tabindex: "0",
@@ -85,7 +83,7 @@ export class MaskEditor {
 
   /** A second finger: what the first began to paint was not meant. */
   cancel() {
-    if (this.drag && this.drag.kind !== "pan") work.mask.undo();
+    if (this.drag && this.drag.kind !== "pan") work.mask.takeBack();
     this.drag = null;
     this.touched();
   }
@@ -120,13 +118,13 @@ export class MaskEditor {
   }
 
   setTool(tool) {
-    this.tool = tool;
+    this.tool = work.brush.tool = tool;
     this.settings();
     announce(t(`hole.${tool}`));
   }
 
   setSize(size) {
-    this.size = Math.min(Math.max(size, 4), 200);
+    this.size = work.brush.size = Math.min(Math.max(size, 4), 200);
     this.settings();
   }
 
@@ -163,14 +161,8 @@ export class MaskEditor {
   draw(context) {
     const { view } = this;
     if (this.bitmap) view.paint(context, this.bitmap);
-    const tint = this.tinted.getContext("2d");
-    tint.globalCompositeOperation = "copy";
-    tint.drawImage(work.mask.canvas, 0, 0);
-    tint.globalCompositeOperation = "source-in";
-    tint.fillStyle = TINT;
-    tint.fillRect(0, 0, SIDE, SIDE);
     context.globalAlpha = 0.62;
-    view.paint(context, this.tinted);
+    view.paint(context, work.mask.tinted());
     context.globalAlpha = 1;
     if (this.drag?.kind === "box") this.outlineBox(context, this.drag);
     if (this.cursor) this.ring(context, this.cursor, true);

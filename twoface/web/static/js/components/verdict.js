@@ -1,64 +1,46 @@
-// The identity figures in words, and what they can and cannot tell (docs/evaluation.md).
+// The server's verdict on whose face a result shows, in words, with its figures (twoface/verdict.py).
 
 import { el } from "../dom.js";
 import { number, percent, t } from "../i18n.js";
 
-// Cosines of whole faces, from the calibration: two photos of one person have .67 in the mean, two people are told
-// apart best at .45, and 1 % of photos of one person lie below .31.
-const BANDS = [
-  [0.67, "very_likely"],
-  [0.45, "likely"],
-  [0.31, "unsure"],
-  [-1, "unlikely"],
-];
-const BLIND = 0.25; // where fewer wrong references than this share are found, the page does not say whose face it is
-
-/** What a person should know of a fill -> element. */
-export function verdict({ identity, warnings, used }) {
+/** What a person should know of a fill -> {element, text}, the text without the figures. */
+export function verdict({ verdict: { word, tone }, identity, warnings, used }) {
+  const values = identity ? figures(identity) : {};
   const small = warnings.some(({ code }) => code === "small_face");
-  const lines = identity ? judged(identity) : [el("p", { class: "verdict plain" }, t("verdict.none"))];
-  const doubt = used?.doubt && el("p", { class: "fine warn-words" }, used.doubt);
-  return el("div", {}, ...lines, doubt, small && el("p", { class: "fine warn-words" }, t("warning.small_face")));
+  const notes = [used?.doubt, small && t("warning.small_face")].filter(Boolean);
+  const title = t(`verdict.${word}`);
+  const meaning = t(`verdict.${word}_words`, values);
+  const element = el(
+    "div",
+    {},
+    el(
+      "div",
+      { class: `verdict ${tone}` },
+      el("p", { class: "verdict-title" }, title),
+      el("p", {}, meaning),
+      notes.map((note) => el("p", { class: "fine warn-words" }, note)),
+    ),
+    identity &&
+      el(
+        "details",
+        { class: "fine" },
+        el("summary", {}, t("verdict.why")),
+        el("p", { class: "muted" }, t("verdict.figures", values)),
+      ),
+  );
+  return { element, text: [`${title}.`, meaning, ...notes].join(" ") };
 }
 
-function judged({
+function figures({
   similarity_result_reference: result,
   similarity_visible_reference: visible,
-  same_person,
   threshold,
   strangers_warned,
 }) {
-  const values = {
+  return {
     result: number(result, 2),
     visible: number(visible, 2),
     threshold: number(threshold, 2),
     found: percent(strangers_warned),
   };
-  if (!same_person) {
-    return [
-      el(
-        "div",
-        { class: "verdict warn", role: "alert" },
-        el("p", { class: "verdict-title" }, t("verdict.two_people")),
-        el("p", {}, t("verdict.two_people_words", values)),
-      ),
-      el("p", { class: "muted fine" }, t("verdict.two_people_figures", values)),
-    ];
-  }
-  const [, band] = BANDS.find(([least]) => result >= least);
-  const blind = strangers_warned < BLIND;
-  return [
-    el(
-      "div",
-      { class: blind ? "verdict plain" : "verdict" },
-      el("p", { class: "verdict-title" }, t(`verdict.${blind ? "likeness" : band}`, values)),
-      el("p", {}, t(blind ? "verdict.blind" : "verdict.meaning")),
-    ),
-    el(
-      "details",
-      { class: "fine" },
-      el("summary", {}, t(blind ? "verdict.how_blind" : "verdict.check", values)),
-      el("p", { class: "muted" }, t("verdict.figures", values)),
-    ),
-  ];
 }

@@ -30,8 +30,10 @@ function show(root, app) {
   let editor = null;
   let shown = null;
 
+  const need = el("p", { class: "need", role: "status" });
   const bar = actions({
     back: { text: t("photos.name"), run: () => app.go("photos") },
+    between: need,
     next: { text: t("face.next"), run: next },
   });
   root.append(heading(t("face.title"), t("face.lead")), el("div", { class: "editor" }, stage, side), bar);
@@ -111,6 +113,11 @@ function show(root, app) {
     side.querySelectorAll(".picker button").forEach((chip, i) => {
       chip.classList.toggle("lacks", Boolean(frameTrouble(pictures()[i])));
     });
+    const lacking = pictures().find(frameTrouble);
+    need.textContent = lacking ? t("face.need", { name: lacking.name }) : "";
+    if (!lacking) need.classList.remove("urgent");
+    bar.next.classList.toggle("waiting", Boolean(lacking));
+    if (shown === work.photo) work.mask.place(shown.frame);
     changed();
   }
 
@@ -118,8 +125,9 @@ function show(root, app) {
     const lacking = pictures().find(frameTrouble);
     if (!lacking) return app.go("hole");
     if (lacking !== shown) open(lacking);
+    need.classList.add("urgent");
     editor.canvas.focus();
-    announce(state.textContent);
+    announce(need.textContent);
   }
 
   return () => editor.close();

@@ -22,8 +22,9 @@ const PRESETS = ["eyes", "nose", "mouth", "lower", "left", "right", "center"];
 const TOOLS = ["brush", "eraser", "box", "move"];
 
 function show(root, app) {
+  work.mask.place(work.photo.frame);
   const trouble = el("div");
-  const editor = new MaskEditor(refresh, refreshTools);
+  const editor = new MaskEditor(refresh, () => (refreshTools(), changed()));
   const stage = el("div", { class: "stage-place" }, editor.element, viewTools());
   const seenPlace = el("div");
   let seen = receives();
@@ -77,6 +78,9 @@ function show(root, app) {
         el("div", { class: "toolbar" }, toolButtons, el("span", { class: "gap" }), undo, redo, clear),
         el("label", { class: "range" }, el("span", {}, t("hole.size")), size),
       ),
+      trouble,
+      api.server.indexes.length > 0 && button(t("find.open"), { symbol: "zoom", onclick: find }),
+      seenPlace,
       el(
         "div",
         { class: "row tight" },
@@ -91,9 +95,6 @@ function show(root, app) {
           onclick: async () => save(await work.mask.png(), "two-face-hole.png"),
         }),
       ),
-      trouble,
-      api.server.indexes.length > 0 && button(t("find.open"), { symbol: "zoom", onclick: find }),
-      seenPlace,
       el("details", { class: "keys" }, el("summary", {}, t("page.keys")), el("p", { id: "hole-keys" }, t("hole.keys"))),
     ];
   }

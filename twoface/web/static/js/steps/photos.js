@@ -2,13 +2,14 @@
 
 import { sample, server } from "../api.js";
 import { actions, heading } from "../components/actions.js";
-import { acceptDrops, chooseFiles, dropzone } from "../components/dropzone.js";
+import { acceptDrops, chooseFiles, dropzone, takeDrop } from "../components/dropzone.js";
 import { photoCard } from "../components/photo-card.js";
-import { button, el } from "../dom.js";
+import { button, el, icon } from "../dom.js";
 import { t } from "../i18n.js";
 import { Mask } from "../mask.js";
 import { announce, busy, notice, problem } from "../notices.js";
 import { Picture } from "../picture.js";
+import { go } from "../router.js";
 import { changed, chosenReferences, pictures, subscribe, work } from "../store.js";
 
 export const photos = { name: "photos", open: () => true, show };
@@ -30,15 +31,19 @@ function show(root, app) {
   const cards = new Map(); // picture -> card
   let drawn = null;
 
+  const shown = example();
   root.append(
-    heading(t("photos.title"), t("photos.lead")),
+    el("div", { class: "opening" }, heading(t("photos.title"), t("photos.lead")), shown),
     el(
       "div",
       { class: "pair" },
       panel("photo", t("photos.photo"), t("photos.photo_lead"), photoPlace),
       panel("reference", t("photos.reference"), t("photos.reference_lead"), referencePlace, referenceSwitch()),
     ),
-    samples(),
+    samples(() => {
+      window.scrollTo(0, 0);
+      bar.next.focus({ preventScroll: true });
+    }),
     bar,
   );
 
@@ -53,14 +58,16 @@ function show(root, app) {
     if (now !== drawn) drawPlaces();
     drawn = now;
     for (const card of cards.values()) card.refresh();
+    shown.hidden = Boolean(work.photo);
     need.textContent = missing();
     if (photosReady()) need.classList.remove("urgent");
     bar.next.classList.toggle("waiting", !photosReady());
   }
 
   function drawPlaces() {
+    const placed = [work.photo, ...work.references];
     for (const [picture, card] of cards) {
-      if (pictures().includes(picture)) continue;
+      if (placed.includes(picture)) continue;
       card.close();
       cards.delete(picture);
     }
@@ -97,8 +104,12 @@ function show(root, app) {
   };
   document.addEventListener("paste", paste);
   const stop = subscribe(draw);
-  acceptDrops(photoPlace, takePhotos);
-  acceptDrops(referencePlace, (files) => (work.useReference ? takeReferences(files) : takePhotos(files)));
+  acceptDrops(photoPlace, ([photo, ...others]) => (setPhoto(photo), takeReferences(others)), takeReferences);
+  acceptDrops(
+    referencePlace,
+    (files) => (work.useReference ? takeReferences(files) : takePhotos(files)),
+    takeReferences,
+  );
   const elsewhere = new AbortController();
   for (const kind of ["dragover", "drop"]) document.addEventListener(kind, dropElsewhere, { signal: elsewhere.signal });
   draw();
@@ -113,7 +124,19 @@ function show(root, app) {
 /** Beside the places too a photo is taken; the browser would leave the page and show the file. */
 function dropElsewhere(event) {
   event.preventDefault();
-  if (event.type === "drop" && event.dataTransfer.files.length) takePhotos([...event.dataTransfer.files]);
+  if (event.type === "drop") takeDrop(event, takePhotos, takeReferences);
+}
+
+/** What it is for, in two pictures. */
+function example() {
+  const side = (name) =>
+    el(
+      "figure",
+      {},
+      el("img", { src: `img/${name}.webp`, alt: t(`photos.example_${name}`), width: 168, height: 168 }),
+      el("figcaption", {}, t(`result.${name}`)),
+    );
+  return el("div", { class: "example" }, side("before"), icon("next"), side("after"));
 }
 
 function panel(name, title, lead, place, extra) {
@@ -137,31 +160,38 @@ function referenceSwitch() {
   return el("label", { class: "switch" }, box, el("span", {}, t("photos.use_reference")));
 }
 
-function samples() {
-  const place = el("p", { class: "samples row center" });
+/** loaded: called when the sample that was chosen has come. */
+function samples(loaded) {
+  const place = el("div", { class: "samples" });
   const offer = () =>
     place.replaceChildren(
-      el("span", { class: "muted" }, t("photos.none_at_hand")),
-      ...server.samples.map((offered) =>
-        button(t(`photos.sample.${offered.id}`), { kind: "small", onclick: () => load(offered) }),
+      el(
+        "p",
+        { class: "row center" },
+        el("span", { class: "muted" }, t("photos.none_at_hand")),
+        ...server.samples.map((offered) =>
+          button(t(`photos.sample.${offered.id}`), { kind: "small", onclick: () => load(offered) }),
+        ),
       ),
+      el("p", { class: "muted fine" }, t("photos.samples_words")),
     );
   async function load(offered) {
     const control = new AbortController();
     place.replaceChildren(busy(t("photos.loading_sample"), () => control.abort()));
     try {
-      const fetched = [offered.photo, offered.reference].filter(Boolean).map((name) => sample(name, control.signal));
+      const fetched = [offered.photo, offered.reference].map((name) => sample(name, control.signal));
       const [photo, reference] = await Promise.all(fetched);
       setPhoto(new File([photo], t("photos.sample_photo")));
-      if (!reference) return;
       work.references.splice(0).forEach((picture) => picture.remove());
-      work.useReference = document.getElementById("use-reference").checked = true;
       takeReferences([new File([reference], t("photos.sample_reference"))]);
     } catch (error) {
-      if (error.name !== "AbortError")
-        return place.replaceChildren(problem(error, { text: t("action.retry"), run: () => load(offered) }));
+      const again = { text: t("action.retry"), run: () => load(offered) };
+      if (error.name === "AbortError") offer();
+      else place.replaceChildren(problem(error, again));
+      return place.querySelector("button").focus();
     }
     offer();
+    loaded();
   }
   offer();
   return place;
@@ -176,6 +206,8 @@ function takePhotos(files) {
 }
 
 function takeReferences(files) {
+  if (!files.length) return;
+  work.useReference = document.getElementById("use-reference").checked = true;
   const most = server.limits.references;
   const room = most - work.references.length;
   if (files.length > room) notice(() => t("photos.most_references", { most }));
@@ -187,24 +219,52 @@ function takeReferences(files) {
 }
 
 function setPhoto(file) {
-  work.photo?.remove();
-  work.photo = new Picture(file, file.name);
-  work.mask = new Mask();
-  work.photo.upload();
+  const picture = new Picture(file, file.name);
+  replacePhoto(picture);
+  picture.upload();
+}
+
+/** Make a picture, or null, the photo; the one that was there can be brought back. */
+export function replacePhoto(picture) {
+  const { photo, mask } = work;
+  Object.assign(work, { photo: picture, mask: new Mask() });
+  if (photo) offerUndo(photo, () => (work.photo?.remove(), Object.assign(work, { photo, mask })));
+  changed();
 }
 
 function remove(picture) {
-  picture.remove();
-  if (picture === work.photo) Object.assign(work, { photo: null, mask: new Mask() });
-  else work.references = work.references.filter((other) => other !== picture);
-  announce(t("photos.removed", { name: picture.name }));
+  if (picture === work.photo) return replacePhoto(null);
+  const index = work.references.indexOf(picture);
+  work.references = work.references.filter((other) => other !== picture);
+  offerUndo(picture, () => work.references.splice(index, 0, picture));
   changed();
 }
+
+/** Forget a picture, and offer to bring it back. back: puts it where it was. */
+function offerUndo(picture, back) {
+  picture.remove();
+  announce(t("photos.removed", { name: picture.name }));
+  const run = () => {
+    back();
+    picture.restore();
+    changed();
+    go("photos");
+  };
+  const action = { say: () => t("hole.undo"), run };
+  undoBar?.remove();
+  undoBar = notice(() => t("photos.removed", { name: picture.name }), { kind: "calm", action });
+}
+
+let undoBar = null; // of the picture removed last
+
+export const forgetUndo = () => undoBar?.remove();
 
 /** What still has to be done here, in words. */
 function missing() {
   if (!work.photo) return t("photos.need_photo");
   if (pictures().some(({ state }) => state === "failed")) return t("photos.need_mending");
   if (work.useReference && !chosenReferences().length && !canFind()) return t("photos.need_reference");
-  return photosReady() ? "" : t("photos.need_patience");
+  if (!photosReady()) return t("photos.need_patience");
+  const bad = work.references.filter((picture) => work.useReference && picture.state === "failed");
+  return bad.length ? t("photos.left_out", { names: bad.map(({ name }) => name).join(", ") }) : "";
 }
