@@ -108,16 +108,28 @@ class Tables:
             raise ProfileError(f"the colour profile cannot be used: {error}") from error
 
 
+class PlainCmyk:
+    """CMYK of which no profile tells more: each ink takes its share of the light."""
+
+    def to_srgb(self, samples):
+        """uint8 (H, W, 4) -> uint8 (H, W, 3)."""
+        return np.array(Image.fromarray(samples, "CMYK").convert("RGB"))
+
+    def from_srgb(self, pixels, dtype):
+        """uint8 (N, 3) -> uint8 (N, 4)."""
+        return np.array(Image.fromarray(pixels[None]).convert("CMYK"))[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Colour:
     """What a file says of its samples' colours.
 
-    space: a Space or Tables, None where it is sRGB or nothing is said. icc: the file's profile, or one that says the
-    same as its tags; None where there is none, and for HDR. chunks: the tags as chunks of a PNG, ((name, bytes), ...).
+    space: a Space, Tables or PlainCmyk, None where it is sRGB or nothing is said. icc: the file's profile, or one that
+    says the same as its tags; None where there is none, and for HDR. chunks: the tags as chunks of a PNG, ((name, bytes), ...).
     hdr: PQ or HLG, which no profile and no other format that we write can say.
     """
 
-    space: Space | Tables | None = None
+    space: Space | Tables | PlainCmyk | None = None
     icc: bytes | None = None
     chunks: tuple = field(default=())
     hdr: bool = False
@@ -183,7 +195,8 @@ def _space(primaries, curve):
 
 def _to_d50(primaries):
     """Linear RGB of these chromaticities -> XYZ of D50, (3, 3)."""
-    white, *colours = (np.array([x / y, 1, (1 - x - y) / y]) for x, y in zip(primaries[::2], primaries[1::2], strict=True))
+    places = zip(primaries[::2], primaries[1::2], strict=True)
+    white, *colours = (np.array([x / y, 1, (1 - x - y) / y]) for x, y in places)
     columns = np.stack(colours, 1)
     columns = columns * np.linalg.solve(columns, white)
     cones = (_BRADFORD @ _D50) / (_BRADFORD @ white)
@@ -283,7 +296,8 @@ def _profile(to_d50, gamma):
         return struct.pack(">i", round(value * 65536))
 
     def text(words):
-        return b"mluc\0\0\0\0" + struct.pack(">II2s2sII", 1, 12, b"en", b"US", 2 * len(words), 28) + words.encode("utf-16-be")
+        head = struct.pack(">4s4xII2s2sII", b"mluc", 1, 12, b"en", b"US", 2 * len(words), 28)
+        return head + words.encode("utf-16-be")
 
     def place(values):
         return b"XYZ \0\0\0\0" + b"".join(number(v) for v in values)

@@ -1,6 +1,5 @@
 """The whole walk of one photo: `Inpainter.load().fill(photo, mask=..., reference=...)`. No torch."""
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +12,12 @@ from twoface.blend import SIZE, blend, crop_mask, seam_correction
 from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, choose, crop, frame_transform, scale_of, shifted, touched, window
 from twoface.files import check_output, write_aside
-from twoface.holes import drawn_hole, given_hole, inside_frame
+from twoface.holes import check_told, drawn_hole, given_hole, inside_frame
 from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
-from twoface.images import Photo, encode_photo, output_format, read_photo
+from twoface.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.masks import box_hole
 from twoface.model import FillModel
+from twoface.tone import toned
 
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
@@ -65,8 +65,8 @@ class FillResult:
         """All warnings as one text, or None."""
         return " ".join(self.warnings) or None
 
-    def report(self):
-        """Everything but the pictures, ready for JSON -> dict."""
+    def report(self, format=None):
+        """Everything but the pictures, ready for JSON -> dict. format: of the file, whose losses are warnings then."""
         x0, y0, width, height = cv2.boundingRect(self.hole.view(np.uint8))
         return {
             "photo": self.photo.name,
@@ -79,14 +79,14 @@ class FillResult:
             "references": self.references,
             "reference_used": self.reference_used,
             "reference_why": self.reference_why,
-            "warnings": self.warnings,
+            "warnings": self.warnings + ([] if format is None else losses(self.photo, format)),
             "seconds": {stage: round(value, 4) for stage, value in self.timing.items()},
         }
 
-    def save(self, path, quality=95, force=False):
+    def save(self, path, quality=None, force=False):
         """Write the filled photo, its format by the extension, as `encode_photo` does.
 
-        quality: 1..100, of the lossy formats. Raises InputError as `encode_photo` and `write_aside`.
+        quality: 1..100, of the lossy formats; None for the photo's own. Raises InputError as `encode_photo` and `write_aside`.
         """
         form = output_format(path)
         check_output(path, force)
@@ -182,6 +182,7 @@ class Inpainter:
             mask, warnings = drawn_hole(hole, center_size, frame_mask, transform, photo.pixels.shape), []
         else:
             mask, warnings = inside_frame(mask, transform)
+        check_told(photo, mask, box)
         feather_px = FEATHER / scale_of(transform) if feather is None else feather
         x0, y0, x1, y1 = window(transform, photo.pixels.shape)
         part, part_hole, part_transform = photo.pixels[y0:y1, x0:x1], mask[y0:y1, x0:x1], shifted(transform, x0, y0)
@@ -206,7 +207,8 @@ class Inpainter:
         seam = seam_correction(aligned, fields["fill"], crop_mask(part_hole, part_transform, 0), unknown)
         source = None if used is None else (used.photo.pixels, used.transform)
         pixels = photo.pixels.copy()
-        pixels[y0:y1, x0:x1] = blend(part, part_hole, part_transform, fields, source, feather_px, seam)
+        filled = blend(part, part_hole, part_transform, fields, source, feather_px, seam)
+        pixels[y0:y1, x0:x1] = toned(part, filled, part_hole)
         clock.lap("blend")
 
         identity = self._identity(pixels, transform, used, unknown)
@@ -217,7 +219,7 @@ class Inpainter:
             )
         clock.lap("identity")
         return FillResult(
-            photo=dataclasses.replace(photo, pixels=pixels),
+            photo=photo.filled(pixels, mask, feather_px),
             crop=crop(pixels, transform),
             masked_crop=masked,
             mask_crop=unknown,
@@ -233,7 +235,7 @@ class Inpainter:
             ],
             reference_used=best,
             reference_why=_why(len(references)),
-            warnings=warnings,
+            warnings=[*(note.text for note in photo.notes), *warnings],
             timing=clock.laps(),
         )
 

@@ -10,13 +10,14 @@ from twoface.formats.irb import of_iptc
 SEGMENT = 65_500  # bytes that EXIF, XMP or IPTC may take
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _END = b"\xff\xd9"
+_UNIT = 16  # rows that are told together, at most
 _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 
 
 def irb_of(image):
     """The Photoshop blocks of a Pillow picture -> bytes or None."""
-    parts = [data.removeprefix(_PHOTOSHOP) for name, data in image.applist if name == "APP13" and data[:14] == _PHOTOSHOP]
-    return of_iptc(b"".join(parts))
+    parts = (data for name, data in image.applist if name == "APP13" and data.startswith(_PHOTOSHOP))
+    return of_iptc(b"".join(part.removeprefix(_PHOTOSHOP) for part in parts))
 
 
 def irb_segment(irb):
@@ -51,12 +52,14 @@ def is_told_whole(image, data):
 
 
 def missing_rows(pixels):
-    """How many rows at the bottom libjpeg made up, uint8 (H, W[, C]) -> int: flat in every block of eight."""
+    """How many rows at the bottom libjpeg made up, flat in every block of eight, uint8 (H, W[, C]) -> int."""
     height, width = pixels.shape[:2]
-    flat = pixels.reshape(height, width, -1)[:, : width - width % 8 or width]
-    blocks = flat.reshape(height, -1, min(8, width), flat.shape[2])
-    rows = (blocks == blocks[:, :, :1]).all((1, 2, 3))
-    return height if rows.all() else int(np.argmin(rows[::-1]))
+    side = min(8, width)
+    blocks = pixels.reshape(height, width, -1)[:, : width - width % side].reshape(height, width // side, side, -1)
+    flat = (blocks == blocks[:, :, :1]).all((1, 2, 3))
+    rows = height if flat.all() else int(np.argmin(flat[::-1]))
+    begun = rows or (blocks[-side:, -1] == blocks[-1, -1, -1]).all()  # the row of blocks in which the file ends
+    return min(height, rows + _UNIT) if begun else 0
 
 
 def keep_quality(tables, sampling):

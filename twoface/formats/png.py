@@ -50,7 +50,7 @@ class Said:
 
 
 def split(data):
-    """A PNG's bytes -> the bytes of its bare picture, Said. What follows a chunk that is cut off stays in the picture."""
+    """A PNG's bytes -> the bytes of its bare picture, Said. What is left of a chunk that is cut off stays in it."""
     bare, said = [_SIGNATURE], Said()
     start = len(_SIGNATURE)
     while start + 8 <= len(data):

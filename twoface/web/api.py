@@ -23,7 +23,7 @@ Id = Annotated[str, StringConstraints(pattern="^[0-9a-f-]{1,64}$")]
 Number = Annotated[int, PathParam(ge=0)]
 Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 log = logging.getLogger(__name__)
-SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif"}
 SAMPLES = [
     {"id": "portrait", "photo": "photo.jpg", "reference": "reference.jpg"},
     {"id": "stranger", "photo": "photo.jpg", "reference": "stranger.jpg"},
@@ -204,7 +204,7 @@ def _add_fills(api, ask, most):
         request: Request,
         fill: Id,
         format: Literal[tuple(SUFFIX)] = "png",
-        quality: Annotated[int, Query(ge=1, le=100)] = 95,
+        quality: Annotated[int | None, Query(ge=1, le=100)] = None,
     ):
         name, data = await ask(request, "finished", fill=fill, format=format.upper(), quality=quality)
         return _picture(data, format, {"content-disposition": _attachment(name, SUFFIX[format])})

@@ -15,10 +15,10 @@ const BLIND = 0.25; // where fewer wrong references than this share are found, t
 
 /** What a person should know of a fill -> element. */
 export function verdict({ identity, warnings, used }) {
-  const small = warnings.some(({ code }) => code === "small_face");
+  const others = warnings.filter(({ code }) => code !== "two_people");
   const lines = identity ? judged(identity) : [el("p", { class: "verdict plain" }, t("verdict.none"))];
   const doubt = used?.doubt && el("p", { class: "fine warn-words" }, used.doubt);
-  return el("div", {}, ...lines, doubt, small && el("p", { class: "fine warn-words" }, t("warning.small_face")));
+  return el("div", {}, ...lines, doubt, ...others.map(({ code }) => el("p", { class: "fine warn-words" }, t(`warning.${code}`))));
 }
 
 function judged({
