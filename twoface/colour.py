@@ -124,8 +124,9 @@ class PlainCmyk:
 class Colour:
     """What a file says of its samples' colours.
 
-    space: a Space, Tables or PlainCmyk, None where it is sRGB or nothing is said. icc: the file's profile, or one that
-    says the same as its tags; None where there is none, and for HDR. chunks: the tags as chunks of a PNG, ((name, bytes), ...).
+    space: a Space, Tables or PlainCmyk, None where it is sRGB or nothing is said. icc: the file's profile, or one
+    that says the same as its tags; None where there is none, and for HDR. chunks: the tags as chunks of a PNG,
+    ((name, bytes), ...).
     hdr: PQ or HLG, which no profile and no other format that we write can say.
     """
 

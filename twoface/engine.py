@@ -86,7 +86,8 @@ class FillResult:
     def save(self, path, quality=None, force=False):
         """Write the filled photo, its format by the extension, as `encode_photo` does.
 
-        quality: 1..100, of the lossy formats; None for the photo's own. Raises InputError as `encode_photo` and `write_aside`.
+        quality: 1..100, of the lossy formats; None for the photo's own. Raises InputError as `encode_photo` and
+        `write_aside`.
         """
         form = output_format(path)
         check_output(path, force)

@@ -30,7 +30,6 @@ _QUALITY = 95  # of a lossy file that was not a JPEG before
 _EXIF_PREFIX = b"Exif\0\0"
 
 
-
 @dataclass(frozen=True)
 class Photo:
     """A decoded photo, upright.
@@ -41,8 +40,8 @@ class Photo:
     Orientation 1, its thumbnail gone. texts: ((key, words), ...) of a PNG. dpi: (x, y) or None.
     name: of the file, for messages; format: what it was read from, "" when made in memory. tables: of a JPEG, its
     quantisation tables and chroma subsampling. orientation: of EXIF, 1..8, before it was turned.
-    notes: `twoface.formats.read.Note`s, what was read but cannot be kept. missing: bool (H, W), what a file that ends too early does
-    not tell, or None.
+    notes: `twoface.formats.read.Note`s, of what was read but cannot be kept. missing: bool (H, W), what a file that
+    ends too early does not tell, or None.
     """
 
     pixels: np.ndarray
@@ -245,8 +244,6 @@ def _samples(photo, plan):
         return samples, palette
     if not plan.alpha:
         return _on_white(samples, alpha), palette
-    if plan.mode == "L" and samples.dtype == np.uint16:
-        samples = np.dstack([samples] * 3)  # few programs read grey with alpha at 16 bits
     return np.dstack([samples, alpha]), palette
 
 

@@ -136,9 +136,10 @@ def fading(distance, px):
 
 
 def _is_drawing(colours):
-    """Whether nearly all of uint8 (N, 3) is black or white, and some of both."""
+    """Whether uint8 (N, 3) has dark and light, and nearly all of it is black or white, or of a few greys."""
     low, high = colours.max(-1) <= _TONE, colours.min(-1) >= 255 - _TONE
-    return bool(low.any() and high.any() and (low | high).mean() >= _NEARLY)
+    plain = (low | high).mean() >= _NEARLY or (np.ptp(colours, axis=1).max() <= _TONE and _is_flat(colours))
+    return bool(plain and (colours.max(-1) < 128).any() and (colours.min(-1) >= 128).any())
 
 
 def _is_flat(colours):

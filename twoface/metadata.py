@@ -58,7 +58,7 @@ def mark_generated(xmp=None):
 def _remove_stale(rdf):
     for element in rdf.getElementsByTagName("*"):
         for attribute in list(element.attributes.values()):
-            if _is_stale(attribute):
+            if _is_stale(attribute) or (attribute.prefix == "xmlns" and attribute.value in _LOST):
                 element.removeAttributeNode(attribute)
         if _is_stale(element):
             element.parentNode.removeChild(element)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Boxes:
-    """cicp: (primaries, transfer) of the nclx box, or None. depth: bits a sample. gain_map, motion: whether it has one."""
+    """cicp: (primaries, transfer) of the nclx box, or None. depth: bits a sample. gain_map, motion: there is one."""
 
     cicp: tuple | None = None
     depth: int = 8

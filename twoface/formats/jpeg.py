@@ -10,7 +10,7 @@ from twoface.formats.irb import of_iptc
 SEGMENT = 65_500  # bytes that EXIF, XMP or IPTC may take
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _END = b"\xff\xd9"
-_UNIT = 16  # rows that are told together, at most
+_UNIT = 18  # rows that are told together, at most, and two that the colours of the next have a part in
 _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 
 

@@ -106,7 +106,7 @@ def chunks_of(photo, xmp, colours, icc):
     photo: a `twoface.images.Photo`; colours: chunks of its Colour, icc: its profile, None where they are not its own.
     """
     chunks = list(colours)
-    if icc:
+    if icc and not any(name == b"gAMA" for name, _ in chunks):
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
     if photo.dpi:
         chunks.append((b"pHYs", struct.pack(">IIB", *(round(v / 0.0254) for v in photo.dpi), 1)))

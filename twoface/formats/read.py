@@ -53,7 +53,9 @@ class Note(NamedTuple):
 
 @dataclass
 class _Decoded:
-    """A file's picture as Pillow has it, loaded and unturned, and what the file says beside it.
+    """A file's picture as Pillow has it, loaded, and what the file says beside it.
+
+    orientation: of EXIF; turn: that by which the picture is still to be turned.
 
     deep: the samples, uint16, where they have 16 bits, else None. png: of a PNG, what its chunks say.
     """
@@ -63,6 +65,7 @@ class _Decoded:
     format: str
     data: bytes
     orientation: int
+    turn: int
     deep: np.ndarray | None
     png: png.Said | None
     boxes: heif.Boxes | None
@@ -129,7 +132,8 @@ def _opened(data, max_pixels, name):
     if orientation is None:
         orientation = image.getexif().get(_ORIENTATION, 1)
     boxes = heif.read_boxes(data) if form in ("HEIF", "AVIF") else None
-    return _Decoded(image, name, form, data, orientation, _deep(image, data, form, said), said, boxes, ended)
+    turn = 1 if form == "TIFF" else orientation  # Pillow and OpenCV have turned a TIFF themselves
+    return _Decoded(image, name, form, data, orientation, turn, _deep(image, data, form, said), said, boxes, ended)
 
 
 def _deep(image, data, form, said):
@@ -171,7 +175,7 @@ def _fields(file):
     notes = _left_out(file)
     mode, samples, alpha, palette = _own_samples(file, notes)
     meaning = _colour(file, mode, notes)
-    samples, alpha = (None if a is None else turned(a, file.orientation) for a in (samples, alpha))
+    samples, alpha = (None if a is None else turned(a, file.turn) for a in (samples, alpha))
     seen = _seen(samples, mode, palette, meaning)
     original = Original(samples, mode, alpha, meaning, seen, palette)
     missing = _missing(file, notes) if file.ended else None
@@ -263,7 +267,8 @@ def _colour(file, mode, notes):
         if file.boxes is not None and file.boxes.cicp:
             return colour.of_cicp(*file.boxes.cicp)
     except colour.ProfileError:
-        notes.append(Note("profile", f"the colour profile of {file.name} is damaged and was left out: colours may be off"))
+        text = f"the colour profile of {file.name} is damaged and was left out: colours may be off"
+        notes.append(Note("profile", text))
     return plain
 
 
@@ -311,7 +316,7 @@ def _missing(file, notes):
     notes.append(Note("ended", f"{file.name} ends too early: {lost}"))
     missing = np.zeros(pixels.shape[:2], bool)
     missing[len(pixels) - rows :] = True
-    return turned(missing, file.orientation)
+    return turned(missing, file.turn)
 
 
 def _dpi(given):

@@ -53,7 +53,7 @@ def is_deep(image):
 
 
 def read_deep(image, data):
-    """The samples of a TIFF of 16 bits -> uint16 (H, W) or (H, W, 3 or 4), or None for a kind that cannot be read so.
+    """The samples of a TIFF of 16 bits, upright -> uint16 (H, W) or (H, W, 3 or 4), or None for a kind that cannot be read so.
 
     These are planes that lie apart, and colours already multiplied by their alpha.
     """
@@ -61,7 +61,7 @@ def read_deep(image, data):
         return np.array(image)
     if image.tag_v2.get(_PLANES) == 2 or 1 in image.tag_v2.get(_EXTRA, ()) or image.mode not in ("RGB", "RGBA"):
         return None
-    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16 or samples.shape[2] != len(image.mode):
         return None
     return cv2.cvtColor(samples, cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
@@ -73,6 +73,8 @@ def write(samples, mode, photo, xmp, icc):
     samples: uint8 or uint16 (H, W) or (H, W, C), the last of them alpha where there is one more than `mode` has.
     mode: "L", "RGB" or "CMYK". photo: whose metadata is written; xmp, icc: bytes or None.
     """
+    if mode == "L" and samples.ndim == 3 and samples.dtype == np.uint16:
+        mode, samples = "RGB", samples[..., [0, 0, 0, 1]]  # few programs read grey with alpha at 16 bits
     height, width, channels = samples.reshape(*samples.shape[:2], -1).shape
     tags = ImageFileDirectory_v2(_HEAD)
     if photo.exif:

@@ -69,7 +69,9 @@ def open_desk(index, model, threads, max_pixels):
 
     def do(task):
         photo = read_photo(task.photo, max_pixels)
-        mask = None if task.mask is None else read_mask(task.mask, photo.size, max_pixels, orientation=photo.orientation)
+        mask = None
+        if task.mask is not None:
+            mask = read_mask(task.mask, photo.size, max_pixels, orientation=photo.orientation)
         about = {"hole": task.hole, "center_size": task.center_size}
         return collection.references(photo, task.face, mask, task.k, **about).report()
 
