@@ -301,7 +301,7 @@ def test_raw_profiles_of_a_png():
 def test_exif_of_a_tiff_goes_both_ways():
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "A camera", 6
-    exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    exif[0x8769] = {0x9003: "2020:01:02 03:04:05"}
     photo = read_photo(encoded(PIXELS, "TIFF", exif=exif))
     assert photo.size == SIZE
     for form in ("TIFF", "JPEG"):

@@ -53,7 +53,7 @@ def is_deep(image):
 
 
 def read_deep(image, data):
-    """The samples of a TIFF of 16 bits, upright -> uint16 (H, W) or (H, W, 3 or 4), or None for a kind that cannot be read so.
+    """The samples of a TIFF of 16 bits, upright -> uint16 (H, W) or (H, W, 3 or 4); None where it cannot be so.
 
     These are planes that lie apart, and colours already multiplied by their alpha.
     """
