@@ -26,6 +26,7 @@ MAX_PIXELS = 100_000_000
 _WRITE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _MAX_SIDE = {"JPEG": 65_500, "PNG": 2**31 - 1, "WEBP": 16_383, "TIFF": 2**31 - 1}
 _NAMES = {"WEBP": "WebP"}
+_SCREEN = (72, 96)  # dots per inch
 _QUALITY = 95  # of a lossy file that was not a JPEG before
 _EXIF_PREFIX = b"Exif\0\0"
 
@@ -198,6 +199,8 @@ def _lost_metadata(photo, format, name):
         "WEBP": {"exif"},
     }[format]
     words = {"irb": "IPTC", "comment": "the comment", "texts": "text chunks", "dpi": "the resolution (dpi)"}
+    if photo.dpi and round(max(photo.dpi)) in _SCREEN:
+        del words["dpi"]  # a program's default, nobody's intent
     lost = [word for field, word in words.items() if getattr(photo, field) and field not in kept]
     lost = [f"{name} cannot hold {', '.join(lost)}"] if lost else []
     if format == "JPEG":
