@@ -19,6 +19,7 @@ from twoface.masks import box_hole
 from twoface.model import FillModel
 from twoface.tone import toned
 
+SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
     "similarity_result_reference",
@@ -184,6 +185,8 @@ class Inpainter:
         else:
             mask, warnings = inside_frame(mask, transform)
         check_told(photo, mask, box)
+        if SIZE / scale_of(transform) < SMALL:
+            warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather_px = FEATHER / scale_of(transform) if feather is None else feather
         x0, y0, x1, y1 = window(transform, photo.pixels.shape)
         part, part_hole, part_transform = photo.pixels[y0:y1, x0:x1], mask[y0:y1, x0:x1], shifted(transform, x0, y0)
