@@ -234,7 +234,7 @@ def test_heic_of_10_bits():
 
 def test_wide_profiles_are_seen_as_srgb_and_written_in_their_own():
     prophoto = (0.3457, 0.3585, 0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001)
-    icc = colour._profile(colour._to_d50(prophoto), 1.8)
+    icc = colour.of_gamma(1 / 1.8, prophoto).icc
     for data in (encoded(PIXELS, icc_profile=icc), deep_png(DEEP, (b"iCCP", b"x\0\0" + zlib.compress(icc)))):
         before, after = refilled(data, "PNG")
         known_are_kept(before, after)
@@ -249,6 +249,17 @@ def test_a_grey_profile():
     before, after = refilled(encoded(PIXELS[..., 0], icc_profile=bytes(icc)), "PNG", (90, 90, 90))
     known_are_kept(before, after)
     assert np.abs(after.pixels[HOLE].astype(int) - 90).max() <= 1 and after.original.colour.icc == bytes(icc)
+
+
+@pytest.mark.parametrize("tag", [(b"gAMA", struct.pack(">I", 100_000)), cicp(12, 8), cicp(9, 16)], ids=str)
+def test_tags_of_colour_of_grey(tag):
+    before, after = refilled(deep_png(DEEP[..., 0], tag), "PNG", (90, 90, 90))
+    known_are_kept(before, after)
+    assert np.abs(after.pixels[HOLE].astype(int) - 90).max() <= 1 and after.original.colour.chunks == (tag,)
+    if tag[1][1] != 16:
+        again = read_photo(encode_photo(before, "TIFF"))
+        known_are_kept(before, again)
+        assert np.abs(again.pixels.astype(int) - before.pixels).max() <= 1
 
 
 def test_cmyk_is_kept_or_said_to_be_converted():
@@ -301,9 +312,10 @@ def test_raw_profiles_of_a_png():
 def test_exif_of_a_tiff_goes_both_ways():
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "A camera", 6
-    exif[0x8769] = {0x9003: "2020:01:02 03:04:05"}
-    photo = read_photo(encoded(PIXELS, "TIFF", exif=exif))
-    assert photo.size == SIZE
+    assert read_photo(encoded(PIXELS, "TIFF", exif=exif)).size == SIZE
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    photo = read_photo(tiff.write(PIXELS, "RGB", Photo(PIXELS, exif=block), None, None))
     for form in ("TIFF", "JPEG"):
         again = Image.Exif()
         again.load(read_photo(encode_photo(photo, form)).exif)
@@ -363,7 +375,7 @@ def test_a_jpeg_keeps_its_quality(sampling):
 def test_long_chunks_of_a_png_are_read():
     info = PngInfo()
     info.add_text("Comment", "x" * 3_000_000, zip=True)
-    long = colour._profile(np.eye(3), 2.0) + bytes(2_000_000)
+    long = colour.of_cicp(12, 13).icc + bytes(2_000_000)
     data = encoded(PIXELS, pnginfo=info, icc_profile=long)
     photo = read_photo(data)
     assert len(photo.comment) == 3_000_000 and photo.original.colour.icc == long

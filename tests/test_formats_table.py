@@ -16,7 +16,7 @@ from twoface.metadata import GENERATED
 PAGE = Path(__file__).parent.parent / "docs" / "formats.md"
 FORMATS = ("PNG", "TIFF", "JPEG", "WEBP")
 LOSSLESS = ("PNG", "TIFF")
-WIDE = colour._profile(colour._to_d50(colour._PRIMARIES[12]), 2.2)
+WIDE = colour.of_cicp(12, 4).icc
 
 
 def heic(bits):

@@ -135,6 +135,16 @@ class Colour:
     chunks: tuple = field(default=())
     hdr: bool = False
 
+    def grey(self):
+        """What the same tags say of grey samples -> Colour."""
+        if self.space is None:
+            return self
+        curve = self.space.curves[0]
+        if np.abs(curve - _srgb_curve(np.linspace(0, 1, _STEPS))).max() < 1 / 255:
+            return Colour(chunks=self.chunks)
+        icc = None if self.hdr else _profile(None, _curve_tag(curve))
+        return Colour(Space(curve[None], None), icc, self.chunks, self.hdr)
+
 
 def of_profile(icc, mode):
     """The colours that an ICC profile tells for samples of a `mode` ("L", "RGB", "CMYK") -> Colour.
@@ -187,7 +197,9 @@ def _tagged(primaries, gamma, chunks):
         raise ProfileError(f"the chromaticities are no colour space: {error}") from error
     if _is_srgb(space):
         return Colour(chunks=chunks)
-    return Colour(space, _profile(_to_d50(primaries), gamma), chunks)
+    kind, parameters = (0, (gamma,)) if gamma else (3, (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
+    curve = b"para\0\0\0\0" + struct.pack(">HH", kind, 0) + b"".join(_number(v) for v in parameters)
+    return Colour(space, _profile(_to_d50(primaries), curve), chunks)
 
 
 def _space(primaries, curve):
@@ -290,28 +302,37 @@ def _curve(tag):
     return np.clip(np.where(x >= start, np.maximum(a * x + b, 0) ** g + e, low), 0, 1)
 
 
-def _profile(to_d50, gamma):
-    """An ICC profile (version 4) of a matrix and one curve -> bytes. gamma: None for sRGB's curve."""
+def _number(value):
+    return struct.pack(">i", round(value * 65536))
 
-    def number(value):
-        return struct.pack(">i", round(value * 65536))
+
+def _curve_tag(curve):
+    """A curve of 0..1 -> a curv tag of 4096 steps."""
+    steps = np.interp(np.linspace(0, 1, 4096), np.linspace(0, 1, len(curve)), curve)
+    return b"curv\0\0\0\0" + struct.pack(">I", 4096) + np.rint(steps * 65535).astype(">u2").tobytes()
+
+
+def _profile(to_d50, curve):
+    """An ICC profile (version 4) of one curve, a tag, and a matrix; of grey where `to_d50` is None -> bytes."""
 
     def text(words):
         head = struct.pack(">4s4xII2s2sII", b"mluc", 1, 12, b"en", b"US", 2 * len(words), 28)
         return head + words.encode("utf-16-be")
 
     def place(values):
-        return b"XYZ \0\0\0\0" + b"".join(number(v) for v in values)
+        return b"XYZ \0\0\0\0" + b"".join(_number(v) for v in values)
 
-    kind, parameters = (0, (gamma,)) if gamma else (3, (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
-    curve = b"para\0\0\0\0" + struct.pack(">HH", kind, 0) + b"".join(number(v) for v in parameters)
     tags = {b"desc": text("as the photo's tags say"), b"cprt": text("no copyright, use freely"), b"wtpt": place(_D50)}
-    tags |= {c + b"XYZ": place(column) for c, column in zip((b"r", b"g", b"b"), to_d50.T, strict=True)}
-    tags |= {c + b"TRC": curve for c in (b"r", b"g", b"b")}
+    if to_d50 is None:
+        tags[b"kTRC"] = curve
+    else:
+        tags |= {c + b"XYZ": place(column) for c, column in zip((b"r", b"g", b"b"), to_d50.T, strict=True)}
+        tags |= {c + b"TRC": curve for c in (b"r", b"g", b"b")}
     table, body, start = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
     for name, tag in tags.items():
         table += struct.pack(">4sII", name, start + len(body), len(tag))
         body += tag + bytes(-len(tag) % 4)
-    head = struct.pack(">I4xI4s4s4s", start + len(body), 0x04300000, b"mntr", b"RGB ", b"XYZ ")
-    head += struct.pack(">6H4s", 2024, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + b"".join(number(v) for v in _D50)
+    space = b"GRAY" if to_d50 is None else b"RGB "
+    head = struct.pack(">I4xI4s4s4s", start + len(body), 0x04300000, b"mntr", space, b"XYZ ")
+    head += struct.pack(">6H4s", 2024, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + b"".join(_number(v) for v in _D50)
     return head + bytes(128 - len(head)) + table + body

@@ -41,11 +41,13 @@ class Said:
     def colour(self, mode):
         """-> Colour. mode: "L" or "RGB". Raises ProfileError."""
         if self.cicp:
-            return colour.of_cicp(*self.cicp)
+            told = colour.of_cicp(*self.cicp)
+            return told.grey() if mode == "L" else told
         if self.icc:
             return colour.of_profile(self.icc, mode)
         if self.gamma and not self.srgb:
-            return colour.of_gamma(self.gamma, self.chromaticities, tuple(self.chunks))
+            told = colour.of_gamma(self.gamma, self.chromaticities, tuple(self.chunks))
+            return told.grey() if mode == "L" else told
         return colour.Colour()
 
 

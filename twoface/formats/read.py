@@ -56,7 +56,6 @@ class _Decoded:
     """A file's picture as Pillow has it, loaded, and what the file says beside it.
 
     orientation: of EXIF; turn: that by which the picture is still to be turned.
-
     deep: the samples, uint16, where they have 16 bits, else None. png: of a PNG, what its chunks say.
     """
 
@@ -265,7 +264,8 @@ def _colour(file, mode, notes):
         if icc and icc[16:20] == _KINDS[mode]:
             return colour.of_profile(icc, mode)
         if file.boxes is not None and file.boxes.cicp:
-            return colour.of_cicp(*file.boxes.cicp)
+            told = colour.of_cicp(*file.boxes.cicp)
+            return told.grey() if mode == "L" else told
     except colour.ProfileError:
         text = f"the colour profile of {file.name} is damaged and was left out: colours may be off"
         notes.append(Note("profile", text))
