@@ -107,6 +107,35 @@ def test_center_size_sets_the_centre_square(shop):
         assert x1 - x0 == pytest.approx(size * 160 / 128, abs=2)
 
 
+def test_a_jpeg_keeps_its_quality(shop):
+    Image.fromarray(textured(200, 240)).save("photo.jpg", quality=61, subsampling=1)
+    tables = Image.open("photo.jpg").quantization
+    for options in ((), ("--quality", "keep")):
+        assert fill("--hole", "eyes", "--force", *options, photo="photo.jpg", out="out/result.jpg") == 0
+        assert Image.open("out/result.jpg").quantization == tables
+    assert fill("--hole", "eyes", "--quality", "better") == 2
+
+
+def test_an_inverted_mask_is_turned_over(shop, capsys):
+    save_mask((80, 90, 120, 110))
+    assert fill("--mask", "mask.png") == 0
+    Image.fromarray(255 - np.array(Image.open("mask.png"))).save("inverted.png")
+    assert fill("--mask", "inverted.png", out="out/wrong.png") == 2
+    assert "is it inverted? (--invert-mask)" in capsys.readouterr().err
+    assert fill("--mask", "inverted.png", "--invert-mask", out="out/turned.png") == 0
+    assert np.array_equal(*(np.array(Image.open(f"out/{name}.png")) for name in ("result", "turned")))
+    assert fill("--hole", "eyes", "--invert-mask", "--force") == 2
+
+
+def test_what_the_format_cannot_hold_is_told(shop, capsys):
+    Image.fromarray(textured(200, 240)).convert("CMYK").save("photo.tif")
+    assert fill("--hole", "eyes", "--report", "r.json", photo="photo.tif") == 0
+    assert "twoface: warning: PNG holds no CMYK" in capsys.readouterr().err
+    assert "CMYK" in json.loads((shop / "r.json").read_text())["warnings"][0]
+    assert fill("--hole", "eyes", photo="photo.tif", out="out/result.tif") == 0
+    assert "CMYK" not in capsys.readouterr().err and Image.open("out/result.tif").mode == "CMYK"
+
+
 def test_quality_changes_the_file(shop):
     sizes = []
     for quality in ("30", "95"):

@@ -6,9 +6,10 @@ import pillow_heif
 import pytest
 from fakes import textured
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from twoface.errors import InputError
-from twoface.images import Photo, encode_photo, output_format, read_mask, read_photo
+from twoface.images import Photo, encode_photo, losses, output_format, read_mask, read_photo
 from twoface.metadata import GENERATED, upright_exif
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -24,6 +25,12 @@ def encoded(picture, form="PNG", **options):
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def packet(xmp):
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    return info
 
 
 def camera_exif(orientation):
@@ -74,11 +81,11 @@ def test_exif_that_cannot_be_read_is_dropped():
     assert upright_exif(b"II*\0\x08\0\0\0\xff\xff") is None
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_profile_and_note_are_written(form):
-    photo = Photo(textured(20, 30), icc=SRGB, xmp=PACKET)
+    photo = read_photo(encoded(textured(20, 30), "PNG", icc_profile=SRGB, pnginfo=packet(PACKET)))
     again = read_photo(encode_photo(photo, form))
-    assert again.icc == SRGB
+    assert again.original.colour.icc == SRGB and again.original.colour.space is None
     assert GENERATED.encode() in again.xmp and b"a camera" in again.xmp and b"Orientation" not in again.xmp
     twice = read_photo(encode_photo(again, form))
     assert twice.xmp.count(GENERATED.encode()) == 1
@@ -97,7 +104,7 @@ def test_png_is_exact_with_alpha():
     assert flat.alpha is None and flat.pixels.min() > 250
 
 
-def test_grey_palette_and_cmyk_become_rgb():
+def test_grey_palette_and_cmyk_are_seen_as_rgb():
     pixels = textured(20, 30)
     grey = pixels[..., 0]
     deep = grey.astype(np.uint16) * 257
@@ -106,14 +113,14 @@ def test_grey_palette_and_cmyk_become_rgb():
     palette = Image.fromarray(pixels).quantize(32)
     assert np.array_equal(read_photo(encoded(palette)).pixels, np.array(palette.convert("RGB")))
     cmyk = read_photo(encoded(Image.fromarray(pixels).convert("CMYK"), "JPEG", quality=95))
-    assert np.abs(cmyk.pixels.astype(int) - pixels).mean() < 6 and cmyk.icc is None
+    assert np.abs(cmyk.pixels.astype(int) - pixels).mean() < 6 and cmyk.original.colour.icc is None
 
 
 def test_a_profile_of_another_kind_is_not_kept():
     grey_profile = bytearray(SRGB)
     grey_profile[16:20] = b"CMYK"
-    assert read_photo(encoded(textured(20, 30), icc_profile=bytes(grey_profile))).icc is None
-    assert read_photo(encoded(textured(20, 30), icc_profile=SRGB)).icc == SRGB
+    assert read_photo(encoded(textured(20, 30), icc_profile=bytes(grey_profile))).original.colour.icc is None
+    assert read_photo(encoded(textured(20, 30), icc_profile=SRGB)).original.colour.icc == SRGB
 
 
 @pytest.mark.parametrize("keep", [0, 0.1, 0.6])
@@ -131,7 +138,7 @@ def test_not_a_photo(tmp_path):
         with pytest.raises(InputError, match=words):
             read_photo(bad)
     with pytest.raises(InputError, match="not a picture"):
-        read_photo(encoded(textured(8, 8), "GIF"))
+        read_photo(encoded(textured(8, 8), "PPM"))
 
 
 def test_too_many_pixels():
@@ -147,6 +154,8 @@ def test_mask_threshold_size_and_transparency():
     grey = np.array([[0, 127, 128, 255]], np.uint8)
     assert read_mask(encoded(grey), (4, 1)).tolist() == [[False, False, True, True]]
     assert read_mask(encoded(grey.astype(np.uint16) * 257), (4, 1)).tolist() == [[False, False, True, True]]
+    with pytest.raises(InputError, match="2x3.*1x4"):
+        read_mask(encoded(np.zeros((3, 2), np.uint8)), (1, 4), orientation=6)
     with pytest.raises(InputError, match="4x1.*1x4"):
         read_mask(encoded(grey), (1, 4))
     clear = np.dstack([grey, grey, grey, np.array([[255, 255, 255, 0]], np.uint8)])
@@ -154,10 +163,24 @@ def test_mask_threshold_size_and_transparency():
 
 
 def test_output_formats():
-    assert [output_format(f"a.{e}") for e in ("jpg", "JPEG", "png", "webp")] == ["JPEG", "JPEG", "PNG", "WEBP"]
+    endings = {"jpg": "JPEG", "JPEG": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF"}
+    assert {ending: output_format(f"a.{ending}") for ending in endings} == endings
     with pytest.raises(InputError):
         output_format("a.heic")
     with pytest.raises(InputError, match="png"):
         encode_photo(Photo(np.zeros((1, 20_000, 3), np.uint8)), "WEBP")
-    with pytest.raises(InputError, match="metadata"):
-        encode_photo(Photo(textured(8, 8), xmp=PACKET.replace(b"a camera", b"x" * 70_000)), "JPEG")
+
+
+def test_what_is_too_long_for_a_jpeg_is_left_out_and_said():
+    photo = Photo(textured(8, 8), xmp=PACKET.replace(b"a camera", b"x" * 70_000), exif=b"II*\0" + b"x" * 70_000)
+    assert [text.split()[0] for text in losses(photo, "JPEG")] == ["EXIF", "XMP"] and not losses(photo, "PNG")
+    again = read_photo(encode_photo(photo, "JPEG"))
+    assert again.exif is None and GENERATED.encode() in again.xmp
+
+
+def test_a_mask_of_the_unturned_photo_is_turned_likewise():
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:5, 10:20] = 255
+    assert np.array_equal(read_mask(encoded(mask), (20, 30), orientation=6), np.rot90(mask > 0, -1))
+    assert np.array_equal(read_mask(encoded(mask), (30, 20), orientation=6), mask > 0)  # of the upright size already
+    assert np.array_equal(read_mask(encoded(mask), (30, 20), invert=True), mask == 0)

@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
+from fakes import textured
 
 from twoface.errors import InputError
 from twoface.masks import (
     AREA_RANGE,
     HOLES,
-    binarise,
     box_hole,
     feather,
     grow,
+    hole_of,
     named_hole,
     parse_box,
     parse_hole,
@@ -55,8 +56,32 @@ def test_parsing():
             parse_hole(bad)
 
 
-def test_binarise_at_127_and_128():
-    assert binarise(np.array([[0, 127, 128, 255]], np.uint8)).tolist() == [[False, False, True, True]]
+def test_a_hole_is_what_is_white():
+    grey = np.repeat(np.array([[0, 127, 128, 255]], np.uint8)[..., None], 3, axis=2)
+    assert hole_of(grey).tolist() == [[False, False, True, True]]
+    assert hole_of(grey, np.full((1, 4), 255, np.uint8)).tolist() == [[False, False, True, True]]
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 0, 0), (255, 255, 255)])
+def test_strokes_on_a_transparent_layer_are_the_hole(colour):
+    hole = box_hole((5, 5, 20, 12), (40, 40))
+    layer = np.where(hole[..., None], np.array(colour, np.uint8), np.uint8(0))
+    assert np.array_equal(hole_of(layer, hole * np.uint8(255)), hole)
+    layer[5:12, 5:9] = (0, 90, 200)  # and of a second brush
+    assert np.array_equal(hole_of(layer, hole * np.uint8(255)), hole)
+
+
+def test_what_was_erased_in_a_copy_of_the_photo_is_the_hole():
+    hole = box_hole((5, 5, 20, 12), (40, 40))
+    assert np.array_equal(hole_of(textured(40, 40), ~hole * np.uint8(255)), hole)
+
+
+def test_black_and_white_keep_their_meaning_beside_transparent_parts():
+    drawn = np.zeros((40, 40, 3), np.uint8)
+    drawn[5:12, 5:20] = 255
+    alpha = np.full((40, 40), 255, np.uint8)
+    alpha[30:] = 0
+    assert np.array_equal(hole_of(drawn, alpha), box_hole((5, 5, 20, 12), (40, 40)))
 
 
 def test_grow_is_a_disc():

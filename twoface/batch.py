@@ -45,7 +45,7 @@ class Options:
     model: Path | None = None
     feather: float | None = None
     center_size: int = 64
-    quality: int = 95
+    quality: int | None = None
     hole: str | None = None
 
 

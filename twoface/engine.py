@@ -14,15 +14,17 @@ from twoface.choice import Worth, best, worth
 from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, choose, crop, frame_transform, scale_of, shifted, touched, window
 from twoface.files import check_output, write_aside
-from twoface.holes import drawn_hole, given_hole, inside_frame
+from twoface.holes import check_told, drawn_hole, frame_covers, given_hole, inside_frame
 from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
-from twoface.images import Photo, encode_photo, output_format, read_photo
+from twoface.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.masks import box_hole
 from twoface.mesh import Mesher, corrected
 from twoface.model import FillModel
 from twoface.reference import Registered, no_reference, registered
+from twoface.tone import toned
 from twoface.verdict import verdict
 
+SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
     "similarity_result_reference",
@@ -72,8 +74,8 @@ class FillResult:
         """All warnings as one text, or None."""
         return " ".join(self.warnings) or None
 
-    def report(self):
-        """Everything but the pictures, ready for JSON -> dict."""
+    def report(self, format=None):
+        """Everything but the pictures, ready for JSON -> dict. format: of the file, whose losses are warnings then."""
         x0, y0, width, height = cv2.boundingRect(self.hole.view(np.uint8))
         return {
             "photo": self.photo.name,
@@ -87,14 +89,15 @@ class FillResult:
             "references": self.references,
             "reference_used": self.reference_used,
             "reference_why": self.reference_why,
-            "warnings": self.warnings,
+            "warnings": self.warnings + ([] if format is None else losses(self.photo, format)),
             "seconds": {stage: round(value, 4) for stage, value in self.timing.items()},
         }
 
-    def save(self, path, quality=95, force=False):
+    def save(self, path, quality=None, force=False):
         """Write the filled photo, its format by the extension, as `encode_photo` does.
 
-        quality: 1..100, of the lossy formats. Raises InputError as `encode_photo` and `write_aside`.
+        quality: 1..100, of the lossy formats; None for the photo's own. Raises InputError as `encode_photo` and
+        `write_aside`.
         """
         form = output_format(path)
         check_output(path, force)
@@ -233,7 +236,7 @@ class Inpainter:
             )
         clock.lap("identity")
         return FillResult(
-            photo=dataclasses.replace(prepared.photo, pixels=pixels),
+            photo=prepared.photo.filled(pixels, prepared.hole, prepared.feather),
             crop=crop(pixels, prepared.transform),
             masked_crop=prepared.masked,
             mask_crop=prepared.unknown,
@@ -255,7 +258,7 @@ class Inpainter:
             ],
             reference_used=chosen,
             reference_why=_why(len(references)),
-            warnings=warnings,
+            warnings=[*(note.text for note in prepared.photo.notes), *warnings],
             timing=clock.laps(),
         )
 
@@ -287,11 +290,16 @@ class Inpainter:
         if frame_mask is not None:  # drawn over the frame as it was given
             mask = drawn_hole(None, center_size, frame_mask, transform, photo.pixels.shape)
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
-        transform = corrected(transform, self.mesher.through(*_seen(photo, hidden, transform, 0)))
+        better = corrected(transform, self.mesher.through(*_seen(photo, hidden, transform, 0)))
+        if mask is None or frame_covers(better, mask):
+            transform = better
         if mask is None:
             mask, warnings = drawn_hole(hole, center_size, None, transform, photo.pixels.shape), []
         else:
             mask, warnings = inside_frame(mask, transform)
+        check_told(photo, mask, box)
+        if 128 / scale_of(transform) < SMALL:
+            warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather = FEATHER / scale_of(transform) if feather is None else feather
         aligned, unknown = _seen(photo, mask, transform, feather)
         mesh = self.mesher.behind(aligned, unknown, self.network)
@@ -315,7 +323,8 @@ class Inpainter:
         seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
         source = None if reference is None else (reference.photo.pixels, reference.registered.map)
         pixels = prepared.photo.pixels.copy()
-        pixels[y0:y1, x0:x1] = blend(part, hole, transform, fields, source, prepared.feather, seam)
+        filled = blend(part, hole, transform, fields, source, prepared.feather, seam)
+        pixels[y0:y1, x0:x1] = toned(part, filled, hole)
         return pixels
 
     def _frame(self, photo, square, mask=None):

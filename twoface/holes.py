@@ -8,6 +8,7 @@ from twoface.faces import apply, shifted, window
 from twoface.images import read_mask
 from twoface.masks import box_hole, named_hole
 
+INVERTED = 0.5  # a mask of more than this part of the photo, most of it off the face, is taken for an inverted one
 OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
 SIZE = 128
 
@@ -21,7 +22,7 @@ def given_hole(mask, hole, photo):
     if mask is None:
         return None if hole is None or isinstance(hole, str) else box_hole(hole, photo.pixels.shape)
     if not isinstance(mask, np.ndarray):
-        mask = read_mask(mask, photo.size)
+        mask = read_mask(mask, photo.size, orientation=photo.orientation)
     if mask.dtype != bool or mask.shape != photo.pixels.shape[:2]:
         height, width = photo.pixels.shape[:2]
         raise InputError(f"the mask must be bool ({height}, {width}) as the photo, not {mask.dtype} {mask.shape}")
@@ -54,27 +55,47 @@ def inside_frame(mask, transform):
 
     Raises InputError when it is none, or when more than `OVERHANG` lies outside.
     """
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    far = [(x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1)]
-    if _in_frame(apply(transform, far)).all():
+    if frame_covers(transform, mask):
         return mask, []
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     part = (slice(y, y + height), slice(x, x + width))
     places = np.moveaxis(np.mgrid[part][::-1], 0, -1)[mask[part]]
     kept = np.zeros_like(mask)
     kept[part][mask[part]] = _in_frame(apply(transform, places))
-    return kept, _overhang(np.count_nonzero(mask), np.count_nonzero(kept))
+    return kept, _overhang(np.count_nonzero(mask), np.count_nonzero(kept), mask.size)
+
+
+def frame_covers(transform, mask):
+    """Whether the box of a mask, bool (H, W), lies in the crop frame."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    far = [(x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1)]
+    return bool(_in_frame(apply(transform, far)).all())
+
+
+def check_told(photo, hole, face):
+    """Raises InputError where a file that ends too early does not tell the hole, bool (H, W), or the face's box."""
+    if photo.missing is None:
+        return
+    x0, y0, x1, y1 = (max(0, round(v)) for v in face[:4])
+    if photo.missing[hole].any() or photo.missing[y0:y1, x0:x1].any():
+        text = f"{photo.name} ends too early, where the face or the hole is: get a whole copy of the file"
+        raise InputError(text, code="damaged")
 
 
 def _in_frame(places):
     return (np.abs(places - (SIZE - 1) / 2) <= SIZE / 2).all(-1)
 
 
-def _overhang(total, kept):
+def _overhang(total, kept, size):
+    outside = 1 - kept / total
+    if outside > OVERHANG and total > INVERTED * size:
+        raise InputError(
+            f"{total / size:.0%} of the mask's picture is white: is it inverted? (--invert-mask)", code="mask_inverted"
+        )
     if not kept:
         raise InputError(
             "the mask lies off the face: paint over the face, or say where it is with --face", code="mask_outside"
         )
-    outside = 1 - kept / total
     if outside > OVERHANG:
         raise InputError(
             f"{outside:.0%} of the mask lies outside the face's frame:"

@@ -1,213 +1,299 @@
-"""Bytes <-> arrays: file formats, EXIF orientation, colour profiles, the pixel limit.
+"""Bytes <-> photos: what a file says is kept, but for the hole. docs/formats.md has the table.
 
-Reads JPEG, PNG, WebP, HEIC and AVIF; writes JPEG, PNG and WebP.
+Reads JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP and GIF; writes JPEG, PNG, WebP and TIFF.
 """
 
-import functools
+import dataclasses
 import io
-import os
-import struct
-import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from twoface.bands import array_of
+from twoface import colour
 from twoface.errors import InputError
-from twoface.masks import binarise
-from twoface.metadata import mark_generated, upright_exif
+from twoface.formats import jpeg, png, tiff
+from twoface.formats.read import read_fields, turned
+from twoface.masks import feather as weight
+from twoface.masks import hole_of
+from twoface.metadata import mark_generated
+from twoface.originals import Original
 
 # A photo is held in memory several times over (pixels, floats about the hole); 100 MP is beyond today's cameras.
 MAX_PIXELS = 100_000_000
 
-_READ = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
-_WRITE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
-_MAX_SIDE = {"JPEG": 65_500, "PNG": 2**31 - 1, "WEBP": 16_383}
-_JPEG_SEGMENT = 65_500  # bytes that EXIF or XMP may take in a JPEG
+_WRITE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+_MAX_SIDE = {"JPEG": 65_500, "PNG": 2**31 - 1, "WEBP": 16_383, "TIFF": 2**31 - 1}
+_NAMES = {"WEBP": "WebP"}
+_SCREEN = (72, 96)  # dots per inch
+_QUALITY = 95  # of a lossy file that was not a JPEG before
 _EXIF_PREFIX = b"Exif\0\0"
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True)
 class Photo:
     """A decoded photo, upright.
 
-    pixels: uint8 (H, W, 3) RGB, in the colour space of `icc` (None: sRGB).
-    alpha: uint8 (H, W) or None.
-    icc, exif, xmp: bytes or None; the EXIF as TIFF bytes, its Orientation 1, its thumbnail gone.
-    name: of the file, for messages; format: what it was read from, "" when made in memory.
+    pixels: uint8 (H, W, 3), sRGB. alpha: uint8 (H, W) or None. original: the file's own samples; None when made in
+    memory, and then `pixels` are all.
+    exif, xmp, irb (Photoshop's blocks, IPTC among them), comment: bytes or None; the EXIF as TIFF bytes, its
+    Orientation 1, its thumbnail gone. texts: ((key, words), ...) of a PNG. dpi: (x, y) or None.
+    name: of the file, for messages; format: what it was read from, "" when made in memory. tables: of a JPEG, its
+    quantisation tables and chroma subsampling. orientation: of EXIF, 1..8, before it was turned.
+    notes: `twoface.formats.read.Note`s, of what was read but cannot be kept. missing: bool (H, W), what a file that
+    ends too early does not tell, or None.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
-    icc: bytes | None = None
+    original: Original | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    irb: bytes | None = None
+    comment: bytes | None = None
+    texts: tuple = ()
+    dpi: tuple | None = None
     name: str = "the photo"
     format: str = ""
+    tables: tuple | None = None
+    orientation: int = 1
+    notes: tuple = ()
+    missing: np.ndarray | None = None
 
     @property
     def size(self):
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
+    @property
+    def nbytes(self):
+        """Bytes of memory."""
+        alpha = 0 if self.alpha is None else self.alpha.nbytes
+        return self.pixels.nbytes + alpha + (0 if self.original is None else self.original.nbytes)
+
+    def filled(self, pixels, hole, feather=0):
+        """The photo with other pixels in a hole, bool (H, W), which is opaque then -> Photo.
+
+        feather: photo pixels about the hole, as of `twoface.masks.feather`.
+        """
+        alpha = self.alpha
+        if alpha is not None and alpha.min() < 255:
+            alpha = np.maximum(alpha, np.rint(weight(hole, feather) * 255).astype(np.uint8))
+        return dataclasses.replace(self, pixels=pixels, alpha=alpha)
+
 
 def read_photo(source, max_pixels=MAX_PIXELS, name="the photo"):
     """Decode a photo from a path or from bytes -> Photo.
 
     name: of what is given as bytes, for messages.
-    Grey and CMYK with a profile of their own are converted to sRGB, 16 bits to 8; RGB keeps its pixels and profile.
     Raises InputError when it is missing, not a picture of a known format, damaged, or of more than `max_pixels`.
     """
-    image, info, name, form = _decode(source, max_pixels, name)
-    exif = info.get("exif")
-    exif = upright_exif(exif.removeprefix(_EXIF_PREFIX)) if exif else None
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("LA" if image.mode in ("L", "LA", "La", "1") else "RGBA")
-        alpha = array_of(image.getchannel("A"))
-        image = image.convert(image.mode.removesuffix("A"))
-    image, icc = _to_rgb(image, info.get("icc_profile"), name)
-    return Photo(array_of(image), alpha, icc, exif, info.get("xmp"), name, form)
+    return Photo(**read_fields(source, max_pixels, name))
 
 
-def read_mask(source, size, max_pixels=MAX_PIXELS, name="the mask"):
+def read_mask(source, size, max_pixels=MAX_PIXELS, name="the mask", *, invert=False, orientation=1):
     """Read a hole from a picture of the photo's size -> bool (H, W), True = hole.
 
-    size: (width, height) of the upright photo, None for any. Colours count by their luminance, 128 and above is hole;
-    what is transparent counts as black, not hole. name: as of `read_photo`. Raises InputError as that does, and for
-    another size.
+    size: (width, height) of the upright photo, None for any. What counts as hole is told by `twoface.masks.hole_of`;
+    invert: everything but that. orientation: the photo's, before it was turned: a mask of its unturned size is turned
+    likewise. name: as of `read_photo`. Raises InputError as that does, and for another size.
     """
-    image, _, name, _ = _decode(source, max_pixels, name)
-    if size is not None and image.size != tuple(size):
-        raise InputError(
-            f"{name} is {image.width}x{image.height}, the photo {size[0]}x{size[1]}: give a mask of the photo's size"
-        )
-    if image.mode.startswith("I"):
-        return binarise(_eight_bits(image))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
-    return binarise(np.array(image.convert("L")))
+    photo = read_photo(source, max_pixels, name)
+    mask = hole_of(photo.pixels, photo.alpha)
+    if size is not None and photo.size != tuple(size):
+        if orientation < 5 or photo.size != tuple(size)[::-1]:
+            raise InputError(
+                f"{photo.name} is {photo.size[0]}x{photo.size[1]}, the photo {size[0]}x{size[1]}:"
+                " give a mask of the photo's size"
+            )
+        mask = turned(mask, orientation)
+    return ~mask if invert else mask
 
 
 def output_format(path):
-    """JPEG, PNG or WEBP by the file's extension; InputError for any other."""
+    """JPEG, PNG, WEBP or TIFF by the file's extension; InputError for any other."""
     suffix = Path(path).suffix.lower()
     if suffix not in _WRITE:
-        raise InputError(f"cannot write '{Path(path).name}': name the output .jpg, .png or .webp")
+        raise InputError(f"cannot write '{Path(path).name}': name the output .jpg, .png, .webp or .tif")
     return _WRITE[suffix]
 
 
-def encode_photo(photo, format, quality=95, generated=True, effort=4):
-    """Encode a Photo with its profile, EXIF and XMP -> bytes.
+def encode_photo(photo, format, quality=None, generated=True, effort=4):
+    """Encode a Photo with its samples, colours and metadata -> bytes.
 
-    format: "PNG" (lossless: the pixels return bit for bit), "JPEG" or "WEBP" (lossy at `quality` 1..100: known pixels
-    are those of the photo before encoding, and re-encoded like the rest). JPEG has no transparency: the photo is laid
-    on white. generated: say in XMP that a part was made by a network (`twoface.metadata`). effort: 0..9, to make a PNG
-    small; more than 4 gains next to nothing.
-    Raises InputError when the format cannot hold so large a photo or its metadata.
+    format: "PNG", "TIFF" (lossless: what was not filled returns bit for bit in the file's own mode, depth and colour
+    space, as far as `losses` is silent), "JPEG" or "WEBP" (lossy: all is encoded anew). quality: 1..100 of the lossy
+    formats; None for that of the JPEG that the photo was, else `_QUALITY`. generated: say in XMP that a part was made
+    by a network (`twoface.metadata`). effort: 0..9, to make a PNG small; more than 4 gains next to nothing.
+    Raises InputError when the format cannot hold so large a photo.
     """
+    _check_size(photo, format)
+    xmp = mark_generated(photo.xmp) if generated else photo.xmp
+    if format == "JPEG":
+        photo, xmp = _fitting(photo, xmp)
+    plan = _plan(photo, format)
+    samples, palette = _samples(photo, plan)
+    own = photo.original.colour if plan.own and photo.original else colour.Colour()
+    if format == "TIFF":
+        return tiff.write(samples, plan.mode, photo, xmp, own.icc)
+    if format == "PNG":
+        return png.join(_png(samples, palette, plan, effort), png.chunks_of(photo, xmp, own.chunks, own.icc))
+    return _lossy(photo, format, samples, plan, quality, xmp, own.icc)
+
+
+def losses(photo, format):
+    """What the format cannot hold of a Photo -> list of sentences for the user.
+
+    Raises InputError as `encode_photo`.
+    """
+    _check_size(photo, format)
+    return _plan(photo, format).lost
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a photo is written. own: in its own colour space, else in sRGB. alpha: whether it is written."""
+
+    mode: str
+    depth: int
+    own: bool
+    alpha: bool
+    lost: list
+
+
+def _plan(photo, format):
+    original, name = photo.original, _NAMES.get(format, format)
+    mode, depth, space, hdr = "RGB", 8, None, False
+    if original is not None:
+        mode, depth, space, hdr = original.mode, original.depth, original.colour.space, original.colour.hdr
+    own, lost = True, []
+    if mode == "P" and (format != "PNG" or original.indexed(photo.pixels) is None):
+        mode = "RGB"
+        if format == "PNG":
+            lost.append("the palette has no room for the colours of the fill: the result is RGB")
+    if mode == "CMYK" and format in ("PNG", "WEBP"):
+        mode, own = "RGB", False
+        lost.append(f"{name} holds no CMYK: all colours were converted to sRGB; write .jpg or .tif to keep them")
+    if hdr and format != "PNG":
+        mode, depth, own = "RGB", 8, False
+        lost.append(f"{name} cannot say HDR (PQ, HLG): all was converted to sRGB of 8 bits; write .png to keep it")
+    if format == "WEBP" and mode == "L":
+        mode, own = "RGB", space is None
+        if space is not None:
+            lost.append("WebP holds no grey profile: all was converted to sRGB; write .png, .jpg or .tif to keep it")
+    if depth == 16 and format in ("JPEG", "WEBP"):
+        depth = 8
+        lost.append(f"{name} holds 8 of the 16 bits of a sample: write .png or .tif to keep them")
+    if photo.alpha is not None and format == "JPEG":
+        lost.append("JPEG has no transparency: the photo was laid on white")
+    alpha = photo.alpha is not None and format != "JPEG"
+    return _Plan(mode, depth, own, alpha, lost + _lost_metadata(photo, format, name))
+
+
+def _lost_metadata(photo, format, name):
+    kept = {
+        "PNG": {"exif", "irb", "comment", "texts", "dpi"},
+        "TIFF": {"exif", "irb", "dpi"},
+        "JPEG": {"exif", "irb", "comment", "dpi"},
+        "WEBP": {"exif"},
+    }[format]
+    words = {"irb": "IPTC", "comment": "the comment", "texts": "text chunks", "dpi": "the resolution (dpi)"}
+    if photo.dpi and round(max(photo.dpi)) in _SCREEN:
+        del words["dpi"]  # a program's default, nobody's intent
+    lost = [word for field, word in words.items() if getattr(photo, field) and field not in kept]
+    lost = [f"{name} cannot hold {', '.join(lost)}"] if lost else []
+    if format == "JPEG":
+        lost += [f"{word} is too long for JPEG and was left out" for word, too_long in _too_long(photo) if too_long]
+    return lost
+
+
+def _too_long(photo):
+    for word, block in (("EXIF", photo.exif), ("XMP", photo.xmp), ("IPTC", photo.irb), ("the comment", photo.comment)):
+        yield word, len(block or b"") > jpeg.SEGMENT - 1_000  # room for what is added
+
+
+def _fitting(photo, xmp):
+    """A photo and its XMP without the blocks that a JPEG cannot hold."""
+    exif, packet, irb, comment = (too_long for _, too_long in _too_long(photo))
+    photo = dataclasses.replace(
+        photo,
+        exif=None if exif else photo.exif,
+        irb=None if irb else photo.irb,
+        comment=None if comment else photo.comment,
+    )
+    return photo, mark_generated() if packet else xmp
+
+
+def _check_size(photo, format):
     if max(photo.size) > _MAX_SIDE[format]:
         raise InputError(f"{format} holds at most {_MAX_SIDE[format]} pixels a side: write .png instead")
-    image = Image.fromarray(photo.pixels)
-    if photo.alpha is not None:
-        image.putalpha(Image.fromarray(photo.alpha))
-        if format == "JPEG":
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    xmp = mark_generated(photo.xmp) if generated else photo.xmp
-    if format == "JPEG" and max(len(photo.exif or b""), len(xmp or b"")) > _JPEG_SEGMENT:
-        raise InputError(f"the metadata of {photo.name} is too long for JPEG: write .png or .webp instead")
-    options = {
-        "JPEG": {"quality": quality, "subsampling": 0, "optimize": True},
-        "PNG": {"compress_level": effort},
-        "WEBP": {"quality": quality, "exact": True},
-    }[format]
-    if photo.icc:
-        options["icc_profile"] = photo.icc
+
+
+def _samples(photo, plan):
+    """-> the samples to write, alpha last, uint8 or uint16; the palette of mode P, else None."""
+    original, palette = photo.original, None
+    if original is None or not plan.own or (plan.mode == "RGB" and original.mode == "L"):
+        samples, alpha = photo.pixels, photo.alpha
+    elif plan.mode == "P":
+        samples, palette = original.indexed(photo.pixels)
+        alpha = photo.alpha
+    else:
+        samples, alpha = original.filled(photo.pixels), photo.alpha
+        alpha = None if alpha is None else original.filled_alpha(alpha)
+    if plan.depth == 8:
+        samples, alpha = colour.eight_bits(samples), None if alpha is None else colour.eight_bits(alpha)
+    if alpha is None:
+        return samples, palette
+    if not plan.alpha:
+        return _on_white(samples, alpha), palette
+    return np.dstack([samples, alpha]), palette
+
+
+def _on_white(samples, alpha):
+    alpha = alpha.reshape(*alpha.shape, *[1] * (samples.ndim - 2)).astype(np.uint16)
+    return ((samples * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _png(samples, palette, plan, effort):
+    if samples.dtype == np.uint16:
+        return png.write_deep(samples, effort)
+    image = Image.fromarray(samples, "P" if palette is not None else None)
+    if palette is not None:
+        image.putpalette(palette.tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=effort)
+    return buffer.getvalue()
+
+
+def _lossy(photo, format, samples, plan, quality, xmp, icc):
+    image = Image.fromarray(samples, "CMYK" if plan.mode == "CMYK" else None)
+    options = {"xmp": xmp} if xmp else {}
+    if icc:
+        options["icc_profile"] = icc
     if photo.exif:
         options["exif"] = _EXIF_PREFIX + photo.exif
-    if xmp and format == "PNG":
-        options["pnginfo"] = _png_xmp(xmp)
-    elif xmp:
-        options["xmp"] = xmp
+    if format == "WEBP":
+        options |= {"quality": quality or _QUALITY, "exact": True}
+    else:
+        options |= _jpeg_options(photo, quality)
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
-def _decode(source, max_pixels, name):
-    """-> upright PIL picture (loaded), the file's own info, name (a file's own), format."""
-    _register_heif()
-    from_bytes = isinstance(source, (bytes, bytearray, memoryview))
-    name = name if from_bytes else os.fspath(source)
-    try:
-        data = io.BytesIO(source if from_bytes else Path(source).read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{name} does not exist: check the path") from error
-    except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror}") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
-            image = Image.open(data, formats=_READ)
-        if image.width * image.height > max_pixels:
-            raise _too_large(name, max_pixels)
-        image.load()
-        info, form = dict(image.info), image.format  # transposing rewrites the EXIF
-        ImageOps.exif_transpose(image, in_place=True)
-        return image, info, name, form
-    except InputError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, max_pixels) from error
-    except UnidentifiedImageError as error:
-        text = f"{name} is not a picture that can be read: give JPEG, PNG, WebP, HEIC or AVIF"
-        raise InputError(text, code="not_a_picture") from error
-    except _DAMAGED as error:
-        text = f"{name} is damaged or truncated ({error}): get a whole copy of the file"
-        raise InputError(text, code="damaged") from error
-
-
-def _too_large(name, max_pixels):
-    text = f"{name} has more than {max_pixels / 1e6:g} megapixels: scale it down first"
-    return InputError(text, code="too_many_pixels", limit=max_pixels)
-
-
-def _to_rgb(image, icc, name):
-    """-> RGB picture and the profile that its pixels are in."""
-    if image.mode.startswith("I"):
-        image = Image.fromarray(_eight_bits(image))
-    elif image.mode == "1":
-        image = image.convert("L")
-    space = icc[16:20] if icc else None
-    if (image.mode, space) not in (("L", b"GRAY"), ("CMYK", b"CMYK")):
-        return image if image.mode == "RGB" else image.convert("RGB"), icc if space == b"RGB " else None
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    try:
-        image = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), srgb, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError) as error:
-        raise InputError(f"the colour profile of {name} is damaged: save it as RGB first", code="damaged") from error
-    return image, srgb.tobytes()
-
-
-def _eight_bits(image):
-    """A picture of 16-bit grey (0..65535) -> uint8 (H, W)."""
-    return (np.clip(np.array(image).astype(np.int64), 0, 65535) // 257).astype(np.uint8)
-
-
-def _png_xmp(xmp):
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    info.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-    return info
-
-
-@functools.cache
-def _register_heif():
-    pillow_heif.register_heif_opener()
+def _jpeg_options(photo, quality):
+    options = {"optimize": True}
+    if photo.tables is None:
+        options |= {"quality": quality or _QUALITY, "subsampling": 0}
+    elif quality is None:
+        options |= jpeg.keep_quality(*photo.tables)
+    else:
+        options |= {"quality": quality, "subsampling": photo.tables[1]}
+    if photo.comment:
+        options["comment"] = photo.comment
+    if photo.dpi:
+        options["dpi"] = photo.dpi
+    if photo.irb:
+        options["extra"] = jpeg.irb_segment(photo.irb)
+    return options

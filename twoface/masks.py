@@ -20,6 +20,10 @@ NAMED_BOXES = {
 }
 HOLES = ("center", *NAMED_BOXES)
 
+# Of a mask with transparent parts: the spread of a brush's one colour, how far black and white may be off, the share
+# of the pixels that must agree, the colours that a drawing may have.
+_STROKE, _TONE, _NEARLY, _BRUSHES = 24, 32, 0.9, 8
+
 # A training hole covers this much of the frame, at least and at most.
 AREA_RANGE = (0.015, 0.60)
 
@@ -76,9 +80,23 @@ def parse_hole(text):
     return parse_box(text)
 
 
-def binarise(gray):
-    """uint8 (H, W) -> bool (H, W): 128 and above is hole."""
-    return gray >= 128
+def hole_of(pixels, alpha=None):
+    """What a picture says is the hole -> bool (H, W).
+
+    pixels: uint8 (H, W, 3); alpha: uint8 (H, W) or None. Hole is what is white, of a luma of 128 and above. With
+    transparent parts it may be told otherwise: the opaque part of strokes, one colour on a transparent layer; or, in a
+    copy of the photo, what was erased. A drawing in black and white keeps its meaning, and transparent is not hole.
+    """
+    luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    clear = None if alpha is None else alpha < 128
+    if clear is None or not clear.any() or clear.all():
+        return luma >= 128
+    opaque = pixels[~clear]
+    if np.ptp(opaque, axis=0).max() <= _STROKE:
+        return ~clear
+    if _is_drawing(opaque):
+        return (luma >= 128) & ~clear
+    return ~clear if _is_flat(opaque) else clear
 
 
 def distance_to(mask):
@@ -115,6 +133,19 @@ def fading(distance, px):
         return (distance == 0).astype(np.float32)
     t = np.clip(1 - distance / np.float32(px), 0, 1)
     return t * t * (3 - 2 * t)
+
+
+def _is_drawing(colours):
+    """Whether uint8 (N, 3) has dark and light, and nearly all of it is black or white, or of a few greys."""
+    low, high = colours.max(-1) <= _TONE, colours.min(-1) >= 255 - _TONE
+    plain = (low | high).mean() >= _NEARLY or (np.ptp(colours, axis=1).max() <= _TONE and _is_flat(colours))
+    return bool(plain and (colours.max(-1) < 128).any() and (colours.min(-1) >= 128).any())
+
+
+def _is_flat(colours):
+    """Whether nearly all of uint8 (N, 3) are a few colours, as of a brush."""
+    _, counts = np.unique(colours @ np.array([1, 256, 65536]), return_counts=True)
+    return bool(np.sort(counts)[-_BRUSHES:].sum() >= _NEARLY * len(colours))
 
 
 def random_hole(rng, size=128):

@@ -10,12 +10,24 @@ GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrained
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 # Properties that a fill makes untrue: the source type, the orientation (the pixels are upright now), pictures of
-# before, and a pointer to a second packet that Pillow does not read.
+# before, and a pointer to a second packet that Pillow does not read; and whatever announces other pictures, videos or
+# depths in the file, which are not kept.
 _STALE = {
     (_IPTC, "DigitalSourceType"),
     ("http://ns.adobe.com/tiff/1.0/", "Orientation"),
     ("http://ns.adobe.com/xap/1.0/", "Thumbnails"),
     ("http://ns.adobe.com/xmp/note/", "HasExtendedXMP"),
+}
+_LOST = {
+    "http://ns.adobe.com/hdr-gain-map/1.0/",
+    "http://ns.apple.com/HDRGainMap/1.0/",
+    "http://ns.google.com/photos/1.0/camera/",
+    "http://ns.google.com/photos/1.0/container/",
+    "http://ns.google.com/photos/1.0/container/item/",
+    "http://ns.google.com/photos/1.0/depthmap/",
+    "http://ns.google.com/photos/1.0/image/",
+    "http://ns.google.com/photos/1.0/audio/",
+    "http://ns.google.com/photos/dd/1.0/device/",
 }
 _EMPTY = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'
 
@@ -32,12 +44,7 @@ def mark_generated(xmp=None):
     if not document.getElementsByTagNameNS(_RDF, "RDF"):
         document = minidom.parseString(_EMPTY)
     rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
-    for space, name in _STALE:
-        for element in rdf.getElementsByTagNameNS(space, name):
-            element.parentNode.removeChild(element)
-        for element in rdf.getElementsByTagNameNS(_RDF, "Description"):
-            if element.hasAttributeNS(space, name):
-                element.removeAttributeNS(space, name)
+    _remove_stale(rdf)
     note = document.createElementNS(_RDF, "rdf:Description")
     for name, value in (("xmlns:rdf", _RDF), ("xmlns:Iptc4xmpExt", _IPTC), ("rdf:about", "")):
         note.setAttribute(name, value)
@@ -46,6 +53,19 @@ def mark_generated(xmp=None):
     packet = document.documentElement.toxml()
     begin, end = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>', '<?xpacket end="w"?>'
     return f"{begin}\n{packet}\n{end}".encode()
+
+
+def _remove_stale(rdf):
+    for element in rdf.getElementsByTagName("*"):
+        for attribute in list(element.attributes.values()):
+            if _is_stale(attribute) or (attribute.prefix == "xmlns" and attribute.value in _LOST):
+                element.removeAttributeNode(attribute)
+        if _is_stale(element):
+            element.parentNode.removeChild(element)
+
+
+def _is_stale(node):
+    return (node.namespaceURI, node.localName) in _STALE or node.namespaceURI in _LOST
 
 
 def upright_exif(exif):

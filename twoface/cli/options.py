@@ -32,6 +32,11 @@ def number(kind, least, most=None):
     return parse
 
 
+def quality(text):
+    """An argparse type: 1 to 100, or keep -> int or None."""
+    return None if text == "keep" else number(int, 1, 100)(text)
+
+
 def command(commands, name, run, summary, examples):
     """Add a command -> (its add_argument, its parser). run: (arguments) -> exit code."""
     parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=examples)

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from twoface.cli.options import command, number, require
+from twoface.cli.options import command, number, quality, require
 from twoface.cli.search import NEEDED as SEARCH
 from twoface.errors import InputError
 from twoface.files import printable
@@ -25,6 +25,7 @@ def fill(args):
     from twoface.engine import Inpainter
     from twoface.faces import parse_frame
     from twoface.files import write_aside
+    from twoface.images import output_format
     from twoface.masks import parse_hole
 
     hole = parse_hole(args.hole) if args.hole else None
@@ -38,32 +39,45 @@ def fill(args):
 
     start = time.perf_counter()
     network = _backend(args) if args.backend else args.model
-    given = {"mask": args.mask, "hole": hole, "face": face, "feather": args.feather, "center_size": args.center_size}
+    photo, mask = _photo_and_mask(args)
+    given = {"mask": mask, "hole": hole, "face": face, "feather": args.feather, "center_size": args.center_size}
     if args.reference_from:
-        result, search = _fill_from(args, network, given)
+        result, search = _fill_from(args, network, photo, given)
     else:
         references = {"references": args.reference, "reference_face": reference_face}
-        result, search = Inpainter.load(network, args.threads).fill(args.photo, **references, **given), None
+        result, search = Inpainter.load(network, args.threads).fill(photo, **references, **given), None
     result.save(args.out, args.quality, args.force)
     seconds = time.perf_counter() - start
+    told = result.report(output_format(args.out)) | ({"search": search} if search else {})
     if args.report:
-        told = result.report() | ({"search": search} if search else {})
         write_aside(args.report, (json.dumps(told, indent=1) + "\n").encode(), args.force)
     if args.crops:
         _write_crops(args.crops, result, args.force)
 
     print(f"result     {printable(args.out)}")
     print(f"time       {seconds:.2f} s in all, of which the network took {result.timing['network']:.2f} s")
-    _tell(result.report())
+    _tell(told)
     return 0
 
 
-def _fill_from(args, network, given):
+def _photo_and_mask(args):
+    """-> what `Inpainter.fill` is given: paths, or a Photo and bool (H, W) where the mask is to be inverted."""
+    if not args.invert_mask:
+        return args.photo, args.mask
+    from twoface.images import read_mask, read_photo
+
+    if not args.mask:
+        raise InputError("--invert-mask needs a --mask")
+    photo = read_photo(args.photo)
+    return photo, read_mask(args.mask, photo.size, invert=True, orientation=photo.orientation)
+
+
+def _fill_from(args, network, photo, given):
     require("search", *SEARCH)
     from twoface.search.collection import Collection
     from twoface.search.fill import fill_from
 
-    return fill_from(Collection.open(args.reference_from, network, args.threads), args.photo, args.tries, **given)
+    return fill_from(Collection.open(args.reference_from, network, args.threads), photo, args.tries, **given)
 
 
 def client_fill(args):
@@ -75,7 +89,7 @@ def client_fill(args):
     start = time.perf_counter()
     filled = _photo_client(args).fill(
         args.photo,
-        mask=args.mask,
+        mask=_inverted(args.mask) if args.invert_mask else args.mask,
         hole=args.hole,
         references=args.reference,
         face=args.face,
@@ -94,6 +108,18 @@ def client_fill(args):
     print(f"time       {seconds:.2f} s in all, of which the fill itself took {there:.2f} s")
     _tell(filled.report)
     return 0
+
+
+def _inverted(path):
+    """A mask's picture -> PNG of the opposite. None stays."""
+    import numpy as np
+
+    from twoface.images import Photo, encode_photo, read_mask
+
+    if path is None:
+        raise InputError("--invert-mask needs a --mask")
+    mask = read_mask(path, None, invert=True)
+    return encode_photo(Photo(np.repeat(mask[..., None], 3, axis=2) * np.uint8(255)), "PNG", generated=False)
 
 
 def client_faces(args):
@@ -201,10 +227,11 @@ FILL_EXAMPLES = """examples:
   twoface fill me.jpg --reference a.jpg --reference b.jpg --mask scratch.png -o filled.png
   twoface fill me.jpg --hole 310,220,420,300 --face 200,100,520,420 -o filled.webp
 
-The mask is a picture of the photo's size, white (128 and above) where it is to be filled. --face is a square that
+The mask is a picture of the photo's size, white (128 and above) where it is to be filled; or
+strokes on a transparent layer, or a copy of the photo with the hole erased. --face is a square that
 you choose: then nothing has to be found in it, so a face that is covered altogether works too. Face and eyes should
 lie in it as in a portrait: the eyes at .375 and .625 of its width and .46 of its height. Outside the hole and its
-feather the photo stays as it is, bit for bit (in a .png). Without a reference the network invents a face."""
+feather the photo stays as it is, bit for bit (in a .png or .tif). Without a reference the network invents a face."""
 
 CLIENT_EXAMPLES = """examples, with a `twoface serve` running elsewhere:
   twoface client status --backend http://192.168.1.5:8000 --api-key key.txt
@@ -250,7 +277,7 @@ def _client_fill_options(command):
 
 
 def _client_faces_options(command):
-    command[0]("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC or AVIF")
+    command[0]("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF")
     _backend_options(command[0])
 
 
@@ -265,8 +292,8 @@ def _backend_options(add, default="http://127.0.0.1:8000"):
 def _photo_options(command):
     """A photo and what is to be done with it."""
     add, parser = command
-    add("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC or AVIF, of any size")
-    add("-o", "--out", metavar="OUT", type=Path, required=True, help="the result: .jpg, .png or .webp")
+    add("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF")
+    add("-o", "--out", metavar="OUT", type=Path, required=True, help="the result: .jpg, .png, .webp or .tif")
     several = "another photo of the same person; of several, each after its own --reference, the most alike is used"
     add("--reference", metavar="REF", type=Path, action="append", default=[], help=several)
     hole = parser.add_mutually_exclusive_group(required=True)
@@ -274,6 +301,7 @@ def _photo_options(command):
     names = "center, eyes, nose, mouth, lower, left or right of the face, or a box X0,Y0,X1,Y1 in photo pixels"
     hole.add_argument("--hole", metavar="HOLE", help=names)
     box = "X0,Y0,X1,Y1[,DEGREES]"
+    add("--invert-mask", action="store_true", help="the mask is black where to fill")
     add("--face", metavar=box, help="the face as a square in photo pixels, turned clockwise (default: found by itself)")
     add("--reference-face", metavar=box, action="append", default=[], help="the same in the reference, once for each")
     add("--report", metavar="FILE.json", type=Path, help="write what was done, with all figures")
@@ -299,5 +327,6 @@ def _result_options(add):
     add("--feather", metavar="PX", type=number(float, 0), help="width of the soft seam, photo pixels")
     add("--center-size", metavar="PX", type=number(int, 1, 128), default=64,
         help="side of the hole 'center', of the 128 pixels that the network sees (default 64)")  # fmt: skip
-    add("--quality", metavar="Q", type=number(int, 1, 100), default=95, help="of .jpg and .webp (default 95)")
+    add("--quality", metavar="Q", type=quality, default=None,
+        help="of .jpg and .webp, 1 to 100; keep: that of a JPEG given, else 95 (default)")  # fmt: skip
     add("--force", action="store_true", help="overwrite what exists")

@@ -92,7 +92,7 @@ def search(args):
     answer = Collection.open(args.index, args.model).references(
         photo,
         parse_frame(args.face) if args.face else None,
-        read_mask(args.mask, photo.size) if args.mask else None,
+        read_mask(args.mask, photo.size, orientation=photo.orientation) if args.mask else None,
         args.k,
         hole=parse_hole(args.hole) if args.hole else None,
     )

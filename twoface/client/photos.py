@@ -47,7 +47,7 @@ class PhotoClient:
         """Fill a part of a face -> Filled.
 
         photo, mask, each of references: a path or bytes. The rest as of `Inpainter.fill`; `reference_faces` has one
-        for each reference, None where it is to be found, or is empty. format: jpeg, png or webp.
+        for each reference, None where it is to be found, or is empty. format: jpeg, png, webp or tiff.
         Raises InputError for what cannot be used, Unavailable when the server is away, busy or late, else TwoFaceError.
         """
         fields = {

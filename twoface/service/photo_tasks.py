@@ -22,7 +22,7 @@ class FillTask:
     feather: float | None
     center_size: int
     format: str
-    quality: int
+    quality: int | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _fill(inpainter, max_pixels, photo, task):
     """-> the encoded picture, and the report of the fill."""
     result = inpainter.fill(
         photo,
-        mask=None if task.mask is None else read_mask(task.mask, photo.size, max_pixels),
+        mask=None if task.mask is None else read_mask(task.mask, photo.size, max_pixels, orientation=photo.orientation),
         hole=task.hole,
         references=[
             read_photo(data, max_pixels, f"reference {number}") for number, data in enumerate(task.references, 1)
@@ -59,7 +59,7 @@ def _fill(inpainter, max_pixels, photo, task):
         feather=task.feather,
         center_size=task.center_size,
     )
-    return encode_photo(result.photo, task.format, task.quality), result.report()
+    return encode_photo(result.photo, task.format, task.quality), result.report(task.format)
 
 
 def _faces(inpainter, photo):

@@ -32,7 +32,8 @@ PATHS = ("/v1/fill", "/v1/faces")
 REPORT = "X-Two-Face-Report"
 MAX_REFERENCES = 8
 ALIASES = {"reference": "references", "reference_face": "reference_faces"}  # the words of `twoface fill`
-FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
+FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}
+READS = "JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF"
 JSON = "application/json"
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 SQUARE = "as a square X0,Y0,X1,Y1 in pixels, and a fifth number, degrees clockwise, where it is turned"
@@ -67,7 +68,7 @@ class FillAnswer(BaseModel):
     """picture: the filled photo in base64. report: as `twoface fill --report` writes it."""
 
     picture: str
-    format: Literal["jpeg", "png", "webp"]
+    format: Literal[tuple(FORMATS)]
     report: dict
 
 
@@ -221,7 +222,7 @@ def _add_fill(routes, work):
     @routes.post("/fill", summary="Fill a part of a face in a photo", responses=answers, response_class=Response)
     async def fill(
         request: Request,
-        photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP, HEIC or AVIF")],
+        photo: Annotated[UploadFile, File(description=READS)],
         mask: Annotated[UploadFile | None, File(description="of the photo's size, white where to fill")] = None,
         hole: Annotated[str | None, Form(description="instead of a mask: eyes, nose, ..., or X0,Y0,X1,Y1")] = None,
         face: Annotated[str | None, Form(description=f"the face {SQUARE}; else found")] = None,
@@ -233,8 +234,10 @@ def _add_fill(routes, work):
         ] = [],  # noqa: B006
         feather: Annotated[float | None, Form(ge=0, le=1000, description="width of the soft seam, pixels")] = None,
         center_size: Annotated[int, Form(ge=1, le=128, description="of the hole 'center', of 128")] = 64,
-        format: Annotated[Literal["jpeg", "png", "webp"], Form(description="of the filled photo")] = "jpeg",
-        quality: Annotated[int, Form(ge=1, le=100, description="of jpeg and webp")] = 95,
+        format: Annotated[Literal[tuple(FORMATS)], Form(description="of the filled photo")] = "jpeg",
+        quality: Annotated[
+            int | None, Form(ge=1, le=100, description="of jpeg and webp; default: a JPEG's own, else 95")
+        ] = None,
         answer: Annotated[
             Literal["picture", "json"] | None, Query(description="default: by Accept, else the picture")
         ] = None,
@@ -263,7 +266,7 @@ def _add_fill(routes, work):
 
 def _add_faces(routes, work):
     @routes.post("/faces", summary="Find the faces in a photo", response_model=FacesAnswer)
-    async def faces(request: Request, photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP, HEIC or AVIF")]):
+    async def faces(request: Request, photo: Annotated[UploadFile, File(description=READS)]):
         return await work(request, FacesTask(await photo.read()))
 
 

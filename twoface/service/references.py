@@ -16,7 +16,7 @@ from twoface.faces import parse_frame
 from twoface.images import read_mask, read_photo
 from twoface.masks import parse_hole
 from twoface.pool import Pool
-from twoface.service.photos import RESPONSES, SQUARE, FormRoute, finite
+from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
 from twoface.service.rest import timeout_of, while_there
 
 PATHS = ("/v1/references",)
@@ -69,7 +69,9 @@ def open_desk(index, model, threads, max_pixels):
 
     def do(task):
         photo = read_photo(task.photo, max_pixels)
-        mask = None if task.mask is None else read_mask(task.mask, photo.size, max_pixels)
+        mask = None
+        if task.mask is not None:
+            mask = read_mask(task.mask, photo.size, max_pixels, orientation=photo.orientation)
         about = {"hole": task.hole, "center_size": task.center_size}
         return collection.references(photo, task.face, mask, task.k, **about).report()
 
@@ -91,7 +93,7 @@ def router(pool, settings):
     @routes.post("/references", summary="Find references for a photo in the index", response_model=ReferencesAnswer)
     async def references(
         request: Request,
-        photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP, HEIC or AVIF")],
+        photo: Annotated[UploadFile, File(description=READS)],
         mask: Annotated[UploadFile | None, File(description="of the photo's size, white where it is covered")] = None,
         hole: Annotated[str | None, Form(description="instead of a mask: eyes, nose, ..., or X0,Y0,X1,Y1")] = None,
         face: Annotated[str | None, Form(description=f"the face {SQUARE}; else found")] = None,

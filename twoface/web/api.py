@@ -23,7 +23,7 @@ Id = Annotated[str, StringConstraints(pattern="^[0-9a-f-]{1,64}$")]
 Number = Annotated[int, PathParam(ge=0)]
 Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 log = logging.getLogger(__name__)
-SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif"}
 SAMPLES = [
     {"id": "sunglasses", "photo": "sunglasses.jpg", "reference": "reference.jpg"},
     {"id": "scratch", "photo": "scratch.jpg", "reference": "reference.jpg"},
@@ -206,7 +206,7 @@ def _add_fills(api, ask, most):
         request: Request,
         fill: Id,
         format: Literal[tuple(SUFFIX)] = "png",
-        quality: Annotated[int, Query(ge=1, le=100)] = 95,
+        quality: Annotated[int | None, Query(ge=1, le=100)] = None,
         location: bool = True,
     ):
         name, data = await ask(

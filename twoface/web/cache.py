@@ -29,17 +29,19 @@ GONE = {
 class Filled:
     """What a fill leaves behind.
 
-    box: (x0, y0, x1, y1), the part of the photo that changed; pixels: uint8 of that part.
+    box: (x0, y0, x1, y1), the part of the photo that changed; pixels: uint8 of that part; alpha: likewise, or None.
     crops: {"masked", "filled", "reference"}: uint8 (128, 128, 3) each, without "reference" where there was none.
     """
 
     box: tuple
     pixels: np.ndarray
     crops: dict
+    alpha: np.ndarray | None = None
 
     @property
     def nbytes(self):
-        return self.pixels.nbytes + sum(crop.nbytes for crop in self.crops.values())
+        alpha = 0 if self.alpha is None else self.alpha.nbytes
+        return self.pixels.nbytes + alpha + sum(crop.nbytes for crop in self.crops.values())
 
 
 @dataclass
@@ -51,8 +53,7 @@ class _Kept:
 
     @property
     def nbytes(self):
-        alpha = 0 if self.photo.alpha is None else self.photo.alpha.nbytes
-        return self.photo.pixels.nbytes + alpha + sum(fill.nbytes for fill in self.fills.values())
+        return self.photo.nbytes + sum(fill.nbytes for fill in self.fills.values())
 
 
 class Cache:

@@ -131,7 +131,7 @@ class Studio:
         factor = min(1, side / max(photo.size))
         size = [max(1, round(length * factor)) for length in photo.size]
         pixels = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA)
-        return encode_photo(Photo(pixels, icc=photo.icc), "JPEG", 90, generated=False)
+        return encode_photo(Photo(pixels), "JPEG", 90, generated=False)
 
     def crop(self, session, photo, frame, size):
         """The frame turned upright -> PNG where the network's own 128 pixels are asked for, else WebP."""
@@ -139,7 +139,7 @@ class Studio:
         frame.check(photo)
         pixels = crop(photo.pixels, frame_transform(frame.square, size), size)
         form = "PNG" if size == NETWORK else "WEBP"
-        return encode_photo(Photo(pixels, icc=photo.icc), form, 90, generated=False)
+        return encode_photo(Photo(pixels), form, 90, generated=False)
 
     def fill(self, session, photo, frame, mask, references):
         """Fill a hole -> dict of the fill.
@@ -163,6 +163,7 @@ class Studio:
             result.box,
             result.photo.pixels[y0:y1, x0:x1].copy(),
             {name: pixels for name, pixels in crops.items() if pixels is not None},
+            None if result.photo.alpha is None else result.photo.alpha[y0:y1, x0:x1].copy(),
         )
         return {
             "id": self._cache.add_fill(session, photo, filled),
@@ -170,23 +171,21 @@ class Studio:
             "identity": None if result.reference_used is None else result.identity,
             "verdict": verdict(result.identity)._asdict(),
             "reference_used": result.reference_used,
-            "warnings": _warnings(result, frame),
+            "warnings": _warnings(result, picture, frame),
             "seconds": {stage: round(seconds, 4) for stage, seconds in result.timing.items()},
         }
 
     def patch(self, session, fill):
         """The part of the photo that changed, at full resolution -> PNG."""
-        photo, filled = self._cache.fill(session, fill)
-        x0, y0, x1, y1 = filled.box
-        alpha = None if photo.alpha is None else photo.alpha[y0:y1, x0:x1]
-        return encode_photo(Photo(filled.pixels, alpha, photo.icc), "PNG", effort=1)
+        _, filled = self._cache.fill(session, fill)
+        return encode_photo(Photo(filled.pixels, filled.alpha), "PNG", effort=1)
 
     def fill_crop(self, session, fill, name):
         """One of the network's 128x128 pictures -> PNG; None where there was no reference."""
         photo, filled = self._cache.fill(session, fill)
         if name not in filled.crops:
             raise InputError("this fill had no reference", code="fill_gone")
-        return encode_photo(Photo(filled.crops[name], icc=photo.icc), "PNG", generated=name == "filled")
+        return encode_photo(Photo(filled.crops[name]), "PNG", generated=name == "filled")
 
     def finished(self, session, fill, format, quality, location):
         """The whole filled photo with its metadata -> (its name, bytes).
@@ -205,9 +204,12 @@ class Studio:
     def _whole(self, session, fill):
         photo, filled = self._cache.fill(session, fill)
         x0, y0, x1, y1 = filled.box
-        pixels = photo.pixels.copy()
+        pixels, alpha = photo.pixels.copy(), photo.alpha
         pixels[y0:y1, x0:x1] = filled.pixels
-        return dataclasses.replace(photo, pixels=pixels)
+        if alpha is not None:
+            alpha = alpha.copy()
+            alpha[y0:y1, x0:x1] = filled.alpha
+        return dataclasses.replace(photo, pixels=pixels, alpha=alpha)
 
     def open_indexes(self):
         """Raises TwoFaceError for an index that cannot be opened."""
@@ -234,7 +236,7 @@ class Studio:
         candidate = self._candidate(session, search, number)
         photo = read_candidate(candidate, self._max_pixels)
         pixels = crop(photo.pixels, frame_transform(candidate.frame, size), size)
-        return encode_photo(Photo(pixels, icc=photo.icc), "WEBP", 90, generated=False)
+        return encode_photo(Photo(pixels), "WEBP", 90, generated=False)
 
     def add_candidate(self, session, search, number):
         """Take a photo that was found as `add_photo` takes a file -> the same dict, and the face's `frame`."""
@@ -266,8 +268,8 @@ def _read_mask(data):
     return mask
 
 
-def _warnings(result, frame):
-    found = []
+def _warnings(result, photo, frame):
+    found = [{"code": note.code, "message": note.text} for note in photo.notes]
     if verdict(result.identity).word == "two_people":
         found.append({"code": "two_people", "message": "the photo and the reference look like two people"})
     if frame.side < GOOD_FACE:

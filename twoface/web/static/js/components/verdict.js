@@ -6,8 +6,8 @@ import { number, percent, t } from "../i18n.js";
 /** What a person should know of a fill -> {element, text}, the text without the figures. */
 export function verdict({ verdict: { word, tone }, identity, warnings, used }) {
   const values = identity ? figures(identity) : {};
-  const small = warnings.some(({ code }) => code === "small_face");
-  const notes = [used?.doubt, small && t("warning.small_face")].filter(Boolean);
+  const others = warnings.filter(({ code }) => code !== "two_people").map(({ code }) => t(`warning.${code}`));
+  const notes = [used?.doubt, ...others].filter(Boolean);
   const title = t(`verdict.${word}`);
   const meaning = t(`verdict.${word}_words`, values);
   const element = el(
