@@ -22,7 +22,8 @@ MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
 BAND = 64  # rows of a photo that are rendered at a time: what is computed then stays in the processor's cache
-MAX_GRAIN = 0.03  # deviation of the grain that may be added, of the range 0..1
+MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
+LIT = 80  # of 0..255: a face whose lighter parts are darker than this is lifted to it for the network
 
 
 def crop_mask(hole, transform, feather_px):
@@ -82,6 +83,23 @@ def seam_correction(known, fill, hole, predicted):
     near = cv2.GaussianBlur(band, (0, 0), SEAM_BLUR)
     mean = cv2.GaussianBlur(error, (0, 0), SEAM_BLUR) / np.maximum(near, 1e-4)[..., None]
     return mean * np.exp(-distance_to(~hole) / SEAM_REACH)[..., None].astype(np.float32)
+
+
+def lift(crop, unknown):
+    """By how much a dark photo is brightened for the network, which learned from photos in daylight -> float, 1 or more.
+
+    crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known.
+    """
+    middle = np.zeros_like(unknown)
+    middle[24:112, 24:104] = True
+    known = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[middle & ~unknown]
+    return max(1.0, LIT / max(float(np.percentile(known, 75)), 1)) if known.size else 1.0
+
+
+def lowered(fields, factor):
+    """The network's outputs for a photo that was brightened by `factor`, {name: (C, h, w)} -> those for the photo."""
+    lit = ("fill", "synthesis", "gain", "offset")
+    return {name: field / np.float32(factor) if name in lit else field for name, field in fields.items()}
 
 
 def render(fields, places, reference, detail, texture=True):

@@ -9,7 +9,7 @@ from numbers import Real
 import cv2
 import numpy as np
 
-from twoface.blend import blend, crop_mask, seam_correction
+from twoface.blend import blend, crop_mask, lift, lowered, seam_correction
 from twoface.choice import Worth, best, worth
 from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, choose, crop, frame_transform, scale_of, shifted, touched, window
@@ -309,8 +309,10 @@ class Inpainter:
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
         given = no_reference() if reference is None else reference.registered.planes()
         mask = prepared.unknown[None, None].astype(np.float32)
-        fields = self.network.run(_planes(prepared.masked), mask, *given)
-        return {name: field[0] for name, field in fields.items()}
+        factor = lift(prepared.crop, prepared.unknown)
+        image = np.minimum(_planes(prepared.masked) * np.float32(factor), 1)
+        fields = self.network.run(image, mask, *given)
+        return lowered({name: field[0] for name, field in fields.items()}, factor)
 
     def paste(self, prepared, fields, reference=None):
         """Put a fill into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.
