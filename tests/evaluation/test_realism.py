@@ -84,6 +84,7 @@ def test_features_see_the_hole_and_its_rim_alone():
     before = features(picture, hole)
     assert looker.seen.shape == (2, 3, SEEN, SEEN) and looker.seen.min() >= 0 and looker.seen.max() <= 1
     assert before.shape == (2, 3) and before.dtype == np.float64
+    assert before == pytest.approx(looker.seen.mean((2, 3)).numpy() / 13, abs=1e-6)  # pool5's deviation over faces
     ys, xs = np.nonzero(hole)
     other = picture.copy()
     other[:, : ys.min() - AROUND] = 0

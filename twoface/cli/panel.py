@@ -38,7 +38,7 @@ def run(args):
     if not folders:
         tasks = _tasks(args)
         models = args.models or [args.model]
-        folders = [args.panel / "fills" / str(i) for i in range(1, len(models) + 1)]
+        folders = [args.panel / "fills" / f"{i} {m.stem if m else 'shipped'}" for i, m in enumerate(models, 1)]
         for folder, model in zip(folders, models, strict=True):
             _fill(args, folder, tasks, model)
     page = rating.mix(args.panel, folders, args.seed, args.force)

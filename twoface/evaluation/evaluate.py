@@ -61,7 +61,7 @@ FIGURES = {
     "to_stranger": ("cosine to stranger", ".3f"),
     "distance": ("dlib distance to truth", ".3f"),
 }
-KID = ("KID x 1000", ".2f")
+KID = ("KID x 1000", ".1f")
 COMPARISONS = (("right", "none"), ("none", "wrong"), ("right", "wrong"), ("right", "paste"), ("right", "matched_paste"))
 
 

@@ -37,6 +37,9 @@ def mix(out, folders, seed=0, force=False):
     for folder, other in zip(folders, known, strict=True):
         if other["tasks"] != tasks:
             raise InputError(f"{folder} and {folders[0]} fill different holes: make one with --tasks of the other")
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise InputError(f"the folders {', '.join(names)} must have different names, to tell the networks apart")
     out.mkdir(parents=True, exist_ok=True)
     for name in (PAGE, KEY, RATINGS):
         check_output(out / name, force)
@@ -45,7 +48,7 @@ def mix(out, folders, seed=0, force=False):
     shown = [_entry(folders[model], task, tasks[task]) for model, task in (places[i] for i in order)]
     key = {
         "seed": seed,
-        "models": [str(folder) for folder in folders],
+        "models": names,
         "networks": [one["model"] for one in known],
         "entries": {
             str(number): {"model": places[i][0], "task": places[i][1], "hole": tasks[places[i][1]]["hole"]}

@@ -16,14 +16,16 @@ AROUND = 8  # pixels round the hole's box that it sees too, for the seam
 class HoleFeatures:
     """VGG16's last layer over the box round a hole, the mean over its places. Needs torch and the weights vgg16-edges.
 
+    The values are divided by the layer's deviation over faces: the kernel's 1 is meant for values of about 1.
     Raises as `twoface.models.pretrained.weights`.
     """
 
     def __init__(self, network=None):
         """network: a `twoface.models.vgg.VGG16`, default that of the cached weights, fetched when missing."""
         from twoface.models.pretrained import weights
-        from twoface.models.vgg import VGG16
+        from twoface.models.vgg import VGG16, Trunk
 
+        self._scale = Trunk.SCALE[LAYER]
         self._network = network or VGG16(weights("vgg16-edges"))
 
     def __call__(self, pictures, hole):
@@ -35,7 +37,7 @@ class HoleFeatures:
         views = [cv2.resize(picture[part], (SEEN, SEEN), interpolation=cv2.INTER_CUBIC) for picture in pictures]
         with torch.no_grad():
             seen = self._network(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 255, (LAYER,))[0]
-        return seen.mean((2, 3)).double().numpy()
+        return seen.mean((2, 3)).double().numpy() / self._scale
 
 
 def discrepancies(fills, truths):
