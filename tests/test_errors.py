@@ -20,3 +20,8 @@ def test_errors_travel_between_processes_whole(error):
 
 def test_what_is_not_said_is_empty():
     assert InputError("x").code == "" and Unavailable("x").retry_after is None
+
+
+def test_what_is_not_available_keeps_its_numbers():
+    error = Unavailable("later", code="busy", retry_after=3, waiting=16)
+    assert (error.code, error.retry_after, error.numbers) == ("busy", 3, {"waiting": 16})

@@ -27,6 +27,7 @@ from twoface.errors import InputError, TwoFaceError
 from twoface.service import server as server_module
 from twoface.service.connections import check_tls
 from twoface.service.json_tensors import dump_json
+from twoface.service.observe import door_of
 from twoface.service.server import Server
 from twoface.service.settings import Settings
 from twoface.web.server import Server as WebServer
@@ -458,6 +459,13 @@ def test_tls_on_both_doors(tmp_path, certificate):
 
 
 # What it tells
+
+
+@pytest.mark.parametrize(
+    ("path", "door"), [("/v1/references", "references"), ("/v1/fill", "photos"), (INFER, "oip_rest"), ("/x", "other")]
+)
+def test_each_door_has_its_name_in_the_figures(path, door):
+    assert door_of(path) == door
 
 
 def test_ids_go_through_and_are_logged_without_pictures(server, caplog):
