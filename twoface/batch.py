@@ -29,6 +29,7 @@ from twoface.masks import parse_hole
 from twoface.results import DONE, FAILED, NAMES, Entry, Log, read_entries
 from twoface.workers import run_tasks
 
+SHIPPED = Path(str(resources.files("twoface"))) / "weights"
 LOCK = ".twoface-batch.lock"
 DO, KEEP, FAIL = "do", "keep", "fail"
 LONGEST_NAME = 255  # bytes
@@ -163,10 +164,8 @@ class _Contents:
     def __init__(self, options):
         self._file = functools.cache(lambda path: sha256(path)[:16])
         self._options = options
-        network = options.model or resources.files("twoface") / "weights" / "twoface.onnx"
-        if not network.is_file():
-            raise InputError(f"no network at {network}: give an ONNX file that 'twoface export' wrote")
-        self._network = self._file(network)
+        networks = [options.model] if options.model else sorted(SHIPPED.glob("*.onnx"))
+        self._networks = _digest([self._read(path) for path in networks])
 
     def of(self, job):
         """-> {what: digest of its content}. Raises InputError for a file that cannot be read."""
@@ -182,7 +181,7 @@ class _Contents:
             "reference": _digest([self._read(path) for path in job.references]),
             "row": _digest([job.hole, job.face, job.reference_faces]),
             "options": _digest(options),
-            "network": self._network,
+            "network": self._networks,
         }
 
     def _read(self, path):
