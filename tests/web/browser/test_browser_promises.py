@@ -81,6 +81,12 @@ def test_a_reload_keeps_the_history_and_the_brush(visit):
     me.preset("left")
     me.button("hole.eraser").click()
     me.page.get_by_label(me.words("hole.size")).fill("100")
+    me.page.wait_for_function(
+        """async () => {
+          const {createStore, get} = await import("/vendor/idb-keyval/idb-keyval.js");
+          return (await get("work", createStore("two-face", "work"))).brush.size === 100;
+        }"""
+    )
     me.page.reload()
     me.heading("hole")
     me.marked()
