@@ -259,7 +259,7 @@ def test_unknown_option(fails):
 
 
 def test_output_in_a_format_that_is_not_written(fails):
-    assert "name the output .jpg, .png or .webp" in fails("--hole", "eyes", out="out/result.gif")
+    assert "name the output .jpg, .png, .webp or .tif" in fails("--hole", "eyes", out="out/result.gif")
 
 
 def test_output_that_cannot_be_written(fails, shop):

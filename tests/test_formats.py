@@ -388,7 +388,7 @@ def test_a_jpeg_that_lacks_its_end_is_read_with_a_warning(progressive):
     photo = read_photo(data[:-2])
     assert [note.code for note in photo.notes] == ["ended"] and not photo.missing.any()
     assert np.array_equal(photo.pixels, read_photo(data).pixels)
-    with pytest.raises(InputError, match="damaged|too early"):
+    with pytest.raises(InputError, match="damaged"):
         read_photo(data[: len(data) // 3])
 
 

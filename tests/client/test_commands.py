@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from serving import network_file, running
 
 from twoface.cli import main
@@ -40,6 +41,17 @@ def test_client_fill(there, samples, tmp_path, capsys):
     assert json.loads(report.read_text())["reference_used"] == 0
     assert main(["client", "fill", *paths, "--hole", "eyes", *there]) == 2
     assert "--force" in capsys.readouterr().err
+
+
+def test_an_inverted_mask_is_turned_over_before_it_goes(there, samples, tmp_path):
+    mask = np.full((512, 512), 255, np.uint8)
+    mask[110:150, 200:260] = 0
+    Image.fromarray(mask).save(tmp_path / "inverted.png")
+    options = ["--mask", str(tmp_path / "inverted.png"), "--invert-mask", "--report", str(tmp_path / "r.json")]
+    out = str(tmp_path / "out.tif")
+    assert main(["client", "fill", str(samples / "photo.jpg"), *options, "-o", out, *there]) == 0
+    assert json.loads((tmp_path / "r.json").read_text())["hole"]["box"] == [200, 110, 260, 150]
+    assert read_photo(out).format == "TIFF"
 
 
 def test_client_fill_agrees_with_fill(there, samples, tmp_path):

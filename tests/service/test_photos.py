@@ -336,7 +336,7 @@ def test_the_client_waits_while_the_server_is_busy(server, photo):
 def test_openapi_says_what_is_answered(client):
     paths = client.get("/openapi.json").json()["paths"]
     answers = paths["/v1/fill"]["post"]["responses"]
-    assert {"image/jpeg", "image/png", "image/webp", "application/json"} == set(answers["200"]["content"])
+    assert {"image/jpeg", "image/png", "image/webp", "image/tiff", "application/json"} == set(answers["200"]["content"])
     assert {"400", "413", "415", "422", "429", "503", "504"} <= set(answers)
     for status in set(answers) - {"200"}:
         assert "error" in answers[status]["content"]["application/json"]["schema"]["required"], status

@@ -9,6 +9,7 @@ from PIL import Image
 from web_server import FRAME, fill, fill_request, mask_text, photo_bytes, problem, upload
 
 import twoface
+from twoface.colour import of_cicp
 from twoface.metadata import GENERATED
 
 
@@ -148,7 +149,7 @@ def test_the_patch_is_what_changed_in_the_finished_photo(client):
     assert np.array_equal(after[rest], before[rest])
 
 
-@pytest.mark.parametrize(("format", "suffix"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
+@pytest.mark.parametrize(("format", "suffix"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp"), ("tiff", "tif")])
 def test_the_download_keeps_metadata_and_says_that_it_was_generated(client, format, suffix):
     exif = Image.Exif()
     exif[0x010F] = "A camera"
@@ -183,15 +184,27 @@ def test_a_filled_photo_can_be_filled_again(client):
     assert np.array_equal(before.crop(near), after.crop(near)) and not np.array_equal(before, after)
 
 
-def test_pictures_keep_the_colour_profile_and_transparency(client):
-    from PIL import ImageCms
-
-    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    alpha = np.full((320, 400), 200, np.uint8)
-    made = fill(client, photo := upload(client, photo_bytes(icc=icc, alpha=alpha)))
+def test_a_wide_photo_is_shown_in_srgb_and_downloaded_as_its_own(client):
+    icc = of_cicp(12, 13).icc
+    buffer = io.BytesIO()
+    pixels = np.dstack([textured(320, 400), np.full((320, 400), 200, np.uint8)])
+    Image.fromarray(pixels).save(buffer, "PNG", icc_profile=icc)
+    made = fill(client, photo := upload(client, buffer.getvalue()))
     patch = opened(client.get(f"api/fills/{made['id']}/patch"), "png")
-    assert patch.mode == "RGBA" and patch.info["icc_profile"] == icc
-    assert opened(client.get(f"api/photos/{photo['id']}/preview"), "jpeg").info["icc_profile"] == icc
+    assert patch.mode == "RGBA" and "icc_profile" not in patch.info and np.array(patch)[..., 3].max() == 255
+    assert "icc_profile" not in opened(client.get(f"api/photos/{photo['id']}/preview"), "jpeg").info
+    answer = opened(client.get(f"api/fills/{made['id']}/photo?format=tiff"), "tiff")
+    after, x, y = np.array(answer), made["patch"]["x"], made["patch"]["y"]
+    assert answer.info["icc_profile"] == icc and np.array_equal(after[:y], pixels[:y])
+    there = after[y : y + made["patch"]["height"], x : x + made["patch"]["width"]]
+    assert np.array_equal(there[..., 3], np.array(patch)[..., 3])
+
+
+def test_what_cannot_be_kept_is_told(client):
+    buffer = io.BytesIO()
+    first, second = (Image.fromarray(textured(320, 400, seed)) for seed in (0, 1))
+    first.save(buffer, "WEBP", save_all=True, append_images=[second])
+    assert fill(client, upload(client, buffer.getvalue()))["warnings"][0]["code"] == "frames"
 
 
 def test_what_is_deleted_is_gone(client):

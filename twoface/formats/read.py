@@ -310,7 +310,8 @@ def _missing(file, notes):
     pixels = np.array(file.image)
     rows = jpeg.missing_rows(pixels)
     if rows > _MISSING * len(pixels):
-        text = f"{file.name} ends too early, {rows} of {len(pixels)} rows are missing: get a whole copy of the file"
+        lost = f"{rows} of {len(pixels)} rows are missing"
+        text = f"{file.name} is damaged or truncated ({lost}): get a whole copy of the file"
         raise InputError(text, code="damaged")
     lost = f"its last {rows} rows are missing" if rows else "nothing that is seen is missing"
     notes.append(Note("ended", f"{file.name} ends too early: {lost}"))
