@@ -60,7 +60,9 @@ def test_a_symbolic_link_is_followed(tmp_path):
 @pytest.mark.parametrize("data", [b"2", lambda path: Path(path).write_bytes(b"2")])
 def test_the_mode_of_a_file_is_kept(tmp_path, data):
     path = write_aside(tmp_path / "a", b"1")
-    assert path.stat().st_mode & 0o777 == 0o644
+    umask = os.umask(0o022)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
     for mode in (0o600, 0o664, 0o755):
         path.chmod(mode)
         write_aside(path, data, force=True)
