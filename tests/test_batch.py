@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, placed_face, textured, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured, write_network
 from filelock import FileLock
 from PIL import Image
 
@@ -39,7 +39,7 @@ class Clerk(Inpainter):
 
 
 def load_clerk(network, model=None, threads=None):
-    return Clerk(FillModel(network, threads=1), FakeDetector(FACE), FakeEmbedder())
+    return Clerk(FillModel(network, threads=1), FakeDetector(FACE), FakeEmbedder(), FakeMesher())
 
 
 def load_nothing(model=None, threads=None):
@@ -139,7 +139,7 @@ def test_bad_rows_are_reported_and_the_rest_goes_on(desk, capsys):
         ({"photo": "a.png", "face": "0,0,500,500"}, "does not fit"),
         ({"photo": "a.png", "reference": "none.jpg"}, "none.jpg does not exist"),
         ({"photo": "a.png", "reference": "b.png", "reference_face": "0,0,90,90;0,0,90,90"}, "a face for each"),
-        ({"photo": "a.png", "out": "x.gif"}, ".jpg, .png or .webp"),
+        ({"photo": "a.png", "out": "x.gif"}, ".jpg, .png, .webp or .tif"),
         ({"photo": "a.png", "out": "../x.png"}, "stay inside"),
         ({"photo": "a.png", "out": "/x.png"}, "stay inside"),
     ]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
+from twoface.bands import bands
 from twoface.faces import scale_of, shifted
 from twoface.masks import distance_to, fading, grow
 from twoface.reference import shrunk
@@ -22,6 +23,7 @@ MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
 BAND = 64  # rows of a photo that are rendered at a time: what is computed then stays in the processor's cache
+SOFTER = (0.5, 0.75, 1.0, 1.5, 2.0)  # pixels: how a fill with too much texture is softened, one after the other
 MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
 LIT = 80  # of 0..255: a face whose lighter parts are darker than this is lifted to it for the network
 
@@ -47,26 +49,43 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
     seam: what `seam_correction` says. seed: of the grain.
     """
     result = pixels.copy()
-    reach = feather_px + RING / scale_of(transform)
+    detail = 1 / scale_of(transform)
+    reach = feather_px + RING * detail
     x0, y0, width, height = cv2.boundingRect(hole.view(np.uint8))
     rows = slice(max(0, int(y0 - reach)), int(np.ceil(y0 + height + reach)))
     columns = slice(max(0, int(x0 - reach)), int(np.ceil(x0 + width + reach)))
     part, hole = result[rows, columns], hole[rows, columns]
-    places = _places(shifted(transform, columns.start, rows.start), part.shape)
-    fill = render(fields, places, reference, 1 / scale_of(transform))
-    if seam is not None:
-        fill = np.clip(fill + _sample(seam, places, cv2.INTER_LINEAR), 0, 1)
-    outside = distance_to(hole)
-    ring = (outside > feather_px) & (outside <= reach)
-    ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
-    photo = np.multiply(part, 1 / 255, dtype=np.float32)
-    fill = match_texture(fill, hole, photo, ring, 1 / scale_of(transform), seed)
-    alpha = fading(outside, feather_px)[..., None]
-    mixed = fill - photo  # in place from here on: at full resolution every new array costs
-    mixed *= alpha
-    mixed += photo
-    mixed *= 255
-    np.copyto(part, np.rint(mixed, out=mixed).astype(np.uint8), where=alpha > 0)
+    frame = shifted(transform, columns.start, rows.start)
+    source = reference and shrunk(*reference, max(detail, 1))
+    halo = int(np.ceil(max(reach, 3 * FINE * detail))) + 3
+
+    def look(band):
+        """A band of rows with the rows about it, of which its fill and its distances depend."""
+        wide = slice(max(0, band.start - halo), min(len(part), band.stop + halo))
+        places = _places(shifted(frame, 0, wide.start), part[wide].shape)
+        fill = render(fields, places, source, detail)
+        if seam is not None:
+            fill = np.clip(fill + _sample(seam, places, cv2.INTER_LINEAR), 0, 1)
+        outside = distance_to(hole[wide])
+        ring = (outside > feather_px) & (outside <= reach)
+        ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
+        photo = np.multiply(part[wide], 1 / 255, dtype=np.float32)
+        own = slice(band.start - wide.start, band.stop - wide.start)
+        return fill, photo, outside, ring, hole[wide], own
+
+    whole = bands(*part.shape[:2])
+    seen = {i: look(whole[i]) for i in {0, len(whole) // 2, len(whole) - 1}} if len(whole) <= 3 else {}
+    measured = seen.values() or (look(whole[i]) for i in np.linspace(0, len(whole) - 1, 5).astype(int))
+    plan = _texture_plan([_high_passes(*seen_part[:2], seen_part[3], seen_part[4], detail) for seen_part in measured])
+    for i, band in enumerate(whole):
+        fill, photo, outside, _, _, own = seen.pop(i) if i in seen else look(band)
+        fill = _textured(fill, plan, (seed, band.start))[own]
+        alpha = fading(outside[own], feather_px)[..., None]
+        mixed = fill - photo[own]  # in place from here on: at full resolution every new array costs
+        mixed *= alpha
+        mixed += photo[own]
+        mixed *= 255
+        np.copyto(part[band], np.rint(mixed, out=mixed).astype(np.uint8), where=alpha > 0)
     return result
 
 
@@ -86,7 +105,7 @@ def seam_correction(known, fill, hole, predicted):
 
 
 def lift(crop, unknown):
-    """By how much a dark photo is brightened for the network, which learned from photos in daylight -> float, 1 or more.
+    """By how much a dark photo is brightened for the network, which learned from daylight -> float, 1 or more.
 
     crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known.
     """
@@ -116,9 +135,9 @@ def render(fields, places, reference, detail, texture=True):
         return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
     smooth = [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "offset", "weight")]
     source = shrunk(*reference, max(detail, 1))
-    bands = np.array_split(places, -(-len(places) // BAND))
+    parts = np.array_split(places, -(-len(places) // BAND))
     with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as threads:
-        made = list(threads.map(lambda band: _render_band(synthesis, smooth, source, band), bands))
+        made = list(threads.map(lambda part: _render_band(synthesis, smooth, source, part), parts))
     fill, pixels, given = (np.concatenate(parts) for parts in zip(*made, strict=True))
     if texture:
         trust = np.clip((given - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
@@ -148,25 +167,61 @@ def match_texture(fill, hole, photo, ring, detail, seed=0):
     crop pixel. Texture is the robust deviation of a high-pass of luminance. A fill with half as much again is
     softened, by no more than half a crop pixel; one with less gets seeded gaussian grain, at most `MAX_GRAIN`.
     """
-    if np.count_nonzero(ring) < 64 or np.count_nonzero(hole) < 64:
-        return fill
-    wanted = _texture(photo, ring)
-    for sigma in (0.5, 0.75, 1.0, 1.5, 2.0):
-        if _texture(fill, hole) <= 1.5 * wanted or sigma > detail / 2:
+    return _textured(fill, _texture_plan([_high_passes(fill, photo, ring, hole, detail)]), seed)
+
+
+def _high_passes(fill, photo, ring, hole, detail):
+    """What a plan is made of: the photo's high-pass in the ring, and the fill's in the hole, softened by and by.
+
+    -> (N,), {deviation of the softening: (M,)}; the first is 0, none.
+    """
+    found = {0.0: _high_pass(fill, hole)}
+    for sigma in SOFTER:
+        if sigma > detail / 2:
             break
         fill = cv2.GaussianBlur(fill, (0, 0), sigma)
-    missing = wanted**2 - _texture(fill, hole) ** 2
-    if missing <= 0:
+        found[sigma] = _high_pass(fill, hole)
+    return _high_pass(photo, ring), found
+
+
+def _texture_plan(parts):
+    """How a fill gets the texture of its surroundings -> (deviations to soften by, deviation of the grain to add).
+
+    parts: what `_high_passes` gave of some of the picture.
+    """
+    around = np.concatenate([photo for photo, _ in parts])
+    inside = {sigma: np.concatenate([found[sigma] for _, found in parts]) for sigma in parts[0][1]}
+    if len(around) < 64 or len(inside[0.0]) < 64:
+        return (), 0.0
+    wanted, softer = _deviation(around), []
+    for sigma, values in inside.items():
+        if sigma:
+            softer.append(sigma)
+        if (has := _deviation(values)) <= 1.5 * wanted:
+            break
+    return tuple(softer), min(max(wanted**2 - has**2, 0) ** 0.5, MAX_GRAIN)
+
+
+def _textured(fill, plan, seed):
+    softer, deviation = plan
+    for sigma in softer:
+        fill = cv2.GaussianBlur(fill, (0, 0), sigma)
+    if not deviation:
         return fill
     grain = np.random.default_rng(seed).standard_normal(fill.shape[:2], np.float32)
-    return np.clip(fill + (min(missing**0.5, MAX_GRAIN) * grain)[..., None], 0, 1)
+    grain *= deviation
+    return np.clip(fill + grain[..., None], 0, 1)
 
 
-def _texture(picture, where):
-    """The deviation of the pixel noise (Immerkaer 1996, with the median for robustness) -> float, of the range 0..1."""
+def _high_pass(picture, where):
+    """The pixel noise of a picture (Immerkaer 1996) at some of its places -> float32 (N,), of the range 0..1."""
     kernel = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float32) / 6
-    high = cv2.filter2D(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), -1, kernel)
-    return 1.4826 * float(np.median(np.abs(high[where])))
+    return cv2.filter2D(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), -1, kernel)[where]
+
+
+def _deviation(values):
+    """The robust deviation of values about 0 -> float."""
+    return 1.4826 * float(np.median(np.abs(values)))
 
 
 def _places(transform, shape):

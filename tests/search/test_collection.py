@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from fakes import FakeMesher
 from search_fakes import SIZE, Embedder, networks, person, write
 
 from twoface.engine import Inpainter
@@ -27,7 +28,8 @@ def collection(index, network, monkeypatch):
 def assemble(index, network):
     both = np.concatenate([np.eye(512), np.eye(512)])  # the sum of hidden and filled
     space = FaceSpace(np.zeros(512), np.eye(512), {"whole": (np.zeros(1024), both)})
-    return Collection(LanceStore(index), network, Inpainter(network, networks()[0], Embedder()), Embedder(), space)
+    inpainter = Inpainter(network, networks()[0], Embedder(), FakeMesher())
+    return Collection(LanceStore(index), network, inpainter, Embedder(), space)
 
 
 @pytest.mark.parametrize("hole", [None, "eyes", "lower"])
