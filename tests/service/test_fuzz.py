@@ -47,7 +47,7 @@ def test_the_openapi_document_holds(server):
     unfit = [checks.positive_data_acceptance]
     operations = [result.ok() for result in document.get_all_operations()]
     assert len(operations) > 15
-    served = {"name": "two_face_model", "version": "1"}
+    served = {"name": "two_face_model", "version": "1", "label": "stable"}
     for operation in operations:
         modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]  # of a body
         for mode in modes if operation.method == "post" else modes[:1]:
