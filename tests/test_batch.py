@@ -112,7 +112,7 @@ def test_bad_rows_are_reported_and_the_rest_goes_on(desk, capsys):
         ({"photo": "a.png", "face": "0,0,500,500"}, "does not fit"),
         ({"photo": "a.png", "reference": "none.jpg"}, "none.jpg does not exist"),
         ({"photo": "a.png", "reference": "b.png", "reference_face": "0,0,90,90;0,0,90,90"}, "a face for each"),
-        ({"photo": "a.png", "out": "x.gif"}, ".jpg, .png or .webp"),
+        ({"photo": "a.png", "out": "x.gif"}, ".jpg, .png, .webp or .tif"),
         ({"photo": "a.png", "out": "../x.png"}, "stay inside"),
         ({"photo": "a.png", "out": "/x.png"}, "stay inside"),
     ]
