@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 from fakes import textured
 
+from twoface.choice import sharpness
 from twoface.faces import TEMPLATE
 from twoface.identity import calibrated_holes
 from twoface.masks import named_hole
-from twoface.search.describe import HEAD, eyes_open, mouth_open, pose, sharpness
+from twoface.search.describe import HEAD, eyes_open, mouth_open, pose
 from twoface.search.rank import (
     Calibration,
     Wanted,
