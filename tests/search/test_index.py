@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from search_fakes import networks, person, write
 from twoface.errors import InputError, Unavailable
 from twoface.search import index as module
 from twoface.search.collection import Collection
-from twoface.search.index import build, forget, pictures, read_settings, remove, update, verify, write_settings
+from twoface.search.index import build, forget, pictures, remove, update, verify
+from twoface.search.settings import read_settings, write_settings
 from twoface.search.space import space_version
 from twoface.search.store import LanceStore, open_store
 
@@ -56,11 +58,28 @@ def test_update_takes_in_what_changed_and_takes_out_what_is_gone(index, photos):
     assert len(LanceStore(index).faces("path", [before.row.path])) == 1
 
 
-def test_a_missing_folder_is_an_error_not_a_reason_to_remove_its_photos(index, photos):
-    photos.rename(photos.parent / "elsewhere")
-    with pytest.raises(InputError, match="not a folder"):
-        again(index)
-    assert len(names(index)) == 12
+def test_a_folder_that_is_missing_or_emptier_keeps_its_photos_and_others_go_on(index, photos, tmp_path):
+    write(tmp_path / "more" / "q1" / "0.png", person(20))
+    build([tmp_path / "more"], index, workers=1, progress=False, load=networks)
+    moved = photos.rename(photos.parent / "elsewhere")
+    for here in (lambda: None, photos.mkdir, lambda: shutil.copytree(moved / "p0", photos / "p0")):
+        here()
+        write(tmp_path / "more" / "q1" / "0.png", person(random.randrange(30, 90)))
+        summary = again(index)
+        assert summary.photos == 1 and summary.removed == 0 and list(summary.errors) == [str(photos)]
+        assert len(names(index)) == 13
+    assert "--really" in summary.errors[str(photos)]
+    assert update(index, workers=1, progress=False, load=networks, really=True).removed == 9
+    shutil.rmtree(photos)
+    assert update(index, workers=1, progress=False, load=networks, really=True).removed == 3
+
+
+def test_an_empty_folder_inside_keeps_its_photos(index, photos):
+    for path in (photos / "p2").iterdir():
+        path.unlink()
+    assert list(again(index).errors) == [str(photos / "p2")] and len(names(index)) == 12
+    (photos / "p2").rmdir()
+    assert again(index).removed == 3
 
 
 def test_hidden_files_and_links_are_left_out(photos):
@@ -69,8 +88,8 @@ def test_hidden_files_and_links_are_left_out(photos):
     (photos / "loop").symlink_to(photos)
     (photos / "p0" / "link.png").symlink_to(photos / "p0" / "0.png")
     (photos / "notes.txt").write_text("no picture")
-    found, links = pictures(str(photos))
-    assert len(found) == 12 and links == 2
+    found, links, errors = pictures(str(photos))
+    assert len(found) == 12 and links == 2 and not errors
 
 
 def test_bad_files_are_reported_and_not_tried_again_until_they_change(photos, tmp_path):
