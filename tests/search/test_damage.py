@@ -1,5 +1,6 @@
 """An index whose writer is killed at any write, and one that has lost any of its files."""
 
+import json
 import shutil
 
 import numpy as np
@@ -34,6 +35,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(module, "COMMIT_PHOTOS", 4)
     monkeypatch.setattr(module, "TASK", 4)
     monkeypatch.setattr(store_module, "PAUSES", (0.0,))
+    monkeypatch.setattr("os.sync", lambda: None)
+    monkeypatch.setattr("os.fsync", lambda file: None)
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +122,17 @@ def test_killed_at_any_write_nothing_is_lost_and_the_command_can_be_finished(com
                 done = True
             except Killed:
                 pass
-        if command == "forget" and read_settings(LanceStore(place)).forgotten != read_settings(
-            LanceStore(album / "index")
-        ).forgotten:  # it was begun: any later command goes on with it
+        if (
+            command == "forget"
+            and read_settings(LanceStore(place)).forgotten != read_settings(LanceStore(album / "index")).forgotten
+        ):  # it was begun: any later command goes on with it
             settle(LanceStore(place))
             assert not left_of(album, place, "p1")
         if command != "build":
             assert set(names(place)) >= set(expected) - {"p9/0.png", "p1/0.png", "p1/1.png"}
-            assert [problem for problem in verify(place) if "not finished" not in problem and "faces" not in problem] == []
+            assert [
+                problem for problem in verify(place) if "not finished" not in problem and "faces" not in problem
+            ] == []
         if not (command == "remove" and done):
             with_end(run, photos, place)
         assert names(place) == (expected or [*FIRST, "p2/0.png", "p2/1.png"]), number
@@ -195,18 +201,12 @@ def test_settings_lost_with_their_copy_are_not_made_up(place, album):
 
 def test_an_index_of_old_is_read_and_what_it_forgot_is_looked_for_once(place):
     settings = {"folders": [], "people": True, "space": read_settings(LanceStore(place)).space, "forgotten": ["ab"]}
-    (place / "index.json").write_text(module_json(settings))
+    (place / "index.json").write_text(json.dumps(settings))
     for name in ("index.copy.json", "checksums.json"):
         (place / name).unlink()
     assert read_settings(LanceStore(place)).unfinished
     assert settle(LanceStore(place)).forgotten == ["ab"]
     assert not read_settings(LanceStore(place)).unfinished and verify(place) == []
-
-
-def module_json(facts):
-    import json
-
-    return json.dumps(facts, indent=1)
 
 
 def test_a_reader_that_meets_a_forget_asks_again(place):

@@ -126,6 +126,10 @@ class Collection:
             seconds={"photo": looked - start, "index": found - looked, "again": end - found, "total": end - start},
         )
 
+    def reach(self):
+        """Raises Unavailable, code "backend_away", while the index is."""
+        self._store.reach()
+
     def view(self, candidate):
         """What FaceNet sees of a candidate -> uint8 (160, 160, 3)."""
         return face_view(read_photo(candidate.path).pixels, frame_transform(candidate.frame))

@@ -19,9 +19,9 @@ from twoface.images import read_photo
 from twoface.search.describe import eyes_open, mouth_open, pose, sharpness
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.rank import calibration_for, probability, verdict
-from twoface.search.settings import copies_differ, read_settings, restore_settings, write_settings
+from twoface.search.settings import copies_differ, copy_damaged, read_settings, restore_settings, write_settings
 from twoface.search.space import FaceSpace, space_version
-from twoface.search.store import FaceRow, PhotoRow, open_store
+from twoface.search.store import FaceRow, PhotoRow, damaged_files, open_store
 from twoface.workers import run_tasks
 
 PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif")
@@ -85,6 +85,7 @@ def build(folders, place, people=False, workers=2, progress=True, load=networks,
         settings.people = settings.people or people
         settings.folders = sorted({*settings.folders, *folders})
         write_settings(store, settings)
+        store.mend()
         _finish(store, settings)
         looked = settings.folders if anew else folders
         return _bring_up(store, settings, looked, partial(_setup, load), workers, progress)
@@ -104,13 +105,14 @@ def update(place, workers=2, progress=True, load=networks, really=False):
 def remove(paths, place):
     """Take photos, or all photos of a folder, out of an index; their folder is no longer looked through -> Summary."""
     with _changing(place) as (store, settings, _):
+        lost = store.clean()  # of a `remove` that was interrupted
         names = {name for path in paths for name in (os.path.abspath(path), os.path.realpath(path))}
         chosen = [path for name in names for path in _below(name, store.photos())]
-        if not chosen and not names & set(settings.folders):
+        if not chosen and not lost and not names & set(settings.folders):
             raise InputError(f"nothing of {', '.join(map(str, paths))} is in the index", code="not_indexed")
         settings.folders = [folder for folder in settings.folders if folder not in names]
         write_settings(store, settings)
-        summary = Summary(removed=store.drop(sorted(set(chosen))))
+        summary = Summary(removed=store.drop(sorted(set(chosen))) + lost)
         store.tidy()
         return summary
 
@@ -152,8 +154,8 @@ def verify(place):
         store = open_store(place)
         settle(store)
         with store.writing():
-            problems = store.problems()
-            if copies_differ(store):
+            problems = damaged_files(place)
+            if copy_damaged(store):
                 problems.append("index.copy.json is damaged or missing: 'twoface index update' writes it anew")
             try:
                 return problems + _row_problems(store)
@@ -162,7 +164,7 @@ def verify(place):
     except (InputError, Unavailable):
         raise
     except TwoFaceError as error:
-        return [str(error)]
+        return [str(error), *damaged_files(place)]
 
 
 def settle(store):
@@ -221,6 +223,7 @@ def _changing(place):
     store = open_store(place)
     with store.writing():
         settings = read_settings(store)
+        store.mend()
         if copies_differ(store):
             write_settings(store, settings)
         yield store, settings, _finish(store, settings)
@@ -283,7 +286,7 @@ def _vanished(folders, known, there, errors, really):
     for folder in [] if really else folders:
         held, lost, now = (_below(folder, paths) for paths in (known, gone, there))
         if lost and 2 * len(now) < len(held):
-            doubts[folder] = f"it held {len(held)} photos and holds {len(now)}: those that are not there stay in the index"
+            doubts[folder] = f"it held {len(held)} photos and holds {len(now)}: the others stay in the index"
             gone.difference_update(lost)
     for folder in [] if really else {os.path.dirname(path) for path in gone}:
         if os.path.isdir(folder) and not os.listdir(folder):

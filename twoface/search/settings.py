@@ -71,9 +71,14 @@ def write_settings(store, settings):
 
 
 def copies_differ(store):
-    """Is a copy of the settings damaged, gone, or another?"""
+    """Is a copy of the settings another than they are?"""
     first, *copies = store.settings()
     return any(copy != first for copy in copies)
+
+
+def copy_damaged(store):
+    """Has a copy of the settings gone, or cannot be read?"""
+    return any(_parse(copy) is None for copy in store.settings()[1:])
 
 
 def _parse(text, old=False):

@@ -99,6 +99,11 @@ def open_store(place, create=False, anew=False):
     return LanceStore(place, create, anew)
 
 
+def damaged_files(place):
+    """What is damaged in the files of a directory, in words -> list; none of a server. Reads all; hold `writing`."""
+    return Sums(Path(place), TABLES, (BUILT,)).problems(whole=True) if os.path.isdir(place) else []
+
+
 class LanceStore:
     """The tables `faces` and `photos` of a LanceDB directory; any number of readers, one writer at a time.
 
@@ -151,9 +156,10 @@ class LanceStore:
             more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
             raise TwoFaceError(f"the index at {self.folder} is damaged ({', '.join(problems[:SHOWN])}{more}): {ANEW}")
 
-    def problems(self):
-        """What is damaged in its files, in words -> list. Reads all of them; hold `writing`."""
-        return self._sums.problems(whole=True)
+    def reach(self):
+        """Raises Unavailable while the directory is away."""
+        if not self.folder.is_dir():
+            raise Unavailable("the index's folder is away: ask again when it is back", code="backend_away")
 
     def untouched(self):
         """Has nothing ever been written to it?"""
@@ -172,12 +178,15 @@ class LanceStore:
         except OSError as error:
             raise TwoFaceError(f"cannot write to {self.folder}: {error.strerror}") from error
         with held:
-            if not self._sums.readable:
-                self._touch()
             yield
             if self._touched:
                 self._sums.finish()
                 self._touched = False
+
+    def mend(self):
+        """Have lost checksums written anew at the end of `writing`."""
+        if not self._sums.readable:
+            self._touch()
 
     def _touch(self):
         """Call it before anything is written."""
