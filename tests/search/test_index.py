@@ -92,6 +92,48 @@ def test_hidden_files_and_links_are_left_out(photos):
     assert len(found) == 12 and links == 2 and not errors
 
 
+def test_what_cannot_be_looked_at_is_reported_and_the_rest_goes_on(index, photos, monkeypatch):
+    def scandir(path, real=os.scandir):
+        if path == str(photos / "p1"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(module.os, "scandir", scandir)
+    write(photos / "p0" / "new.png", person(11))
+    os.rename(photos / "p0" / "0.png", os.fsencode(photos / "p0") + b"/b\xe9b\xe9.png")
+    summary = again(index)
+    assert (summary.photos, summary.removed) == (1, 1) and "p1/0.png" in names(index)
+    assert "Permission denied" in summary.errors[str(photos / "p1")]
+    assert "not UTF-8" in summary.errors[str(photos / "p0" / "b\\xe9b\\xe9.png")]
+
+
+def test_thumbnails_are_no_photos_and_jfif_is_one(photos):
+    for name in ("@eaDir/0.png/thumb.jpg", ".thumbnails/a.png", "Previews.lrdata/a.jpg", "p0/x.jfif", "p0/y.JPE"):
+        write(photos / name, person(0))
+    found = {path.removeprefix(f"{photos}/") for path, _, _ in pictures(str(photos))[0]}
+    assert len(found) == 14 and {"p0/x.jfif", "p0/y.JPE"} <= found
+
+
+def test_what_is_forgotten_is_found_through_a_link_and_its_copies_stay_out(index, photos, tmp_path, capsys):
+    shutil.copy(photos / "p1" / "1.png", photos / "p2" / "copy.png")
+    again(index)
+    (tmp_path / "link").symlink_to(photos)
+    assert forget(tmp_path / "link" / "p1" / "0.png", index).removed == 1
+    summary = forget("p1", index)
+    assert (summary.removed, summary.copies) == (3, [str(photos / "p2" / "copy.png")])
+    shutil.copy(photos / "p1" / "2.png", photos / "p3" / "later.png")
+    summary = again(index)
+    assert summary.photos == 0 and summary.copies == [str(photos / "p3" / "later.png")]
+    assert forget("p1", index).removed == 0, "he is forgotten already"
+
+
+def test_other_photos_of_who_is_forgotten_are_named(index, photos):
+    write(photos / "p3" / "same.jpg", person(1, 0, 150))
+    again(index)
+    summary = forget(photos / "p1" / "0.png", index)
+    assert str(photos / "p3" / "same.jpg") in summary.alike and summary.removed == 1
+
+
 def test_bad_files_are_reported_and_not_tried_again_until_they_change(photos, tmp_path):
     (photos / "p0" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
     summary = build([photos], tmp_path / "index", workers=1, progress=False, load=networks)

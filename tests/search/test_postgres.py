@@ -59,7 +59,7 @@ def test_a_connection_that_the_server_closed_is_made_anew(address):
     for _ in range(2):
         other._connection.execute("SELECT pg_terminate_backend(%s)", [store._connection.info.backend_pid])
         store._address, there = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2", store._address
-        with pytest.raises(Unavailable, match="cannot be reached") as caught:
+        with pytest.raises(Unavailable, match="server is away") as caught:
             store.reach()
         assert caught.value.code == "backend_away"
         store._address = there

@@ -21,6 +21,7 @@ CREATE INDEX IF NOT EXISTS twoface_identity ON twoface_faces (identity);
 CREATE INDEX IF NOT EXISTS twoface_nearest ON twoface_faces USING hnsw (vector vector_cosine_ops);
 CREATE TABLE IF NOT EXISTS twoface_setting (one bool PRIMARY KEY DEFAULT true CHECK (one), text text);
 """
+AWAY = "the index's server is away: ask again when it is back"
 WRITING = 0x2FACE  # the number of the advisory lock that a writer holds
 
 
@@ -66,7 +67,10 @@ class PostgresStore:
             self._connection.execute("SELECT 1")
         except self._lost:
             self._connection.close()
-            self._connection = self._connect()
+            try:
+                self._connection = self._connect()
+            except Unavailable as error:  # whose text names the server, which callers of ours need not know
+                raise Unavailable(AWAY, code="backend_away") from error
             self._register()
 
     def untouched(self):
@@ -186,8 +190,7 @@ class PostgresStore:
             yield
         except self._errors as error:
             if self._connection.closed:
-                text = "the index's server has closed the connection: ask again when it is back"
-                raise Unavailable(text, code="backend_away") from error
+                raise Unavailable(AWAY, code="backend_away") from error
             raise TwoFaceError(f"the index's server says: {' '.join(str(error).split())}") from error
 
 
