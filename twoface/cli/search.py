@@ -24,7 +24,7 @@ NEEDED = ("lancedb", "lance", "onnx", "jinja2", "filelock")  # the extra `search
 def build(args):
     from twoface.search.index import build
 
-    return _told(build(args.folders, args.index, args.people, args.workers))
+    return _told(build(args.folders, args.index, args.people, args.workers, anew=args.anew))
 
 
 def add(args):
@@ -38,7 +38,7 @@ def add(args):
 def update(args):
     from twoface.search.index import update
 
-    return _told(update(args.index, args.workers))
+    return _told(update(args.index, args.workers, really=args.really))
 
 
 def remove(args):
@@ -54,11 +54,11 @@ def forget(args):
 
 
 def stats(args):
-    from twoface.search.index import read_settings
+    from twoface.search.index import settle
     from twoface.search.store import open_store
 
     store = open_store(args.index)
-    counts, settings = store.counts(), read_settings(store)
+    settings, counts = settle(store), store.counts()
     unreadable = [row for row in store.photos().values() if row.error]
     print(f"{counts['photos']} photos, {counts['faces']} faces, {counts['bytes'] / 1e6:.1f} MB")
     for folder in settings.folders:
@@ -119,6 +119,10 @@ def _told(summary):
     """Print what was done -> exit code: 1 when photos could not be read."""
     for path, error in summary.errors.items():
         print(f"twoface: {path}: {error}", file=sys.stderr)
+    for path in summary.copies:
+        print(f"{path}: left out, a copy of a forgotten photo")
+    for path in summary.alike:
+        print(f"{path}: stays, and shows very likely the same person")
     rate = f", {summary.photos / summary.seconds:.1f} photos/s" if summary.photos else ""
     print(f"{summary.photos} photos looked at, {summary.faces} faces, {summary.removed} removed{rate}")
     return 1 if summary.errors else 0
@@ -144,7 +148,11 @@ def add_commands(commands):
         option("folders", metavar="FOLDER", nargs="+", type=Path, help="looked through with all folders below")
         option("--people", action="store_true", help="each photo's folder is named after the person in it")
         _workers(option)
-    _workers(make("update", update, "look through its folders again: new, changed and vanished photos")[0])
+        if name == "build":
+            option("--anew", action="store_true", help="of a damaged index: look at all its photos again")
+    option, _ = make("update", update, "look through its folders again: new, changed and vanished photos")
+    option("--really", action="store_true", help="remove also the photos of folders that are gone or far emptier")
+    _workers(option)
     option, _ = make("remove", remove, "take photos or folders out of it")
     option("paths", metavar="PATH", nargs="+", type=Path, help="a photo, or a folder with all below")
     option, _ = make("forget", forget, "remove a photo or a person for good, and leave them out from now on")

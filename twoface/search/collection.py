@@ -15,7 +15,7 @@ from twoface.images import Photo, read_photo
 from twoface.model import FillModel
 from twoface.search.describe import eyes_open, mouth_open, pose
 from twoface.search.facenet import BatchEmbedder
-from twoface.search.index import check_space, read_settings
+from twoface.search.index import check_space, settle
 from twoface.search.rank import (
     VERDICTS,
     Wanted,
@@ -91,7 +91,7 @@ class Collection:
         Raises as `open_store`, and InputError for an index of another version.
         """
         store, network = open_store(place), model if hasattr(model, "run") else FillModel(model, threads)
-        check_space(read_settings(store))
+        check_space(settle(store))
         inpainter = Inpainter(network, detector or FaceDetector(threads))
         return cls(store, network, inpainter, embedder or BatchEmbedder(threads), FaceSpace.load())
 
@@ -125,6 +125,10 @@ class Collection:
             face=frame_of(query.transform),
             seconds={"photo": looked - start, "index": found - looked, "again": end - found, "total": end - start},
         )
+
+    def reach(self):
+        """Raises Unavailable, code "backend_away", while the index is."""
+        self._store.reach()
 
     def view(self, candidate):
         """What FaceNet sees of a candidate -> uint8 (160, 160, 3)."""

@@ -1,10 +1,10 @@
 """Folders of photos -> an index: which photos are new, changed or gone, and the processes that look at them."""
 
+import contextlib
 import hashlib
-import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -13,47 +13,39 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.choice import sharpness
-from twoface.errors import InputError, TwoFaceError
+from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.faces import FaceDetector, align, crop, frame_of, scale_of
 from twoface.identity import face_view
 from twoface.images import read_photo
 from twoface.search.describe import eyes_open, mouth_open, pose
 from twoface.search.facenet import BatchEmbedder
+from twoface.search.rank import calibration_for, probability, verdict
+from twoface.search.settings import copies_differ, copy_damaged, read_settings, restore_settings, write_settings
 from twoface.search.space import FaceSpace, space_version
-from twoface.search.store import FaceRow, PhotoRow, open_store
+from twoface.search.store import FaceRow, PhotoRow, damaged_files, open_store
 from twoface.workers import run_tasks
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif")
+PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif")
+THUMBNAILS = ("@eadir", "#recycle", "$recycle.bin", "thumbnails", "thumbs")  # of file servers and photo programs
 TASK = 16  # photos that a process looks at together
 COMMIT_PHOTOS, COMMIT_SECONDS = 512, 20.0  # what is written at once; a kill -9 loses no more than that
-
-
-@dataclass
-class Settings:
-    """What an index remembers besides faces.
-
-    folders: those that `update` looks through. people: each photo's folder is named after the person in it. space:
-    `space_version` of the embeddings. forgotten: SHA-256 of paths and "identity/NAME" that are
-    left out for ever; a name cannot be read back from it.
-    """
-
-    folders: list = field(default_factory=list)
-    people: bool = False
-    space: str = ""
-    forgotten: list = field(default_factory=list)
+ALIKE = 50  # forgotten faces that are searched among the others, and as many found of each
 
 
 @dataclass
 class Summary:
     """What a change of an index did: photos looked at, faces in them, photos removed, and {path: error}.
 
-    seconds: the time that took.
+    copies: photos left out or removed because their files are copies of forgotten photos. alike: photos that stay, of
+    very likely the person who was forgotten. seconds: the time that took.
     """
 
     photos: int = 0
     faces: int = 0
     removed: int = 0
     errors: dict = field(default_factory=dict)
+    copies: list = field(default_factory=list)
+    alike: list = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -73,55 +65,55 @@ def networks():
     return FaceDetector(1), IndexEmbedder(BatchEmbedder(1), FaceSpace.load())
 
 
-def build(folders, place, people=False, workers=2, progress=True, load=networks):
+def build(folders, place, people=False, workers=2, progress=True, load=networks, anew=False):
     """Make an index of folders, or go on with one that was interrupted -> Summary.
 
     place: a directory, or a server's address as of `open_store`. people: see `Settings`. load: picklable, as
-    `networks`; each of the `workers` processes calls it once.
+    `networks`; each of the `workers` processes calls it once. anew: for a damaged index, look at all its photos again,
+    keeping what it remembers.
     Raises InputError for a folder that is missing and for an index of another version, Unavailable when another process
-    writes.
+    writes, TwoFaceError for a damaged index.
     """
-    store = open_store(place, create=True)
+    folders = [_folder(folder) for folder in folders]
+    store = open_store(place, create=True, anew=anew)
     with store.writing():
-        settings = read_settings(store)
+        settings, restored = restore_settings(store)
+        if restored and progress:
+            tqdm.write(f"{place}: what the index remembers was damaged, and is taken from its copy")
         if not len(store):
             settings.space = space_version()
         check_space(settings)
         settings.people = settings.people or people
-        settings.folders = sorted({*settings.folders, *map(_folder, folders)})
+        settings.folders = sorted({*settings.folders, *folders})
         write_settings(store, settings)
-        return _bring_up(store, settings, list(map(_folder, folders)), partial(_setup, load), workers, progress, False)
+        store.mend()
+        _finish(store, settings)
+        looked = settings.folders if anew else folders
+        return _bring_up(store, settings, looked, partial(_setup, load), workers, progress)
 
 
-def update(place, workers=2, progress=True, load=networks):
+def update(place, workers=2, progress=True, load=networks, really=False):
     """Look through the folders of an index again: new, changed and vanished photos -> Summary. As `build`.
 
-    All photos are looked at again when the index is of another version (`Settings.space`).
+    All photos are looked at again when the index is of another version (`Settings.space`). really: remove also the
+    photos of folders that are missing or hold far fewer than they did, as when a disk is not mounted.
     """
-    store = open_store(place)
-    with store.writing():
-        settings = read_settings(store)
-        for folder in settings.folders:
-            _folder(folder)  # a disk that is not there is no reason to remove its photos
-        if settings.space != space_version():
-            store.drop(list(store.photos()))
-            settings.space = space_version()
-            write_settings(store, settings)
-        return _bring_up(store, settings, settings.folders, partial(_setup, load), workers, progress, True)
+    with _changing(place) as (store, settings, _):
+        vanished = partial(_vanished, really=really)
+        return _bring_up(store, settings, settings.folders, partial(_setup, load), workers, progress, vanished)
 
 
 def remove(paths, place):
     """Take photos, or all photos of a folder, out of an index; their folder is no longer looked through -> Summary."""
-    store = open_store(place)
-    with store.writing():
-        settings, known = read_settings(store), store.photos()
-        names = [os.path.abspath(path) for path in paths]
-        chosen = [path for path in known if any(path == n or path.startswith(n.rstrip("/") + "/") for n in names)]
-        if not chosen and not set(names) & set(settings.folders):
+    with _changing(place) as (store, settings, _):
+        lost = store.clean()  # of a `remove` that was interrupted
+        names = {name for path in paths for name in (os.path.abspath(path), os.path.realpath(path))}
+        chosen = [path for name in names for path in _below(name, store.photos())]
+        if not chosen and not lost and not names & set(settings.folders):
             raise InputError(f"nothing of {', '.join(map(str, paths))} is in the index", code="not_indexed")
         settings.folders = [folder for folder in settings.folders if folder not in names]
         write_settings(store, settings)
-        summary = Summary(removed=store.drop(chosen))
+        summary = Summary(removed=store.drop(sorted(set(chosen))) + lost)
         store.tidy()
         return summary
 
@@ -129,26 +121,214 @@ def remove(paths, place):
 def forget(what, place):
     """Remove a photo (its path) or a person (an identity) for good, and never index it again -> Summary.
 
-    The store is rewritten, so that nothing of the removed rows stays on the disk.
+    Copies of the photos' files go with them. The store is rewritten, so that nothing of the removed rows stays on the
+    disk; where that is interrupted, the next use of the index goes on with it.
     """
-    store = open_store(place)
-    with store.writing():
-        settings = read_settings(store)
-        path = os.path.abspath(what)
-        paths = [path] if path in store.photos() else sorted({row.path for row in store.faces("identity", [what])})
-        marks = [path] if paths == [path] else [f"identity/{what}", *paths]
+    what = str(what)
+    if not _utf8(what):
+        raise InputError("neither a photo nor a person has a name that is not UTF-8", code="not_indexed")
+    with _changing(place) as (store, settings, removed):
+        known, path = store.photos(), os.path.realpath(what)
+        paths = [path] if path in known else sorted({row.path for row in store.faces("identity", [what])})
+        marks = [] if path in known else [f"identity/{what}"]
+        if not paths and {_mark(path), *map(_mark, marks)} & set(settings.forgotten):
+            return Summary(removed=removed)  # before, or just now
         if not paths:
             raise InputError(f"neither a photo nor a person called '{what}' is in the index", code="not_indexed")
-        settings.forgotten = sorted({*settings.forgotten, *map(_mark, marks)})
+        contents = {content for p in paths if (content := _content(p, known[p].size))}
+        sizes = {known[p].size for p in paths}
+        others = [p for p, row in known.items() if row.size in sizes and p not in paths]
+        copies = [p for p in others if _content(p, known[p].size) in contents]
+        summary = Summary(copies=copies, alike=_alike(store, paths, copies))
+        settings.forgotten = sorted({*settings.forgotten, *map(_mark, [*marks, *paths, *copies])})
+        settings.copies = sorted({*settings.copies, *contents})
+        settings.unfinished = True
         write_settings(store, settings)
-        summary = Summary(removed=store.drop(paths))
-        store.tidy(really=True)
+        summary.removed = removed + _finish(store, settings)
         return summary
 
 
 def verify(place):
-    """Read everything and compare it -> list of problems, in words."""
+    """Read everything and compare it -> list of problems, in words. Raises InputError where there is no index, and
+    Unavailable while another process writes."""
+    try:
+        store = open_store(place)
+        settle(store)
+        with store.writing():
+            problems = damaged_files(place)
+            if copy_damaged(store):
+                problems.append("index.copy.json is damaged or missing: 'twoface index update' writes it anew")
+            try:
+                return problems + _row_problems(store)
+            except TwoFaceError as error:
+                return [*problems, str(error)]
+    except (InputError, Unavailable):
+        raise
+    except TwoFaceError as error:
+        return [str(error), *damaged_files(place)]
+
+
+def settle(store):
+    """Go on with a `forget` that was interrupted -> Settings."""
+    settings = read_settings(store)
+    if settings.unfinished:
+        try:
+            with store.writing():
+                settings = read_settings(store)
+                _finish(store, settings)
+        except Unavailable as error:  # who writes has gone on with it already, or is the `forget` itself
+            if error.code != "busy":
+                raise
+    return settings
+
+
+def pictures(folder):
+    """The pictures in a folder and below -> (list of (path, size, mtime_ns) by name, links passed over, {path: error}).
+
+    Hidden files and folders and those of thumbnails are left out, and links: what they lead to is indexed where it is,
+    once. error: why a file or folder cannot be looked at.
+    """
+    found, links, errors, waiting = [], 0, {}, [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or _of_thumbnails(entry.name):
+                        continue
+                    picture = entry.name.lower().endswith(PICTURES)
+                    if entry.is_symlink():
+                        links += 1
+                    elif (picture or entry.is_dir()) and not _utf8(entry.path):
+                        errors[_shown(entry.path)] = "its name is not UTF-8: rename it"
+                    elif entry.is_dir():
+                        waiting.append(entry.path)
+                    elif picture:
+                        about = entry.stat()
+                        found.append((entry.path, about.st_size, about.st_mtime_ns))
+        except OSError as error:
+            errors[place] = f"cannot be looked through ({error.strerror}): its photos stay as they were"
+    return sorted(found), links, errors
+
+
+def check_space(settings):
+    """Raises InputError when the embeddings of an index are of another version than ours."""
+    if settings.space != space_version():
+        text = "the index was made by another version of Two-Face: 'twoface index update' looks at its photos again"
+        raise InputError(text, code="old_index")
+
+
+@contextlib.contextmanager
+def _changing(place):
+    """-> store, settings, how many photos a `forget` that was interrupted still had to remove."""
     store = open_store(place)
+    with store.writing():
+        settings = read_settings(store)
+        store.mend()
+        if copies_differ(store):
+            write_settings(store, settings)
+        yield store, settings, _finish(store, settings)
+
+
+def _finish(store, settings):
+    """Remove from the disk what is to be forgotten -> how many photos that were."""
+    if not settings.unfinished:
+        return 0
+    store.clean()
+    marks = set(settings.forgotten)
+    removed = store.drop([path for path in store.photos() if _forgotten(marks, path)])
+    store.tidy(really=True)
+    settings.unfinished = False
+    write_settings(store, settings)
+    return removed
+
+
+def _bring_up(store, settings, folders, setup, workers, progress, vanished=None):
+    """Look at what is new or changed in the folders; with `vanished`, as `_vanished`, remove what is gone."""
+    start = time.perf_counter()
+    store.clean()
+    known, there, marks, summary = store.photos(), {}, set(settings.forgotten), Summary()
+    for folder in folders:
+        found, links, errors = pictures(folder)
+        there |= {path: (size, mtime) for path, size, mtime in found if not _forgotten(marks, path)}
+        summary.errors |= errors
+        if links and progress:
+            tqdm.write(f"{folder}: {links} links passed over")
+    gone, doubts = vanished(folders, known, there, summary.errors) if vanished else ([], {})
+    summary.errors |= doubts
+    old = settings.space != space_version()
+    if old and summary.errors:
+        place, why = next(iter(summary.errors.items()))
+        text = f"the index is of another version and all its photos must be looked at again, but {place}: {why}"
+        raise InputError(text, code="old_index")
+    if old:
+        summary.removed = len(gone)
+        store.drop(list(known))
+        settings.space, known, gone = space_version(), {}, []
+        write_settings(store, settings)
+    summary.copies = _leave_out_copies(there, known, set(settings.copies))
+    changed = [p for p, stamp in there.items() if p in known and (known[p].size, known[p].mtime_ns) != stamp]
+    new = [path for path in there if path not in known]
+    summary.removed += store.drop([*gone, *changed]) - len(changed)
+    photos = [(path, *there[path]) for path in sorted([*new, *changed])]
+    _look(store, photos, partial(setup, settings.people), workers, progress, summary)
+    if summary.photos or summary.removed:
+        store.tidy()
+    summary.seconds = time.perf_counter() - start
+    return summary
+
+
+def _vanished(folders, known, there, errors, really):
+    """Which known photos are gone -> list, and {folder: why its photos that are not there stay all the same}."""
+    gone, doubts = {path for path in known if path not in there}, {}
+    for place in errors:
+        if not (really and place in folders and not os.path.isdir(place)):
+            gone.difference_update(_below(place, gone))
+    for folder in [] if really else folders:
+        held, lost, now = (_below(folder, paths) for paths in (known, gone, there))
+        if lost and 2 * len(now) < len(held):
+            doubts[folder] = f"it held {len(held)} photos and holds {len(now)}: the others stay in the index"
+            gone.difference_update(lost)
+    for folder in [] if really else {os.path.dirname(path) for path in gone}:
+        if os.path.isdir(folder) and not os.listdir(folder):
+            lost = _below(folder, gone)
+            doubts[folder] = f"it is empty: its {len(lost)} photos stay in the index"
+            gone.difference_update(lost)
+    advice = ". Is its disk there? 'twoface index update --really' removes them"
+    return sorted(gone), {folder: why + advice for folder, why in doubts.items()}
+
+
+def _leave_out_copies(there, known, contents):
+    """Take files that are copies of forgotten photos' out of `there` -> their paths."""
+    sizes = {int(content.partition(":")[0]) for content in contents}
+    asked = [path for path, (size, _) in there.items() if size in sizes and path not in known]
+    copies = [path for path in asked if _content(path, there[path][0]) in contents]
+    for path in copies:
+        del there[path]
+    return copies
+
+
+def _content(path, size):
+    """What `Settings.copies` keeps of a file, or None when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return f"{size}:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError:
+        return None
+
+
+def _alike(store, paths, copies):
+    """Photos besides these that show very likely somebody who is in the first of `paths` as the largest face."""
+    count, known, alike = len(store), calibration_for(np.zeros((128, 128), bool)), set()
+    rows = [row for row in store.faces("path", paths, vectors=True) if row.face == 0][:ALIKE]
+    for found in (found for row in rows for found in store.nearest(row.vector, ALIKE)):
+        chance = probability(known.log_odds(found.similarity, found.similarity, count))
+        if verdict(chance) == "same":
+            alike.add(found.row.path)
+    return sorted(alike - {*paths, *copies})
+
+
+def _row_problems(store):
     known, found, problems = store.photos(), {}, []
     for paths, numbers, vectors in store.vectors():
         lengths = np.linalg.norm(vectors, axis=1)
@@ -159,67 +339,7 @@ def verify(place):
     for path, row in known.items():
         if sorted(found.pop(path, [])) != list(range(row.faces)):
             problems.append(f"{path}: its faces are not all there, or doubled")
-    problems += [f"{path}: not finished; 'twoface index update' does" for path in found]
-    return problems
-
-
-def pictures(folder, leave_out=()):
-    """The pictures in a folder and below -> (list of (path, size, mtime_ns) by name, how many links were passed over).
-
-    Hidden files and folders are left out, and links: what they lead to is indexed where it is, once.
-    """
-    found, links, waiting = [], 0, [folder]
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.path in leave_out:
-                    continue
-                if entry.is_symlink():
-                    links += 1
-                elif entry.is_dir():
-                    waiting.append(entry.path)
-                elif entry.name.lower().endswith(PICTURES):
-                    about = entry.stat()
-                    found.append((entry.path, about.st_size, about.st_mtime_ns))
-    return sorted(found), links
-
-
-def check_space(settings):
-    """Raises InputError when the embeddings of an index are of another version than ours."""
-    if settings.space != space_version():
-        text = "the index was made by another version of Two-Face: 'twoface index update' looks at its photos again"
-        raise InputError(text, code="old_index")
-
-
-def read_settings(store):
-    text = store.setting()
-    return Settings(**json.loads(text)) if text else Settings()
-
-
-def write_settings(store, settings):
-    store.set_setting(json.dumps(asdict(settings), indent=1))
-
-
-def _bring_up(store, settings, folders, setup, workers, progress, gone):
-    """Look at what is new or changed in the folders; with `gone`, remove what is no longer there."""
-    start = time.perf_counter()
-    store.clean()
-    known, there, left_out = store.photos(), {}, set(settings.forgotten)
-    for folder in folders:
-        found, links = pictures(folder)
-        there |= {path: (size, mtime) for path, size, mtime in found if not _forgotten(left_out, path)}
-        if links and progress:
-            tqdm.write(f"{folder}: {links} links passed over")
-    changed = [p for p, stamp in there.items() if p in known and (known[p].size, known[p].mtime_ns) != stamp]
-    new = [path for path in there if path not in known]
-    vanished = [path for path in known if path not in there] if gone else []
-    summary = Summary(removed=store.drop([*vanished, *changed]) - len(changed))
-    photos = [(path, *there[path]) for path in sorted([*new, *changed])]
-    _look(store, photos, partial(setup, settings.people), workers, progress, summary)
-    if summary.photos or summary.removed:
-        store.tidy()
-    summary.seconds = time.perf_counter() - start
-    return summary
+    return problems + [f"{path}: not finished; 'twoface index update' does" for path in found]
 
 
 def _look(store, photos, setup, workers, progress, summary):
@@ -314,7 +434,28 @@ def _folder(folder):
     path = os.path.realpath(folder)
     if not os.path.isdir(path):
         raise InputError(f"{folder} is not a folder: give folders of photos", code="no_folder")
+    if not _utf8(path):
+        raise InputError(f"{_shown(path)}: the folder's name is not UTF-8: rename it", code="no_folder")
     return path
+
+
+def _below(place, paths):
+    """Those of `paths` that are `place`, or lie below it."""
+    start = place.rstrip("/") + "/"
+    return [path for path in paths if path == place or path.startswith(start)]
+
+
+def _of_thumbnails(name):
+    return name.lower() in THUMBNAILS or name.lower().endswith(".lrdata")
+
+
+def _utf8(path):
+    return path == _shown(path)
+
+
+def _shown(path):
+    """A name with what is not UTF-8 in it spelled out."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _forgotten(marks, path):

@@ -21,41 +21,79 @@ CREATE INDEX IF NOT EXISTS twoface_identity ON twoface_faces (identity);
 CREATE INDEX IF NOT EXISTS twoface_nearest ON twoface_faces USING hnsw (vector vector_cosine_ops);
 CREATE TABLE IF NOT EXISTS twoface_setting (one bool PRIMARY KEY DEFAULT true CHECK (one), text text);
 """
+AWAY = "the index's server is away: ask again when it is back"
 WRITING = 0x2FACE  # the number of the advisory lock that a writer holds
 
 
 class PostgresStore:
     """Tables `twoface_*` of a database, with the calls of `LanceStore`; photos and their faces are one transaction."""
 
-    def __init__(self, address, create=False):
+    def __init__(self, address, create=False, anew=False):
         """address: postgresql://USER@HOST/DATABASE. Raises as `open_store`."""
         import psycopg
-        from pgvector.psycopg import register_vector
 
-        self._errors = psycopg.Error
-        try:
-            self._connection = psycopg.connect(address, autocommit=True)
-        except psycopg.Error as error:
-            text = f"the index's server cannot be reached ({' '.join(str(error).split())}): is it running?"
-            raise Unavailable(text, code="backend_away") from error
+        self._errors, self._lost = psycopg.Error, psycopg.OperationalError
+        self._address, self._writing, self.place = address, False, "this database"
+        self._connection = self._connect()
         with self._told():
+            if anew:
+                self._connection.execute("DROP TABLE IF EXISTS twoface_faces, twoface_photos")
             if create:
                 self._connection.execute(SCHEMA)
             elif not self._connection.execute("SELECT to_regclass('twoface_photos')").fetchone()[0]:
                 text = "there is no index in this database: make one with 'twoface index build'"
                 raise InputError(text, code="no_index")
-            register_vector(self._connection)
+            self._register()
+
+    def _connect(self):
+        import psycopg
+
+        try:
+            return psycopg.connect(self._address, autocommit=True)
+        except psycopg.Error as error:
+            text = f"the index's server cannot be reached ({' '.join(str(error).split())}): is it running?"
+            raise Unavailable(text, code="backend_away") from error
+
+    def _register(self):
+        from pgvector.psycopg import register_vector
+
+        register_vector(self._connection)
+
+    def reach(self):
+        """Connect again where the server has closed the connection. Raises Unavailable while it is away."""
+        if self._writing:  # the right to write went with the connection
+            return
+        try:
+            self._connection.execute("SELECT 1")
+        except self._lost:
+            self._connection.close()
+            try:
+                self._connection = self._connect()
+            except Unavailable as error:  # whose text names the server, which callers of ours need not know
+                raise Unavailable(AWAY, code="backend_away") from error
+            self._register()
+
+    def untouched(self):
+        """Has nothing ever been written to it?"""
+        return not self.photos()
+
+    def mend(self):
+        """The server keeps checksums of its own, if it was told to."""
 
     @contextlib.contextmanager
     def writing(self):
         """Hold the right to write. Raises Unavailable when another process has it."""
+        self.reach()
         with self._told():
             if not self._connection.execute("SELECT pg_try_advisory_lock(%s)", [WRITING]).fetchone()[0]:
                 raise Unavailable("another process is writing to this index: wait for it", code="busy")
+        self._writing = True
         try:
             yield
         finally:
-            self._connection.execute("SELECT pg_advisory_unlock(%s)", [WRITING])
+            self._writing = False
+            if not self._connection.closed:  # a closed one holds nothing
+                self._connection.execute("SELECT pg_advisory_unlock(%s)", [WRITING])
 
     def photos(self):
         """All photos -> {path: PhotoRow}."""
@@ -101,16 +139,18 @@ class PostgresStore:
         """The `count` faces nearest to an embedding -> list of Found, the nearest first."""
         query = f"SELECT {', '.join(COLUMNS)}, 1 - (vector <=> %s) FROM twoface_faces ORDER BY vector <=> %s LIMIT %s"
         vector = np.asarray(vector, np.float32)
+        self.reach()
         with self._told(), self._connection.transaction():
             self._connection.execute(f"SET LOCAL hnsw.ef_search = {max(100, min(1000, 2 * count))}")
             rows = self._connection.execute(query, [vector, vector, count]).fetchall()
         return [Found(_row(row[:-1]), float(row[-1])) for row in rows]
 
-    def faces(self, column, values):
-        """The faces whose `path` or `identity` is one of `values` -> list of FaceRow."""
-        query = f"SELECT {', '.join(COLUMNS)} FROM twoface_faces WHERE {column} = ANY(%s)"
+    def faces(self, column, values, vectors=False):
+        """The faces whose `path` or `identity` is one of `values` -> list of FaceRow, with `vectors` if asked."""
+        query = f"SELECT vector, {', '.join(COLUMNS)} FROM twoface_faces WHERE {column} = ANY(%s)"
         with self._told():
-            return [_row(row) for row in self._connection.execute(query, [list(values)]).fetchall()]
+            rows = self._connection.execute(query, [list(values)]).fetchall()
+        return [_row(row[1:], _array(row[0]) if vectors else None) for row in rows]
 
     def counts(self):
         """-> {"photos", "faces", "bytes"}."""
@@ -121,6 +161,7 @@ class PostgresStore:
 
     def __len__(self):
         """The number of faces."""
+        self.reach()
         with self._told():
             return self._connection.execute("SELECT count(*) FROM twoface_faces").fetchone()[0]
 
@@ -132,11 +173,11 @@ class PostgresStore:
                 paths, numbers, vectors = zip(*rows, strict=True)
                 yield list(paths), list(numbers), np.stack([_array(vector) for vector in vectors])
 
-    def setting(self):
-        """What `set_setting` kept, or "" -> text."""
+    def settings(self):
+        """What `set_setting` kept -> list of one text, "" for nothing."""
         with self._told():
             row = self._connection.execute("SELECT text FROM twoface_setting").fetchone()
-        return row[0] if row else ""
+        return [row[0] if row else ""]
 
     def set_setting(self, text):
         with self._told():
@@ -148,6 +189,8 @@ class PostgresStore:
         try:
             yield
         except self._errors as error:
+            if self._connection.closed:
+                raise Unavailable(AWAY, code="backend_away") from error
             raise TwoFaceError(f"the index's server says: {' '.join(str(error).split())}") from error
 
 
@@ -162,6 +205,6 @@ def _array(vector):
     return np.asarray(vector.to_numpy() if hasattr(vector, "to_numpy") else vector, np.float32)
 
 
-def _row(row):
+def _row(row, vector=None):
     values = dict(zip(COLUMNS, row, strict=True))
-    return FaceRow(**values | {name: tuple(values[name]) for name in LISTS}, vector=None)
+    return FaceRow(**values | {name: tuple(values[name]) for name in LISTS}, vector=vector)

@@ -6,6 +6,9 @@ it. `twoface.search.postgres` keeps the same rows on a server.
 
 import contextlib
 import os
+import re
+import shutil
+import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from itertools import islice
@@ -15,9 +18,13 @@ import numpy as np
 
 from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.files import write_aside
+from twoface.search.sums import SHOWN, Sums
 
 LENGTH = 512  # of an embedding
-SETTINGS = "index.json"
+SETTINGS, COPY = "index.json", "index.copy.json"
+TABLES = ("faces.lance", "photos.lance")
+PAUSES = (0.05, 0.3, 1.0)  # seconds before a reader asks again that met a `forget`
+ANEW = "'twoface index build --anew FOLDER...' makes it again from the photos, without those that were forgotten"
 FLAT = 10_000  # rows below which every embedding is compared
 GROWN = 4  # times as many faces as when the search structure was built: it is built anew
 BUILT = "built.txt"  # the number of faces then
@@ -80,56 +87,130 @@ ABOUT = {**LISTS, **dict.fromkeys(FIGURES, 1)}  # what LanceDB keeps in one colu
 KEPT = ["path", "face", "identity", "about"]
 
 
-def open_store(place, create=False):
-    """The store at a directory, or at postgresql://USER@HOST/DATABASE.
+def open_store(place, create=False, anew=False):
+    """The store at a directory, or at postgresql://USER@HOST/DATABASE. anew: without what it held, but its settings.
 
     Raises InputError when there is none and not `create`, TwoFaceError when it cannot be used.
     """
     if str(place).startswith(("postgresql://", "postgres://")):
         from twoface.search.postgres import PostgresStore
 
-        return PostgresStore(str(place), create)
-    return LanceStore(place, create)
+        return PostgresStore(str(place), create, anew)
+    return LanceStore(place, create, anew)
+
+
+def damaged_files(place):
+    """What is damaged in the files of a directory, in words -> list; none of a server. Reads all; hold `writing`."""
+    return Sums(Path(place), TABLES, (BUILT,)).problems(whole=True) if os.path.isdir(place) else []
 
 
 class LanceStore:
     """The tables `faces` and `photos` of a LanceDB directory; any number of readers, one writer at a time.
 
     A photo counts as indexed once it stands in `photos`, which is written after its faces: what a killed writer left
-    half done is removed by `clean`, and the photo is looked at again.
+    half done is removed by `clean`, and the photo is looked at again. `twoface.search.sums` tells what is damaged.
     """
 
-    def __init__(self, folder, create=False):
+    def __init__(self, folder, create=False, anew=False):
         """Raises InputError when there is no index at `folder` (or, with `create`, something else)."""
+        self.folder = self.place = Path(folder)
+        self._sums, self._touched = Sums(self.folder, TABLES, (BUILT,)), False
+        names = set(os.listdir(self.folder)) if self.folder.is_dir() else set()
+        known = bool(names & {SETTINGS, COPY})
+        if not known and not set(TABLES) <= names:
+            if not create:
+                raise InputError(f"there is no index at {folder}: make one with 'twoface index build'", code="no_index")
+            _check_new(self.folder)
+        elif anew:
+            self._empty()
+        else:
+            self._check()
+        with _lance_errors(self.folder):
+            self._open(create and (anew or not known))
+
+    def _open(self, create):
         import lancedb  # takes two seconds
 
-        self.folder = Path(folder)
-        known = self.folder.is_dir() and {"faces.lance", "photos.lance"} <= set(os.listdir(self.folder))
-        if not known and not create:
-            raise InputError(f"there is no index at {folder}: make one with 'twoface index build'", code="no_index")
-        if not known:
-            _check_new(self.folder)
-        with _lance_errors(self.folder):
-            database = lancedb.connect(str(self.folder))
+        database = lancedb.connect(str(self.folder))
+        if create:
             self._faces = database.create_table("faces", schema=_face_schema(), exist_ok=True)
             self._photos = database.create_table("photos", schema=_photo_schema(), exist_ok=True)
+        else:
+            self._faces, self._photos = database.open_table("faces"), database.open_table("photos")
+
+    def _empty(self):
+        with self.writing():
+            self._touch()
+            for name in TABLES:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+            (self.folder / BUILT).unlink(missing_ok=True)
+
+    def _check(self):
+        """Raises TwoFaceError when files are missing or cut, unless a writer has just removed them."""
+        problems = self._sums.problems(whole=False)
+        if problems:
+            time.sleep(PAUSES[0])
+            problems = self._sums.problems(whole=False)
+        problems += [f"{name} is missing" for name in TABLES if not (self.folder / name).is_dir()]
+        if problems:
+            more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+            raise TwoFaceError(f"the index at {self.folder} is damaged ({', '.join(problems[:SHOWN])}{more}): {ANEW}")
+
+    def reach(self):
+        """Raises Unavailable while the directory is away."""
+        if not self.folder.is_dir():
+            raise Unavailable("the index's folder is away: ask again when it is back", code="backend_away")
+
+    def untouched(self):
+        """Has nothing ever been written to it?"""
+        return self._faces.version == self._photos.version == 1
 
     @contextlib.contextmanager
     def writing(self):
         """Hold the right to write. Raises Unavailable when another process has it."""
         from filelock import FileLock, Timeout
 
+        lock = FileLock(self.folder / ".writing", timeout=0)
         try:
-            with FileLock(self.folder / ".writing", timeout=0):
-                yield
+            held = lock.acquire()
         except Timeout:
             raise Unavailable(f"another process is writing to {self.folder}: wait for it", code="busy") from None
+        except OSError as error:
+            raise TwoFaceError(f"cannot write to {self.folder}: {error.strerror}") from error
+        with held:
+            yield
+            if self._touched:
+                self._sums.finish()
+                self._touched = False
+
+    def mend(self):
+        """Have lost checksums written anew at the end of `writing`."""
+        if not self._sums.readable:
+            self._touch()
+
+    def _touch(self):
+        """Call it before anything is written."""
+        if not self._touched:
+            self._sums.begin()
+            self._touched = True
 
     def photos(self):
         """All photos -> {path: PhotoRow}."""
+        rows = self._read(lambda: self._photos.to_arrow().to_pylist())
+        return {row["path"]: PhotoRow(**row) for row in rows}
+
+    def _read(self, ask):
+        """What `ask` gives of the latest version; asked again when a `forget` has just removed that."""
         with _lance_errors(self.folder):
-            self._photos.checkout_latest()
-            return {row["path"]: PhotoRow(**row) for row in self._photos.to_arrow().to_pylist()}
+            for pause in (*PAUSES, None):
+                try:
+                    self._faces.checkout_latest()
+                    self._photos.checkout_latest()
+                    return ask()
+                except (RuntimeError, ValueError, OSError):
+                    if pause is None:
+                        raise
+                    time.sleep(pause)
 
     def clean(self):
         """Remove faces whose photo was not finished -> how many paths."""
@@ -144,6 +225,7 @@ class LanceStore:
         """Add photos (PhotoRow) and all their faces (FaceRow); none of these photos may be there (`drop`)."""
         import pyarrow as pa
 
+        self._touch()
         with _lance_errors(self.folder):
             if faces:
                 self._faces.add(_face_table(faces))
@@ -152,6 +234,9 @@ class LanceStore:
 
     def drop(self, paths):
         """Remove photos and their faces -> how many photos there were."""
+        if not paths:
+            return 0
+        self._touch()
         with _lance_errors(self.folder):
             before = self._photos.count_rows()
             for table in (self._photos, self._faces):
@@ -167,9 +252,10 @@ class LanceStore:
         """
         from lancedb.index import BTree, IvfRq
 
+        self._touch()
         with _lance_errors(self.folder):
             count, built = self._faces.count_rows(), self.folder / BUILT
-            if count >= max(FLAT, GROWN * int(built.read_text() if built.exists() else 0)):
+            if count >= max(FLAT, GROWN * _number(built)):
                 self._faces.create_index("vector", config=IvfRq(distance_type="cosine", num_bits=1))
                 self._faces.create_index("path", config=BTree())
                 write_aside(built, str(count).encode(), force=True)
@@ -182,37 +268,37 @@ class LanceStore:
 
     def nearest(self, vector, count):
         """The `count` faces nearest to an embedding -> list of Found, the nearest first."""
-        with _lance_errors(self.folder):
-            self._faces.checkout_latest()
+
+        def ask():
             query = self._faces.search(np.asarray(vector, np.float32), vector_column_name="vector")
             query = query.distance_type("cosine").minimum_nprobes(50).maximum_nprobes(400)
             query = query.refine_factor(max(2, -(-REFINED // count)))
-            rows = query.select([*KEPT, "_distance"]).limit(count).to_arrow().to_pylist()
-        return [Found(_row(row), 1 - row["_distance"]) for row in rows]
+            return query.select([*KEPT, "_distance"]).limit(count).to_arrow().to_pylist()
 
-    def faces(self, column, values):
-        """The faces whose `path` or `identity` is one of `values` -> list of FaceRow."""
-        with _lance_errors(self.folder):
-            self._faces.checkout_latest()
-            rows = []
-            for part in _parts(values):
-                query = self._faces.search().where(_one_of(column, part)).select(KEPT)
-                rows += query.limit(None).to_arrow().to_pylist()
-        return [_row(row) for row in rows]
+        return [Found(_row(row), 1 - row["_distance"]) for row in self._read(ask)]
+
+    def faces(self, column, values, vectors=False):
+        """The faces whose `path` or `identity` is one of `values` -> list of FaceRow, with `vectors` if asked."""
+        columns = [*KEPT, "vector"] if vectors else KEPT
+
+        def ask():
+            queries = [self._faces.search().where(_one_of(column, part)).select(columns) for part in _parts(values)]
+            return [row for query in queries for row in query.limit(None).to_arrow().to_pylist()]
+
+        return [_row(row) for row in self._read(ask)]
 
     def counts(self):
         """-> {"photos", "faces", "bytes"}."""
-        size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-        with _lance_errors(self.folder):
-            self._faces.checkout_latest()
-            self._photos.checkout_latest()
+
+        def ask():
+            size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
             return {"photos": self._photos.count_rows(), "faces": self._faces.count_rows(), "bytes": size}
+
+        return self._read(ask)
 
     def __len__(self):
         """The number of faces."""
-        with _lance_errors(self.folder):
-            self._faces.checkout_latest()
-            return self._faces.count_rows()
+        return self._read(self._faces.count_rows)
 
     def vectors(self):
         """All faces' places and embeddings, in parts -> iterator of (paths, faces, (N, 512))."""
@@ -222,13 +308,23 @@ class LanceStore:
                 flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False).astype(np.float32)
                 yield batch.column("path").to_pylist(), batch.column("face").to_pylist(), flat.reshape(-1, LENGTH)
 
-    def setting(self):
-        """What `set_setting` kept, or "" -> text."""
-        path = self.folder / SETTINGS
-        return path.read_text() if path.exists() else ""
+    def settings(self):
+        """What `set_setting` kept, and its copy -> list of texts, "" for what is not there."""
+        return [_text(self.folder / name) for name in (SETTINGS, COPY)]
 
     def set_setting(self, text):
-        write_aside(self.folder / SETTINGS, (text + "\n").encode(), force=True)
+        for name in (COPY, SETTINGS):
+            write_aside(self.folder / name, (text + "\n").encode(), force=True)
+
+
+def _text(path):
+    return path.read_bytes().decode(errors="replace") if path.exists() else ""
+
+
+def _number(path):
+    """0 for what is no number: the search structure is then built anew."""
+    text = _text(path)
+    return int(text) if text.isdecimal() else 0
 
 
 def _rewrite(table):
@@ -243,7 +339,7 @@ def _check_new(folder):
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = (name for name in os.listdir(folder) if not name.startswith("."))
-        stranger = next((name for name in names if name not in (SETTINGS, "faces.lance")), None)
+        stranger = next((name for name in names if name not in TABLES), None)
     except OSError as error:
         raise InputError(f"cannot make an index at {folder}: {error.strerror}") from error
     if stranger:
@@ -256,8 +352,9 @@ def _lance_errors(folder):
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:
-        line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise TwoFaceError(f"the index at {folder} cannot be used ({line}): see 'twoface index verify'") from error
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        line = re.sub(r",? *\S*\.rs:\d+(:\d+)?", "", line)[:200]  # where in LanceDB's source
+        raise TwoFaceError(f"the index at {folder} cannot be used ({line}): if it is damaged, {ANEW}") from error
 
 
 def _face_schema():
@@ -290,7 +387,7 @@ def _row(row):
     for name, length in ABOUT.items():
         some = tuple(islice(about, length))
         values[name] = some if name in LISTS else some[0]
-    return FaceRow(**values, vector=None)
+    return FaceRow(**values, vector=row.get("vector"))
 
 
 def _parts(values):

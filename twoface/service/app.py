@@ -1,5 +1,6 @@
 """The HTTP application: doors, limits, keys, metrics around one engine."""
 
+import asyncio
 import contextlib
 from typing import Literal
 
@@ -39,7 +40,7 @@ def build_app(settings):
 
     @contextlib.asynccontextmanager
     async def life(app):
-        async with engine, workers, _running(searcher, settings.drain):
+        async with engine, workers, _running(searcher, settings.drain, engine):
             yield
 
     known = {"title": "Two-Face", "version": twoface.__version__, "description": ABOUT}
@@ -62,15 +63,19 @@ def build_app(settings):
 
 
 @contextlib.asynccontextmanager
-async def _running(pool, drain):
-    """Start a Pool, if there is one, and close it at the end."""
+async def _running(pool, drain, engine):
+    """Start the Pool that searches, if there is one, and close it at the end; no index, and the engine is not ready."""
     if not pool:
         yield
         return
     await pool.start()
+    watch = references.Watch(pool)
+    engine.needs.append(lambda: watch.there)
+    watching = asyncio.ensure_future(watch.run())
     try:
         yield
     finally:
+        watching.cancel()
         await pool.close(drain)
 
 

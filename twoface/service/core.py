@@ -63,6 +63,7 @@ class Engine:
         self._mesher = None  # loaded with the first network
         self._healthy, self._leaving = True, False
         self._watching = self._probing = self._newest = None
+        self.needs = []  # functions () -> bool: what else must be there to be ready
         self.switched = []
         metrics.ready.set_function(lambda: float(self.ready))
 
@@ -84,7 +85,8 @@ class Engine:
     @property
     def ready(self):
         """Whether a request would be answered now: a version is loaded, works, is not stuck, and we are not leaving."""
-        return bool(self._served) and self._healthy and not self._leaving and not self._stuck()
+        works = bool(self._served) and self._healthy and not self._leaving and not self._stuck()
+        return works and all(need() for need in self.needs)
 
     @property
     def versions(self):

@@ -3,6 +3,8 @@
 The answer tells paths on the server, never pictures. The work is done in a process of its own.
 """
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
@@ -12,6 +14,7 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 from starlette.formparsers import MultiPartParser
 
+from twoface.errors import TwoFaceError
 from twoface.faces import parse_frame
 from twoface.images import read_mask, read_photo
 from twoface.masks import parse_hole
@@ -20,6 +23,9 @@ from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
 from twoface.service.rest import timeout_of, while_there
 
 PATHS = ("/v1/references",)
+EVERY, PATIENCE = 3.0, 10.0  # seconds between questions whether the index is there, and for an answer
+
+log = logging.getLogger(__name__)
 
 
 class CandidateFound(BaseModel):
@@ -68,6 +74,8 @@ def open_desk(index, model, threads, max_pixels):
     collection = Collection.open(index, model, threads)
 
     def do(task):
+        if task is None:
+            return collection.reach()
         photo = read_photo(task.photo, max_pixels)
         mask = None
         if task.mask is not None:
@@ -83,6 +91,25 @@ def make_pool(settings):
     model = settings.model if settings.model and settings.model.is_file() else None
     setup = partial(open_desk, settings.index, model, settings.threads, settings.photo_pixels)
     return Pool(setup, 1, settings.photo_queue)
+
+
+class Watch:
+    """Asks the process again and again whether its index is there; `there` is what it said last."""
+
+    def __init__(self, pool):
+        self.there, self._pool = True, pool
+
+    async def run(self):
+        """Until it is cancelled."""
+        while True:
+            try:
+                await self._pool.call(None, PATIENCE)
+                self.there = True
+            except TwoFaceError as error:
+                if self.there and error.code == "backend_away":
+                    log.warning("not ready: %s", error)
+                    self.there = False
+            await asyncio.sleep(EVERY)
 
 
 def router(pool, settings):

@@ -1,0 +1,101 @@
+"""What an index remembers besides faces, sealed by a checksum: what is lost or cut is never taken for nothing."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+
+from twoface.errors import TwoFaceError
+
+
+@dataclass
+class Settings:
+    """What an index remembers besides faces.
+
+    folders: those that `update` looks through. people: each photo's folder is named after the person in it. space:
+    `space_version` of the embeddings. forgotten: SHA-256 of paths and "identity/NAME" that are
+    left out for ever; a name cannot be read back from it. copies: "BYTES:SHA-256" of the forgotten photos' files.
+    unfinished: what is forgotten may still be on the disk.
+    """
+
+    folders: list = field(default_factory=list)
+    people: bool = False
+    space: str = ""
+    forgotten: list = field(default_factory=list)
+    copies: list = field(default_factory=list)
+    unfinished: bool = False
+
+
+def seal(facts):
+    """A dict -> JSON with a checksum of its own."""
+    return json.dumps({"sha256": _digest(facts), **facts}, indent=1)
+
+
+def unseal(text):
+    """What `seal` was given. Raises ValueError for anything else."""
+    facts = json.loads(text)
+    if not isinstance(facts, dict) or facts.pop("sha256", None) != _digest(facts):
+        raise ValueError("its checksum is another")
+    return facts
+
+
+def read_settings(store):
+    """The settings of an index. Raises TwoFaceError when they are damaged or gone."""
+    settings = _parse(store.settings()[0], old=not any(store.settings()[1:]))
+    if settings is None and (any(store.settings()) or not store.untouched()):
+        raise TwoFaceError(
+            f"the index at {store.place} is damaged: what it remembers (its folders, who was forgotten) cannot be read;"
+            " 'twoface index build' takes it from its copy, and changes nothing where there is none"
+        )
+    return settings or Settings()
+
+
+def restore_settings(store):
+    """As `read_settings`, and where they are damaged from their copy -> settings, whether that was so.
+
+    Raises TwoFaceError when that is damaged, too.
+    """
+    first, *copies = map(_parse, store.settings())
+    if first or not any(copies):
+        try:
+            return read_settings(store), False
+        except TwoFaceError as error:
+            raise TwoFaceError(
+                f"the index at {store.place} is damaged: what it remembers (its folders, who was forgotten) is lost,"
+                " and it has no copy: remove it, build it again, and forget again whom you had forgotten"
+            ) from error
+    return next(filter(None, copies)), True
+
+
+def write_settings(store, settings):
+    store.set_setting(seal(asdict(settings)))
+
+
+def copies_differ(store):
+    """Is a copy of the settings another than they are?"""
+    first, *copies = store.settings()
+    return any(copy != first for copy in copies)
+
+
+def copy_damaged(store):
+    """Has a copy of the settings gone, or cannot be read?"""
+    return any(_parse(copy) is None for copy in store.settings()[1:])
+
+
+def _parse(text, old=False):
+    """None for what is no settings. old: without a checksum, as they were written before there was one."""
+    try:
+        facts = json.loads(text) if old and '"sha256"' not in text else unseal(text)
+        if not set(facts) <= {f.name for f in fields(Settings)}:
+            return None
+        settings = Settings(**facts)
+    except (ValueError, TypeError):
+        return None
+    if not all(isinstance(getattr(settings, f.name), type(getattr(Settings(), f.name))) for f in fields(Settings)):
+        return None
+    if "unfinished" not in facts:
+        settings.unfinished = bool(settings.forgotten)  # no index of old could tell
+    return settings
+
+
+def _digest(facts):
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
