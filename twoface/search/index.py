@@ -18,6 +18,8 @@ from twoface.identity import face_view
 from twoface.images import read_photo
 from twoface.search.describe import eyes_open, mouth_open, pose, sharpness
 from twoface.search.facenet import BatchEmbedder
+from twoface.search.people import People
+from twoface.search.people import bring_up as bring_up_people
 from twoface.search.space import FaceSpace, space_version
 from twoface.search.store import FaceRow, PhotoRow, open_store
 from twoface.workers import run_tasks
@@ -121,6 +123,7 @@ def remove(paths, place):
         settings.folders = [folder for folder in settings.folders if folder not in names]
         write_settings(store, settings)
         summary = Summary(removed=store.drop(chosen))
+        bring_up_people(store)
         store.tidy()
         return summary
 
@@ -134,15 +137,23 @@ def forget(what, place):
     with store.writing():
         settings = read_settings(store)
         path = os.path.abspath(what)
-        paths = [path] if path in store.photos() else sorted({row.path for row in store.faces("identity", [what])})
+        paths = [path] if path in store.photos() else sorted(_photos_of(store, what))
         marks = [path] if paths == [path] else [f"identity/{what}", *paths]
         if not paths:
             raise InputError(f"neither a photo nor a person called '{what}' is in the index", code="not_indexed")
         settings.forgotten = sorted({*settings.forgotten, *map(_mark, marks)})
         write_settings(store, settings)
         summary = Summary(removed=store.drop(paths))
+        bring_up_people(store)
         store.tidy(really=True)
         return summary
+
+
+def _photos_of(store, who):
+    """The photos of a person by the folder's name, or by a name that a user gave -> set of paths."""
+    people = People.read(store)
+    named = [one for one in people.people.values() if one.name == str(who)] if people else []
+    return {row.path for row in store.faces("identity", [str(who)])} | {path for one in named for path, _ in one.faces}
 
 
 def verify(place):
@@ -216,6 +227,7 @@ def _bring_up(store, settings, folders, setup, workers, progress, gone):
     photos = [(path, *there[path]) for path in sorted([*new, *changed])]
     _look(store, photos, partial(setup, settings.people), workers, progress, summary)
     if summary.photos or summary.removed:
+        bring_up_people(store)
         store.tidy()
     summary.seconds = time.perf_counter() - start
     return summary

@@ -18,6 +18,7 @@ from twoface.files import write_aside
 
 LENGTH = 512  # of an embedding
 SETTINGS = "index.json"
+PEOPLE = "people.json"
 FLAT = 10_000  # rows below which every embedding is compared
 GROWN = 4  # times as many faces as when the search structure was built: it is built anew
 BUILT = "built.txt"  # the number of faces then
@@ -229,6 +230,14 @@ class LanceStore:
 
     def set_setting(self, text):
         write_aside(self.folder / SETTINGS, (text + "\n").encode(), force=True)
+
+    def people(self):
+        """What `set_people` kept, or "" -> text."""
+        path = self.folder / PEOPLE
+        return path.read_text("utf-8") if path.exists() else ""
+
+    def set_people(self, text):
+        write_aside(self.folder / PEOPLE, text.encode(), force=True)
 
 
 def _rewrite(table):
