@@ -1,6 +1,6 @@
 """Faces that belong together: people of an index, grouped by their embeddings, whom one may name, merge and split.
 
-Two faces are near when a search would call them very likely the same person. Each face takes over the person that the
+Two faces are near when a search would give them a probability of `NEAR` and more. Each face takes over the person that the
 near faces around it have, weighed by how near they are, until nothing changes (Chinese whispers, Biemann 2006); a chain
 of doubtful pairs joins nobody so. A face that has a person keeps it: numbers are stable, and what a user decided stays.
 """
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twoface.errors import InputError, TwoFaceError
-from twoface.search.rank import SAME, calibrations
+from twoface.search.rank import calibrations
 
+NEAR = 0.3  # that two faces are one person's: few groups are mixed, few people in parts (docs/search.md)
 NEAREST = 64  # near faces that a face listens to
 ROUNDS = 30  # at most
 BLOCK = 1024  # faces that are compared with all others at once
-PURE = 0.98  # two faces of one group are the same person's (docs/search.md)
+PURE = 0.97  # two faces of one group are the same person's (docs/search.md)
 OVERLAP = 0.5  # of two boxes, their intersection to their union: it is the same face in a photo that was written anew
 
 
@@ -177,9 +178,9 @@ def place(store, path, face):
 
 
 def near_from(faces):
-    """The cosine from which two faces of a collection of so many are very likely the same person's, as in a search."""
+    """The cosine from which two faces of a collection of so many are near: a search would say `NEAR`."""
     whole = calibrations()["whole"]
-    return (np.log(SAME / (1 - SAME)) + np.log(max(faces, 1)) - whole.bias) / (whole.first + whole.second)
+    return (np.log(NEAR / (1 - NEAR)) + np.log(max(faces, 1)) - whole.bias) / (whole.first + whole.second)
 
 
 def whisper(vectors, known, limit):
