@@ -1,8 +1,9 @@
 """Faces that belong together: people of an index, grouped by their embeddings, whom one may name, merge and split.
 
-Two faces are near when a search would give them a probability of `NEAR` and more. Each face takes over the person that the
-near faces around it have, weighed by how near they are, until nothing changes (Chinese whispers, Biemann 2006); a chain
-of doubtful pairs joins nobody so. A face that has a person keeps it: numbers are stable, and what a user decided stays.
+Two faces are near when a search would give them a probability of `NEAR` and more. Each face takes over the person that
+the near faces around it have, weighed by how near they are, until nothing changes (Chinese whispers, Biemann 2006); a
+chain of doubtful pairs joins nobody so. A face that has a person keeps it: numbers are stable, and what a user decided
+stays.
 """
 
 import json
@@ -105,7 +106,7 @@ class People:
                 first.name = first.name or other.name
 
     def move(self, rows, who=None):
-        """Give faces (FaceRows with an owner or none, and their marks: {FaceRow: mark}) to a person -> Person.
+        """Give faces ({FaceRow: its mark}, as of `place`), whosever they are, to a person -> Person.
 
         who: None makes a new one. People left without a face are removed.
         """
