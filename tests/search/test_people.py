@@ -49,6 +49,14 @@ def test_nobody_is_grouped_without_being_asked(index, photos):
     assert People.read(LanceStore(index)) is None and not (index / "people.json").exists()
 
 
+def test_unclear_faces_are_left_alone_until_a_user_places_them(index, photos, suited, monkeypatch):
+    monkeypatch.setattr("twoface.search.people.CLEAR", (200.0, 0.9))
+    call(index)
+    assert groups(People.read(LanceStore(index))) == {}
+    call(index, "--split", photos / "p0" / "0.png")
+    assert groups(People.read(LanceStore(index))) == {1: ["p0/0"]}
+
+
 def test_names_merges_and_splits_survive_an_update(people, index, photos):
     odd = photos / "p3" / "2.png"
     assert call(index, "--name", 1, "Anna", "--merge", "Anna", 2, "--split", odd, "--name", 3, "Ben") == 0
@@ -161,4 +169,4 @@ def test_a_chain_of_pairs_does_not_join_two_crowds():
 def test_a_face_that_has_a_person_keeps_it():
     vectors = np.tile(np.eye(512, dtype=np.float32)[0], (4, 1))
     assert whisper(vectors, np.array([3, 0, 3, 7]), 0.5).tolist() == [3, 3, 3, 7]
-    assert near_from(10) < near_from(1000) < 1
+    assert near_from(10) == near_from(1000) < near_from(10_000) < 1

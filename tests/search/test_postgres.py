@@ -36,7 +36,7 @@ def test_a_server_keeps_an_index_as_a_directory_does(address, tmp_path):
     assert People.read(store) is None
     people = People()
     people.bring_up(store)
-    people.name(people.move(place(store, row.path, 0)).number, "Anna")
+    people.name(people.move(place(store, row.path, 0)).label, "Anna")
     people.write(store)
     assert list(People.read(open_store(address)).find("Anna").faces) == [(row.path, 0)]
     (tmp_path / "photos" / "p0" / "0.png").unlink()

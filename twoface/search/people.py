@@ -18,6 +18,8 @@ from twoface.search.rank import calibrations
 NEAR = 0.3  # that two faces are one person's: few groups are mixed, few people in parts (docs/search.md)
 NEAREST = 64  # near faces that a face listens to
 ROUNDS = 30  # at most
+FEWEST = 1000  # faces: a smaller collection is grouped as one of so many
+CLEAR = (80.0, 0.9)  # least size (photo pixels) and score: unclear faces look alike, whosever they are
 BLOCK = 1024  # faces that are compared with all others at once
 PURE = 0.97  # two faces of one group are the same person's (docs/search.md)
 OVERLAP = 0.5  # of two boxes, their intersection to their union: it is the same face in a photo that was written anew
@@ -119,14 +121,16 @@ class People:
         return person
 
     def bring_up(self, store):
-        """Follow the index: drop faces that are gone, place those that are new."""
+        """Follow the index: drop faces that are gone, place those that are new and clear."""
         places, marks, vectors = _read(store)
         self._follow(store, dict(zip(places, marks, strict=True)))
-        owners, number = self.owners(), dict.fromkeys(places, 0)
-        number |= {place: person.number for place, person in owners.items()}
-        labels = whisper(vectors, np.array(list(number.values()), int), near_from(len(places)))
+        owners = self.owners()
+        clear = _clear(store, [path for path, face in places if (path, face) not in owners])
+        chosen = [i for i, place in enumerate(places) if place in owners or place in clear]
+        known = [owners[places[i]].number if places[i] in owners else 0 for i in chosen]
+        labels = whisper(vectors[chosen], np.array(known, int), near_from(len(places)))
         together = {}
-        for i, label in enumerate(labels.tolist()):
+        for i, label in zip(chosen, labels.tolist(), strict=True):
             if places[i] not in owners:
                 together.setdefault(label, {})[places[i]] = Placed(marks[i])
         for label, faces in together.items():
@@ -181,7 +185,7 @@ def place(store, path, face):
 def near_from(faces):
     """The cosine from which two faces of a collection of so many are near: a search would say `NEAR`."""
     whole = calibrations()["whole"]
-    return (np.log(NEAR / (1 - NEAR)) + np.log(max(faces, 1)) - whole.bias) / (whole.first + whole.second)
+    return (np.log(NEAR / (1 - NEAR)) + np.log(max(faces, FEWEST)) - whole.bias) / (whole.first + whole.second)
 
 
 def whisper(vectors, known, limit):
@@ -225,6 +229,13 @@ def _read(store):
     order = sorted(range(len(places)), key=places.__getitem__)
     vectors = np.concatenate(vectors)[order]
     return [places[i] for i in order], [zlib.crc32(v.astype(np.float16).tobytes()) for v in vectors], vectors
+
+
+def _clear(store, paths):
+    """The faces of these photos that are clear enough to be grouped -> set of (path, face)."""
+    size, score = CLEAR
+    rows = store.faces("path", sorted(set(paths)))
+    return {(row.path, row.face) for row in rows if row.size >= size and row.score >= score}
 
 
 def _overlap(one, other):
