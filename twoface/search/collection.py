@@ -3,7 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from twoface.model import FillModel
 from twoface.search.describe import eyes_open, mouth_open, pose
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.index import check_space, settle
+from twoface.search.people import PURE, People
 from twoface.search.rank import (
     VERDICTS,
     Wanted,
@@ -27,10 +28,11 @@ from twoface.search.rank import (
     verdict,
 )
 from twoface.search.space import FaceSpace
-from twoface.search.store import open_store
+from twoface.search.store import Found, open_store
 
 BATCH = 32  # views that are embedded together
 LOOKED_AT = 50  # of the nearest faces of the index, those whose photos are read and compared again
+MORE = 20  # photos of the person found that are not among the nearest, and are read as well
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Candidate:
     similarity: cosine of the two faces with the same hole in both (`FaceSpace.holed`); first_similarity: of the
     query to what the index keeps. probability: that it is the same person, for a collection of this size; verdict: a
     key of `twoface.search.rank.VERDICTS`. quality: what it can give to the hole, 0..1, the product of `parts`.
+    face: its number in the photo. person: of `twoface.search.people`, by name or number, or ""; all photos of a person
+    share the probability of the one that is most like the query.
     """
 
     path: str
@@ -52,6 +56,8 @@ class Candidate:
     verdict: str
     quality: float
     parts: dict
+    face: int = 0
+    person: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Answer:
 
     candidates: the best first. verdict: of the best, "nobody" also when there is none. faces: in the index.
     left_out: how many of the nearest were the photo itself or a copy of it ("copies"), and how many could not be read.
-    face: the frame that was searched. seconds: by stage.
+    face: the frame that was searched. seconds: by stage. person: of the best candidate, when it is not "nobody".
     """
 
     candidates: list
@@ -69,6 +75,7 @@ class Answer:
     left_out: dict
     face: tuple
     seconds: dict
+    person: str = ""
 
     def report(self):
         """Ready for JSON -> dict."""
@@ -81,6 +88,7 @@ class Collection:
     def __init__(self, store, network, inpainter, embedder, space):
         self._store, self._network, self.inpainter = store, network, inpainter
         self._embedder, self._space = embedder, space
+        self._people = ("", {})
         self._lock = threading.Lock()  # the detector and OpenCV's embedder are not made for two at once
 
     @classmethod
@@ -115,6 +123,7 @@ class Collection:
         nearest = self._store.nearest(query.vector, LOOKED_AT)
         found = time.perf_counter()
         candidates, left_out = self._look_again(query, nearest, faces)
+        candidates = self._share(query, candidates, nearest, faces, left_out)
         candidates.sort(key=_order)
         end = time.perf_counter()
         return Answer(
@@ -123,6 +132,7 @@ class Collection:
             faces=faces,
             left_out=left_out,
             face=frame_of(query.transform),
+            person=candidates[0].person if candidates and candidates[0].verdict != "nobody" else "",
             seconds={"photo": looked - start, "index": found - looked, "again": end - found, "total": end - start},
         )
 
@@ -204,6 +214,49 @@ class Collection:
             for (found, picture), second in zip(kept, seconds, strict=True)
         ], left_out
 
+    def _owners(self):
+        """-> {(path, face): Person}, read anew when it changed."""
+        text = self._store.people()
+        if text != self._people[0]:
+            self._people = (text, People.parse(text).owners() if text else {})
+        return self._people[1]
+
+    def _share(self, query, candidates, nearest, faces, left_out):
+        """Say who the candidates are; a hit on one photo of a person counts for all -> candidates.
+
+        Photos of the likeliest person that were not among the nearest are looked at as well, the largest first.
+        """
+        owners = self._owners()
+        known = [(owners[c.path, c.face], c) for c in candidates if (c.path, c.face) in owners]
+        best = max(known, key=lambda pair: pair[1].probability, default=None)
+        if best and best[1].verdict != "nobody":
+            candidates = candidates + self._more(query, best[0], nearest, faces, left_out)
+        chances = {}
+        for person, candidate in known:
+            chances[person.number] = max(candidate.probability, chances.get(person.number, 0.0))
+        return [_shared(c, owners.get((c.path, c.face)), chances) for c in candidates]
+
+    def _more(self, query, person, nearest, faces, left_out):
+        seen = {(found.row.path, found.row.face) for found in nearest}
+        paths = sorted({path for path, face in person.faces if (path, face) not in seen})
+        rows = [r for r in self._store.faces("path", paths) if (r.path, r.face) in person.faces.keys() - seen]
+        rows = sorted(rows, key=lambda row: -row.size)[:MORE]
+        similarities = self._first_similarities(query, rows)
+        found = [Found(row, value) for row, value in zip(rows, similarities, strict=True) if value is not None]
+        more, others = self._look_again(query, found, faces)
+        left_out["copies"] += others["copies"]
+        left_out["unreadable"] += len(rows) - len(found) + others["unreadable"]
+        return more
+
+    def _first_similarities(self, query, rows):
+        """The cosine of each row's face to the query, None where its photo cannot be read."""
+        views = [_view(row) for row in rows]
+        read = [view for view in views if view is not None]
+        if not read:
+            return [None] * len(rows)
+        values = iter((self._space.index(self._embedder.embed(np.stack(read))) @ query.vector).tolist())
+        return [None if view is None else next(values) for view in views]
+
     def _second_similarities(self, query, kept):
         if not query.hole.any():
             return [found.similarity for found, _ in kept]
@@ -234,6 +287,22 @@ def _picture(row):
     return _Picture(crop(photo.pixels, frame_transform(row.frame)), photo.size)
 
 
+def _view(row):
+    """None for a photo that is gone or cannot be read."""
+    try:
+        return face_view(read_photo(row.path).pixels, frame_transform(row.frame))
+    except (TwoFaceError, OSError):
+        return None
+
+
+def _shared(candidate, person, chances):
+    """chances: the best probability of each person, by number."""
+    if person is None:
+        return candidate
+    chance = max(candidate.probability, PURE * chances.get(person.number, 0.0))
+    return replace(candidate, person=person.label, probability=chance, verdict=verdict(chance))
+
+
 def _candidate(query, found, picture, second, log_odds):
     chance = probability(log_odds)
     parts = donor_quality(query.wanted, found.row, picture.aligned, picture.size)
@@ -247,6 +316,7 @@ def _candidate(query, found, picture, second, log_odds):
         verdict=verdict(chance),
         quality=float(np.prod(list(parts.values()))),
         parts=parts,
+        face=found.row.face,
     )
 
 

@@ -19,6 +19,8 @@ from twoface.identity import face_view
 from twoface.images import read_photo
 from twoface.search.describe import eyes_open, mouth_open, pose
 from twoface.search.facenet import BatchEmbedder
+from twoface.search.people import People
+from twoface.search.people import bring_up as bring_up_people
 from twoface.search.rank import calibration_for, probability, verdict
 from twoface.search.settings import copies_differ, copy_damaged, read_settings, restore_settings, write_settings
 from twoface.search.space import FaceSpace, space_version
@@ -114,6 +116,7 @@ def remove(paths, place):
         settings.folders = [folder for folder in settings.folders if folder not in names]
         write_settings(store, settings)
         summary = Summary(removed=store.drop(sorted(set(chosen))) + lost)
+        bring_up_people(store)
         store.tidy()
         return summary
 
@@ -129,7 +132,7 @@ def forget(what, place):
         raise InputError("neither a photo nor a person has a name that is not UTF-8", code="not_indexed")
     with _changing(place) as (store, settings, removed):
         known, path = store.photos(), os.path.realpath(what)
-        paths = [path] if path in known else sorted({row.path for row in store.faces("identity", [what])})
+        paths = [path] if path in known else sorted(_photos_of(store, what))
         marks = [] if path in known else [f"identity/{what}"]
         if not paths and {_mark(path), *map(_mark, marks)} & set(settings.forgotten):
             return Summary(removed=removed)  # before, or just now
@@ -146,6 +149,13 @@ def forget(what, place):
         write_settings(store, settings)
         summary.removed = removed + _finish(store, settings)
         return summary
+
+
+def _photos_of(store, who):
+    """The photos of a person by the folder's name, or by a name that a user gave -> set of paths."""
+    people = People.read(store)
+    named = [one for one in people.people.values() if one.name == str(who)] if people else []
+    return {row.path for row in store.faces("identity", [str(who)])} | {path for one in named for path, _ in one.faces}
 
 
 def verify(place):
@@ -237,6 +247,7 @@ def _finish(store, settings):
     store.clean()
     marks = set(settings.forgotten)
     removed = store.drop([path for path in store.photos() if _forgotten(marks, path)])
+    bring_up_people(store)
     store.tidy(really=True)
     settings.unfinished = False
     write_settings(store, settings)
@@ -273,6 +284,7 @@ def _bring_up(store, settings, folders, setup, workers, progress, vanished=None)
     photos = [(path, *there[path]) for path in sorted([*new, *changed])]
     _look(store, photos, partial(setup, settings.people), workers, progress, summary)
     if summary.photos or summary.removed:
+        bring_up_people(store)
         store.tidy()
     summary.seconds = time.perf_counter() - start
     return summary

@@ -1,4 +1,7 @@
-"""A search's answer as one HTML page. Its thumbnails are read from the photos now: the index holds none."""
+"""A search's answer, or the people of an index, as one HTML page.
+
+The thumbnails are read from the photos now: the index holds none.
+"""
 
 import base64
 from pathlib import Path
@@ -12,14 +15,12 @@ from twoface.files import write_aside
 from twoface.images import read_photo
 from twoface.search.rank import VERDICTS
 
+SHOWN = 12  # faces of a person on the page of people
+
 
 def write_page(answer, photo, out, force=False):
     """answer: what `Collection.references` gave for the photo (a path) -> Path. Raises InputError as `write_aside`."""
-    environment = Environment(
-        loader=PackageLoader("twoface.search", "."), autoescape=select_autoescape(default=True), trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("page.html").render(
+    page = _template("page.html").render(
         answer=answer,
         name=Path(photo).name,
         query=_thumbnail(photo, answer.face),
@@ -27,6 +28,23 @@ def write_page(answer, photo, out, force=False):
         verdicts=VERDICTS,
     )
     return write_aside(out, page.encode(), force)
+
+
+def write_people_page(people, store, out, force=False):
+    """people: a `twoface.search.people.People` of the store -> Path. The first `SHOWN` faces of each, by path."""
+    shown = []
+    for person in sorted(people.people.values(), key=lambda one: -len(one.faces)):
+        places = sorted(person.faces)[:SHOWN]
+        rows = {(row.path, row.face): row for row in store.faces("path", sorted({path for path, _ in places}))}
+        shown.append((person, [(path, face, _thumbnail(path, rows[path, face].frame)) for path, face in places]))
+    return write_aside(out, _template("people.html").render(people=shown).encode(), force)
+
+
+def _template(name):
+    return Environment(
+        loader=PackageLoader("twoface.search", "."), autoescape=select_autoescape(default=True), trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(name)  # fmt: skip
 
 
 def _thumbnail(path, frame):

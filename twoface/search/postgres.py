@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS twoface_faces (
 CREATE INDEX IF NOT EXISTS twoface_identity ON twoface_faces (identity);
 CREATE INDEX IF NOT EXISTS twoface_nearest ON twoface_faces USING hnsw (vector vector_cosine_ops);
 CREATE TABLE IF NOT EXISTS twoface_setting (one bool PRIMARY KEY DEFAULT true CHECK (one), text text);
+CREATE TABLE IF NOT EXISTS twoface_people (one bool PRIMARY KEY DEFAULT true CHECK (one), text text);
 """
 AWAY = "the index's server is away: ask again when it is back"
 WRITING = 0x2FACE  # the number of the advisory lock that a writer holds
@@ -134,6 +135,8 @@ class PostgresStore:
             if really:
                 self._connection.execute("VACUUM FULL twoface_faces")
                 self._connection.execute("VACUUM FULL twoface_photos")
+                if self.people():
+                    self._connection.execute("VACUUM FULL twoface_people")
 
     def nearest(self, vector, count):
         """The `count` faces nearest to an embedding -> list of Found, the nearest first."""
@@ -183,6 +186,20 @@ class PostgresStore:
         with self._told():
             update = "ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
             self._connection.execute(f"INSERT INTO twoface_setting (text) VALUES (%s) {update}", [text])
+
+    def people(self):
+        """What `set_people` kept, or "" -> text."""
+        with self._told():
+            if not self._connection.execute("SELECT to_regclass('twoface_people')").fetchone()[0]:
+                return ""  # an index that was made before there were people
+            row = self._connection.execute("SELECT text FROM twoface_people").fetchone()
+        return row[0] if row else ""
+
+    def set_people(self, text):
+        with self._told():
+            self._connection.execute(SCHEMA)
+            update = "ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
+            self._connection.execute(f"INSERT INTO twoface_people (text) VALUES (%s) {update}", [text])
 
     @contextlib.contextmanager
     def _told(self):

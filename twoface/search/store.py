@@ -25,6 +25,7 @@ SETTINGS, COPY = "index.json", "index.copy.json"
 TABLES = ("faces.lance", "photos.lance")
 PAUSES = (0.05, 0.3, 1.0)  # seconds before a reader asks again that met a `forget`
 ANEW = "'twoface index build --anew FOLDER...' makes it again from the photos, without those that were forgotten"
+PEOPLE = "people.json"
 FLAT = 10_000  # rows below which every embedding is compared
 GROWN = 4  # times as many faces as when the search structure was built: it is built anew
 BUILT = "built.txt"  # the number of faces then
@@ -325,6 +326,14 @@ def _number(path):
     """0 for what is no number: the search structure is then built anew."""
     text = _text(path)
     return int(text) if text.isdecimal() else 0
+
+    def people(self):
+        """What `set_people` kept, or "" -> text."""
+        path = self.folder / PEOPLE
+        return path.read_text("utf-8") if path.exists() else ""
+
+    def set_people(self, text):
+        write_aside(self.folder / PEOPLE, text.encode(), force=True)
 
 
 def _rewrite(table):

@@ -40,6 +40,8 @@ class CandidateFound(BaseModel):
     verdict: Literal["same", "maybe", "nobody"]
     quality: float = Field(description="what it can give to the hole, 0..1: the product of the parts")
     parts: dict[str, float] = Field(description="visible, pose, expression, sharp, size; 1 is best")
+    face: int = Field(description="its number in the photo, the largest 0")
+    person: str = Field(description="of `index people`, by name or number, or empty")
 
 
 class ReferencesAnswer(BaseModel):
@@ -52,6 +54,7 @@ class ReferencesAnswer(BaseModel):
     left_out: dict[str, int] = Field(description="the photo itself and copies of it; photos that cannot be read")
     face: tuple[float, float, float, float, float] = Field(description="the frame that was searched")
     seconds: dict[str, float]
+    person: str = Field(description="who was found, by name or number, or empty")
 
 
 @dataclass(frozen=True)
