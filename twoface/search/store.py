@@ -317,6 +317,13 @@ class LanceStore:
         for name in (COPY, SETTINGS):
             write_aside(self.folder / name, (text + "\n").encode(), force=True)
 
+    def people(self):
+        """What `set_people` kept, or "" -> text."""
+        return _text(self.folder / PEOPLE)
+
+    def set_people(self, text):
+        write_aside(self.folder / PEOPLE, text.encode(), force=True)
+
 
 def _text(path):
     return path.read_bytes().decode(errors="replace") if path.exists() else ""
@@ -326,14 +333,6 @@ def _number(path):
     """0 for what is no number: the search structure is then built anew."""
     text = _text(path)
     return int(text) if text.isdecimal() else 0
-
-    def people(self):
-        """What `set_people` kept, or "" -> text."""
-        path = self.folder / PEOPLE
-        return path.read_text("utf-8") if path.exists() else ""
-
-    def set_people(self, text):
-        write_aside(self.folder / PEOPLE, text.encode(), force=True)
 
 
 def _rewrite(table):
