@@ -10,13 +10,15 @@ import json
 import uuid
 from pathlib import Path
 
+import cv2
 import grpc
 import numpy as np
 from PIL import Image
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from twoface.mesh import Mesher
 from twoface.model import FillModel
-from twoface.service.tensors import check, generated
+from twoface.service.tensors import check, generated, with_registered
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 MODEL = "two_face_model"
@@ -27,20 +29,20 @@ class Pictures:
     """Crops by number, and the right answer to each by the network that is served."""
 
     def __init__(self, model):
-        self._network = FillModel(model)
+        self._network, self._mesher = FillModel(model), Mesher()
         self.crops = functools.cache(self._crops)
         self.answer = functools.cache(self._answer)
 
     def _crops(self, number):
         rng = np.random.default_rng(number)
-        levels = rng.integers(0, 256, (2, 1, 3, 128, 128)).astype(np.float32)
-        image, reference = levels / 255
+        smooth = [cv2.resize(rng.random((8, 8, 3), np.float32), (128, 128)).clip(0, 1) for _ in range(2)]
+        image, reference = (np.rint(picture.transpose(2, 0, 1)[None] * 255) / np.float32(255) for picture in smooth)
         image[:, :, 48:80, 48:80] = 0
         return check(image, None, reference, rows=1)
 
     def _answer(self, number):
-        crops = self._crops(number)
-        return generated(crops, self._network.run(crops.image, crops.mask, crops.reference)["fill"])
+        crops = with_registered(self._crops(number), self._mesher, self._network)
+        return generated(crops, self._network.run(crops.image, crops.mask, crops.reference, crops.trust)["fill"])
 
     def right(self, number, picture):
         """Whether a picture, (1, 3, 128, 128), is the answer to that number."""

@@ -18,7 +18,7 @@ from twoface.holes import check_told, drawn_hole, frame_covers, given_hole, insi
 from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
 from twoface.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.masks import box_hole
-from twoface.mesh import Mesher, corrected
+from twoface.mesh import PRESENT, Mesher, corrected
 from twoface.model import FillModel
 from twoface.reference import Registered, no_reference, registered
 from twoface.tone import toned
@@ -290,8 +290,9 @@ class Inpainter:
         if frame_mask is not None:  # drawn over the frame as it was given
             mask = drawn_hole(None, center_size, frame_mask, transform, photo.pixels.shape)
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
-        better = corrected(transform, self.mesher.through(*_seen(photo, hidden, transform, 0)))
-        if mask is None or frame_covers(better, mask):
+        seen = _seen(photo, hidden, transform, 0)
+        better = corrected(transform, self.mesher.through(*seen))
+        if better is not transform and (mask is None or frame_covers(better, mask)) and self.mesher.shows_face(*seen):
             transform = better
         if mask is None:
             mask, warnings = drawn_hole(hole, center_size, None, transform, photo.pixels.shape), []
@@ -355,7 +356,8 @@ class Inpainter:
             text = f"reference {photo.name}: {str(error).replace('--face', '--reference-face')}"
             raise InputError(text, code=error.code) from error
         mesh = self.mesher.find(photo.pixels, transform)
-        transform = corrected(transform, mesh.moved(transform).points)
+        if mesh.presence >= PRESENT:
+            transform = corrected(transform, mesh.moved(transform).points)
         picture, unknown = crop(photo.pixels, transform), prepared.unknown
         moved = registered(prepared.mesh, unknown, photo.pixels, mesh.points)
         alike = similarity(visible, self._visible(picture, unknown))

@@ -21,6 +21,8 @@ POINTS = 478
 SIDE = 256  # pixels a side of what the network sees
 REGION = (64.0, 66.0, 126.0)  # centre x, y and side, in the 128 crop, of the square that shows an aligned face to it
 ZOOM = 1.5  # the square's side by the face's larger extent, as the network was trained
+PRESENT = 0.5  # below this a square shows no face
+GREY = 127  # what a hole is filled with before the network looks
 NEAR_ENOUGH, ABSURD = (0.08, 6.0, 5.0), (0.6, 60.0, 40.0)  # of a frame: log scale, degrees, crop pixels
 
 # Closed polygons by the points' numbers; left and right as seen in the picture.
@@ -123,6 +125,12 @@ class Mesher:
         image, mask = _planes(aligned, unknown)
         return self._through.run(None, {"image": image, "mask": mask})[0][0].astype(np.float64)
 
+    def shows_face(self, aligned, unknown):
+        """Whether a crop, its hole grey, shows a face. Arguments as of `through`."""
+        points = self.through(aligned, unknown)
+        grey = np.where(unknown[..., None], np.uint8(GREY), aligned)
+        return self._whole.look(grey, region_of(points)).presence >= PRESENT
+
     def behind(self, aligned, unknown, network):
         """The same with a closer look: the hole is filled without a reference first, and the filled face looked at.
 
@@ -151,11 +159,12 @@ class MeshNetwork:
         angle = np.arctan2(-transform[1, 0], transform[0, 0])
         region = (*centre, REGION[2] / scale_of(transform), angle)
         for _ in range(passes):
-            mesh = self._look(pixels, region)
+            mesh = self.look(pixels, region)
             region = region_of(mesh.points)
         return mesh
 
-    def _look(self, pixels, region):
+    def look(self, pixels, region):
+        """What one look at a square, as of `region_of`, gives -> Mesh in the picture's pixels."""
         back = region_transform(region)
         scale = scale_of(back)
         picture = cut(pixels, back)

@@ -139,7 +139,7 @@ def test_every_field_arrives(client, photo, reference, samples):
 @pytest.mark.parametrize(
     "fields, status, words, code",
     [
-        ({}, 400, "either a mask or a hole", None),
+        ({}, 400, "give a mask or a hole", None),
         ({"hole": "chin"}, 400, "unknown hole", None),
         ({"hole": "1,2,3"}, 400, "not a box", None),
         ({"hole": "5,5,9999,9"}, 400, "does not fit", None),
@@ -155,7 +155,7 @@ def test_every_field_arrives(client, photo, reference, samples):
         ({"hole": "eyes", "quality": "many"}, 422, "^quality must be a whole number$", None),
         ({"hole": "eyes", "center_size": "0"}, 422, "^center_size must be 1 or more$", None),
         ({"hole": "eyes", "quality": "101"}, 422, "^quality must be 100 or less$", None),
-        ({"hole": "eyes", "format": "gif"}, 422, "^format must be 'jpeg', 'png' or 'webp'$", None),
+        ({"hole": "eyes", "format": "gif"}, 422, "^format must be 'jpeg', 'png', 'webp' or 'tiff'$", None),
         ({"hole": "eyes", "answer": "yaml"}, 422, "^answer must be 'picture' or 'json'$", None),
         ({"hole": "eyes", "references[]": "x"}, 422, "unknown field .*did you mean 'references'", "unknown_field"),
         ({"hole": "eyes", "qualiti": "9"}, 422, "did you mean 'quality'", "unknown_field"),

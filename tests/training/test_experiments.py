@@ -62,7 +62,8 @@ def test_two_steps_of_every_experiment(name, data, frozen, tmp_path):
     assert {t for t in terms if t in steps[0]} == {t for t in terms if getattr(stage, t)}  # weight 0: not computed
     judged = {f"adv_{key.removeprefix('discriminator_')}" for key in steps[0] if key.startswith("discriminator_")}
     assert judged == set(stage.discriminate)
-    figure = {"mnist": "class_kept", "mnist_two": "class_kept_wrong"}.get(experiment.model.name, "cosine_truth_right")
+    figures = {"mnist": "class_kept", "mnist_two": "class_kept_wrong", "see_through": "error_center"}
+    figure = figures.get(experiment.model.name, "cosine_truth_right")
     assert np.isfinite(scores[f"val_{figure}"])
     assert (tmp_path / "run" / "previews" / "00000004.png").stat().st_size > 1000
 

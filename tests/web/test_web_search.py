@@ -77,7 +77,7 @@ def test_the_persons_photos_are_found_with_their_scores_and_without_paths(client
     assert set(best["parts"]) == {"visible", "pose", "expression", "sharp", "size"}
     assert best["quality"] == pytest.approx(np.prod(list(best["parts"].values())))
     assert set(best) == {"name", "identity", "frame", "similarity", "first_similarity", "probability", "verdict", "key",
-                         "quality", "parts"}  # fmt: skip
+                         "quality", "parts", "person", "face"}  # fmt: skip
     assert str(folder) not in str(answer) and os.sep not in str(found(answer))
 
 
