@@ -57,16 +57,16 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
     part, hole = result[rows, columns], hole[rows, columns]
     frame = shifted(transform, columns.start, rows.start)
     source = reference and shrunk(*reference, max(detail, 1))
-    halo = int(np.ceil(max(reach, 3 * FINE * detail))) + 3
+    halo, far = int(np.ceil(3 * FINE * detail)) + 3, int(np.ceil(reach)) + 1  # of what is blurred, and of distances
 
     def look(band):
         """A band of rows with the rows about it, of which its fill and its distances depend."""
-        wide = slice(max(0, band.start - halo), min(len(part), band.stop + halo))
+        wide, around = (_grown(band, by, len(part)) for by in (halo, halo + far))
         places = _places(shifted(frame, 0, wide.start), part[wide].shape)
         fill = render(fields, places, source, detail)
         if seam is not None:
             fill = np.clip(fill + _sample(seam, places, cv2.INTER_LINEAR), 0, 1)
-        outside = distance_to(hole[wide])
+        outside = distance_to(hole[around])[wide.start - around.start :][: wide.stop - wide.start]
         ring = (outside > feather_px) & (outside <= reach)
         ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
         photo = np.multiply(part[wide], 1 / 255, dtype=np.float32)
@@ -87,6 +87,10 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
         mixed *= 255
         np.copyto(part[band], np.rint(mixed, out=mixed).astype(np.uint8), where=alpha > 0)
     return result
+
+
+def _grown(rows, by, height):
+    return slice(max(0, rows.start - by), min(height, rows.stop + by))
 
 
 def seam_correction(known, fill, hole, predicted):
