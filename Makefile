@@ -1,6 +1,6 @@
 # `make help` lists what there is. PYTHON, EXPERIMENT and DATA can be set: make train DATA=faces
 PYTHON ?= python3
-EXPERIMENT ?= experiments/transfer.toml
+EXPERIMENT ?= experiments/registered.toml
 DATA ?= data/faces
 BIN := .venv/bin
 
