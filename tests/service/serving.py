@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import threading
-from unittest import mock
 
 import numpy as np
 from fakes import FakeMesher, write_network
@@ -14,6 +13,8 @@ from twoface.service import core
 from twoface.service.server import Server
 from twoface.service.settings import Settings
 from twoface.service.tensors import CENTER
+
+core.Mesher = lambda *_: FakeMesher()  # all servers of this process see a face wherever they look
 
 
 @contextlib.contextmanager
@@ -33,8 +34,6 @@ def running(model, **settings):
         except TwoFaceError as error:
             made["error"] = error
 
-    meshes = mock.patch.object(core, "Mesher", lambda *_: FakeMesher())
-    meshes.start()
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     while not ("server" in made and made["server"].grpc_port):
@@ -50,7 +49,6 @@ def running(model, **settings):
     finally:
         server.should_exit = True
         thread.join(20)
-        meshes.stop()
         assert not thread.is_alive()
 
 
