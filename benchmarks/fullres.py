@@ -20,7 +20,9 @@ from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, apply, crop, scale_of
 from twoface.images import read_photo
 from twoface.masks import HOLES, named_hole
+from twoface.mesh import Mesher
 from twoface.model import FillModel
+from twoface.reference import registered
 
 
 def upscaled(fields, places):
@@ -29,12 +31,12 @@ def upscaled(fields, places):
     return cv2.remap(picture, places.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def measure(network, detector, photo, reference, name):
+def measure(network, detector, mesher, photo, reference, name):
     """-> {way: (psnr, detail, step)} of one pair, or None where no face is found."""
     faces, others = detector.detect(photo), detector.detect(reference)
     if not faces or not others:
         return None
-    transform, source = align(faces[0].landmarks), (reference, align(others[0].landmarks))
+    transform, other = align(faces[0].landmarks), align(others[0].landmarks)
     y, x = np.mgrid[: photo.shape[0], : photo.shape[1]]
     places = apply(transform, np.stack([x, y], -1))
     drawn = named_hole(name).astype(np.uint8)
@@ -44,8 +46,11 @@ def measure(network, detector, photo, reference, name):
     detail = 1 / scale_of(transform)
     unknown, core = (crop_mask(hole, transform, px) for px in (FEATHER * detail, 0))
     aligned = crop(photo, transform)
-    planes = [np.ascontiguousarray(p.transpose(2, 0, 1)[None], np.float32) / 255 for p in (aligned, crop(*source))]
-    fields = network.run(planes[0] * ~unknown, unknown[None, None].astype(np.float32), planes[1])
+    points, mesh = mesher.behind(aligned, unknown, network), mesher.find(reference, other).points
+    moved = registered(points, unknown, reference, mesh)
+    source = (reference, moved.map)
+    image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / 255
+    fields = network.run(image * ~unknown, unknown[None, None].astype(np.float32), *moved.planes())
     fields = {key: field[0] for key, field in fields.items()}
     seam = seam_correction(aligned, fields["fill"], core, unknown)
     seam = cv2.remap(seam, places.astype(np.float32), None, cv2.INTER_LINEAR)
@@ -78,7 +83,7 @@ def main():
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--min-scale", type=float, default=1.5, help="photo pixels per crop pixel, at least")
     arguments = parser.parse_args()
-    network, detector, rows = FillModel(arguments.model), FaceDetector(), []
+    network, detector, mesher, rows = FillModel(arguments.model), FaceDetector(), Mesher(), []
     for folder in sorted(path for path in arguments.photos.iterdir() if path.is_dir()):
         files = sorted(folder.glob("*.jpg"))[:2]
         if len(files) < 2 or len(rows) == arguments.people:
@@ -86,7 +91,8 @@ def main():
         photo, reference = (read_photo(file).pixels for file in files)
         faces = detector.detect(photo)
         if faces and 1 / scale_of(align(faces[0].landmarks)) >= arguments.min_scale:
-            rows += [scores for scores in [measure(network, detector, photo, reference, arguments.hole)] if scores]
+            found = measure(network, detector, mesher, photo, reference, arguments.hole)
+            rows += [found] if found else []
     if not rows:
         raise InputError(f"{arguments.photos} holds no pair of photos with faces large enough")
     print(f"hole {arguments.hole}, {len(rows)} photos\nway | PSNR dB | detail | step\n---|---|---|---")
