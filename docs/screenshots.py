@@ -1,6 +1,6 @@
 """The README's pictures of the web application, made with the sample photos: a real server, a real browser.
 
-    python docs/screenshots.py [--out docs/images]
+python docs/screenshots.py [--out docs/images]
 """
 
 import argparse

@@ -3,7 +3,7 @@ import pytest
 from twoface.errors import InputError
 from twoface.jobs import COLUMNS, read_jobs
 
-TABLE = "photo{0}hole{0}reference\r\nZoë.jpg{0}eyes{0}\"a.jpg; b.jpg\"\r\n"
+TABLE = 'photo{0}hole{0}reference\r\nZoë.jpg{0}eyes{0}"a.jpg; b.jpg"\r\n'
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])

@@ -262,9 +262,7 @@ class Inpainter:
             timing=clock.laps(),
         )
 
-    def prepare(
-        self, photo, *, mask=None, hole=None, frame_mask=None, face=None, feather=None, center_size=64
-    ):
+    def prepare(self, photo, *, mask=None, hole=None, frame_mask=None, face=None, feather=None, center_size=64):
         """Find the face and the hole of a photo -> Prepared. photo: as of `fill`.
 
         One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of

@@ -80,9 +80,7 @@ class FillModel:
             if found != value:
                 raise InputError(f"{path} says {found} for {key}, not {value}: give a file that 'twoface export' wrote")
         names = {i.name for i in self._session.get_inputs()}
-        missing = {*INPUT_DEPTHS} - names | OUTPUT_SHAPES.keys() - {
-            o.name for o in self._session.get_outputs()
-        }
+        missing = {*INPUT_DEPTHS} - names | OUTPUT_SHAPES.keys() - {o.name for o in self._session.get_outputs()}
         if missing:
             raise InputError(f"{path} lacks {', '.join(sorted(missing))}: give a file that 'twoface export' wrote")
 

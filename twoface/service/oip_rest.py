@@ -214,7 +214,6 @@ def _add_server_routes(routes, engine):
     async def ready():
         return JSONResponse({"ready": engine.ready}, 200 if engine.ready else 503)
 
-
     @routes.get("/models/stats", summary="What each version has done")
     async def stats():
         return oip.statistics(engine, None, MODEL)

@@ -248,9 +248,7 @@ def _add_fill(routes, work):
             hole=parse_hole(finite("hole", hole)) if hole else None,
             face=parse_frame(finite("face", face)) if face else None,
             references=[await reference.read() for reference in references],
-            reference_faces=[
-                parse_frame(finite("reference_faces", text)) if text else None for text in reference_faces
-            ]
+            reference_faces=[parse_frame(finite("reference_faces", text)) if text else None for text in reference_faces]
             or None,
             feather=feather,
             center_size=center_size,
