@@ -18,10 +18,11 @@ from twoface.blend import crop_mask, render, seam_correction
 from twoface.engine import FEATHER
 from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, apply, crop, scale_of
+from twoface.holes import part_of_face
 from twoface.images import read_photo
-from twoface.masks import HOLES, named_hole
 from twoface.mesh import Mesher
 from twoface.model import FillModel
+from twoface.parts import HOLES
 from twoface.reference import registered
 
 
@@ -39,10 +40,8 @@ def measure(network, detector, mesher, photo, reference, name):
     transform, other = align(faces[0].landmarks), align(others[0].landmarks)
     y, x = np.mgrid[: photo.shape[0], : photo.shape[1]]
     places = apply(transform, np.stack([x, y], -1))
-    drawn = named_hole(name).astype(np.uint8)
-    hole = cv2.warpAffine(drawn, transform, photo.shape[1::-1], flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP).astype(
-        bool
-    )
+    glance = mesher.through(crop(photo, transform), np.zeros((128, 128), bool))
+    hole = part_of_face(name, 64, glance, transform, photo.shape)
     detail = 1 / scale_of(transform)
     unknown, core = (crop_mask(hole, transform, px) for px in (FEATHER * detail, 0))
     aligned = crop(photo, transform)

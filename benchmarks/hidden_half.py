@@ -15,7 +15,7 @@ import numpy as np
 
 from twoface.data.meshes import meshes_of
 from twoface.data.portraits import MARGIN, SIZE, Portraits, in_crop
-from twoface.masks import named_hole
+from twoface.masks import center_hole
 from twoface.mesh import POLYGONS, Mesh, mirrored
 from twoface.model import FillModel
 from twoface.reference import no_reference
@@ -34,7 +34,7 @@ def main():
     portraits = Portraits.load(options.data, "val", options.cache)
     meshes = meshes_of(portraits, options.cache).astype(float)
     yaw = np.array([Mesh(points, 1.0).pose.yaw for points in meshes])
-    network, hole = FillModel(threads=1), named_hole("center", SIZE, 96)
+    network, hole = FillModel(threads=1), center_hole(96)
     print("| yaw apart | pairs | smeared | mirrored half | synthesis |\n|---|---|---|---|---|")
     for low, high in BINS:
         rows = []

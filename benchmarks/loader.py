@@ -11,8 +11,9 @@ import time
 import numpy as np
 from torch.utils.data import DataLoader
 
-from twoface.data.portraits import SIZE, PortraitPairs, Portraits
-from twoface.masks import random_hole
+from twoface.data.portraits import PortraitPairs, Portraits
+from twoface.data.random_holes import random_hole
+from twoface.mesh import template_mesh
 
 BATCH = 16
 
@@ -29,7 +30,7 @@ def main():
     samples = range(len(pairs))
     drawn, draw = timed(lambda: [pairs[i]["reference_index"] for i in samples])
     pictures = len(pairs) + sum(i >= 0 for i in drawn)  # a target each, and most have a reference
-    _, holes = timed(lambda: [random_hole(np.random.default_rng((1, i)), SIZE) for i in samples])
+    _, holes = timed(lambda: [random_hole(np.random.default_rng((1, i)), template_mesh()) for i in samples])
 
     print(f"{len(portraits)} crops of {options.split}, {len(pairs)} samples of {pictures} pictures\n")
     print("| | seconds | pictures/s |\n|---|---|---|")

@@ -14,9 +14,9 @@ import numpy as np
 from twoface.data.meshes import meshes_of
 from twoface.data.portraits import MARGIN, SIZE, Portraits
 from twoface.evaluation.pairs import fixed_pairs
-from twoface.masks import named_hole
 from twoface.mesh import Mesher, with_reference
 from twoface.model import FillModel
+from twoface.parts import named_hole
 
 HOLES = ("center", "eyes", "lower", "mouth")
 
@@ -31,10 +31,11 @@ def main():
     mesher, network = Mesher(), FillModel()
     print("| hole | through | behind | behind, with the reference's |\n|---|---|---|---|")
     for name in HOLES:
-        hole, rows = named_hole(name, SIZE), []
+        rows = []
         for target, reference in zip(pairs.target, pairs.reference, strict=True):
             frame = slice(MARGIN, MARGIN + SIZE)
             aligned, truth = np.ascontiguousarray(portraits.crops[target][frame, frame]), meshes[target][:, :2]
+            hole = named_hole(name, meshes[target])
             x, y = truth.round().astype(int).clip(0, SIZE - 1).T
             behind = mesher.behind(aligned, hole, network)
             ways = (mesher.through(aligned, hole), behind, with_reference(behind, meshes[reference], hole))

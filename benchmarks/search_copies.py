@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from twoface.data.portraits import MARGIN, SIZE, Portraits
-from twoface.masks import named_hole
+from twoface.parts import named_hole
 from twoface.search.rank import COPY, copy_score
 
 HOLES = ("none", "center", "eyes", "lower", "left")

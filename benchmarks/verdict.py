@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from twoface.data.portraits import MARGIN, SIZE, Portraits
 from twoface.engine import Inpainter
-from twoface.masks import named_hole
 from twoface.verdict import TONES, features, verdict
 
 HOLES = ("eyes", "nose", "mouth", "lower", "left", "right", "center")
@@ -49,11 +48,10 @@ def crops_of(portraits):
 
 def fills(engine, people, hole):
     """Fill each person's first crop from the right and from wrong references -> dicts."""
-    mask = named_hole(hole, SIZE)
     for number, (photo, own) in enumerate(people):
         others = [people[(number + step) % len(people)][0] for step in OTHERS]
         for right, reference in ((True, own), *((False, other) for other in others)):
-            filled = engine.fill(photo, frame_mask=mask, face=FRAME, reference=reference, reference_face=FRAME)
+            filled = engine.fill(photo, hole=hole, face=FRAME, reference=reference, reference_face=FRAME)
             yield {"person": number, "hole": hole, "right": right, "identity": filled.identity}
 
 

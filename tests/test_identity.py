@@ -13,7 +13,8 @@ from twoface.identity import (
     similarity,
 )
 from twoface.images import read_photo
-from twoface.masks import grow, named_hole
+from twoface.masks import grow
+from twoface.parts import named_hole
 
 
 @pytest.fixture(scope="module")

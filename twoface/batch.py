@@ -25,7 +25,7 @@ from twoface.faces import parse_frame
 from twoface.files import check_name, check_output, is_name, printable, sha256, write_aside
 from twoface.images import encode_photo, output_format
 from twoface.jobs import JSON_LINES, read_jobs
-from twoface.masks import parse_hole
+from twoface.parts import parse_hole
 from twoface.results import DONE, FAILED, NAMES, Entry, Log, read_entries
 from twoface.workers import run_tasks
 

@@ -12,13 +12,13 @@ import numpy as np
 from twoface.blend import blend, crop_mask, lift, lowered, seam_correction
 from twoface.choice import Worth, best, worth
 from twoface.errors import InputError
-from twoface.faces import FaceDetector, align, choose, crop, frame_transform, scale_of, shifted, touched, window
+from twoface.faces import FaceDetector, align, choose, crop, frame_transform, invert, scale_of, shifted, touched, window
 from twoface.files import check_output, write_aside
-from twoface.holes import check_told, drawn_hole, frame_covers, given_hole, inside_frame
+from twoface.holes import check_told, drawn_hole, frame_covers, given_hole, inside_frame, part_of_face
 from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
 from twoface.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.masks import box_hole
-from twoface.mesh import PRESENT, Mesher, corrected
+from twoface.mesh import PRESENT, Mesher, corrected, moved
 from twoface.model import FillModel
 from twoface.reference import Registered, no_reference, registered
 from twoface.tone import toned
@@ -266,7 +266,7 @@ class Inpainter:
         """Find the face and the hole of a photo -> Prepared. photo: as of `fill`.
 
         One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
-        `twoface.masks.HOLES` or a box (x0, y0, x1, y1) in photo pixels. frame_mask: bool (S, S) of any size, drawn
+        `twoface.parts.HOLES` or a box (x0, y0, x1, y1) in photo pixels. frame_mask: bool (S, S) of any size, drawn
         over the face's frame.
         face: a square of the photo with the face in it, (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1, degrees),
         turned clockwise about its centre; nothing is detected then. A turned one, be it by 0 degrees, may reach over
@@ -286,14 +286,16 @@ class Inpainter:
         mask = given_hole(mask, hole, photo)
         box, transform = self._frame(photo, face, mask)
         if frame_mask is not None:  # drawn over the frame as it was given
-            mask = drawn_hole(None, center_size, frame_mask, transform, photo.pixels.shape)
+            mask = drawn_hole(frame_mask, transform, photo.pixels.shape)
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
         seen = _seen(photo, hidden, transform, 0)
-        better = corrected(transform, self.mesher.through(*seen))
+        points = self.mesher.through(*seen)
+        better = corrected(transform, points)
         if better is not transform and (mask is None or frame_covers(better, mask)) and self.mesher.shows_face(*seen):
+            points = moved(points, better @ np.vstack([invert(transform), (0, 0, 1)]))
             transform = better
         if mask is None:
-            mask, warnings = drawn_hole(hole, center_size, None, transform, photo.pixels.shape), []
+            mask, warnings = part_of_face(hole, center_size, points, transform, photo.pixels.shape), []
         else:
             mask, warnings = inside_frame(mask, transform)
         check_told(photo, mask, box)

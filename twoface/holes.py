@@ -4,9 +4,11 @@ import cv2
 import numpy as np
 
 from twoface.errors import InputError
-from twoface.faces import apply, shifted, window
+from twoface.faces import apply, invert, shifted, window
 from twoface.images import read_mask
-from twoface.masks import box_hole, named_hole
+from twoface.masks import box_hole, center_hole
+from twoface.mesh import moved
+from twoface.parts import check_name, part_hole
 
 INVERTED = 0.5  # a mask of more than this part of the photo, most of it off the face, is taken for an inverted one
 OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
@@ -29,22 +31,41 @@ def given_hole(mask, hole, photo):
     return _not_empty(mask)
 
 
-def drawn_hole(hole, center_size, frame_mask, transform, shape):
-    """A hole that lies in the crop frame -> bool (H, W) in photo pixels, by the nearest of its pixels.
+def part_of_face(name, center_size, points, transform, shape):
+    """A named hole, as far as it lies in the crop frame -> bool (H, W) in photo pixels.
 
-    hole: a name of `twoface.masks.HOLES`; or else frame_mask: bool (S, S), a drawing over the frame. center_size: as
-    of `named_hole`. transform: photo -> crop; shape: (H, W) of the photo.
-    Raises InputError for an unknown name, a drawing that is not such an array, and one that no photo pixel sees.
+    name, center_size: as of `twoface.parts.named_hole`; points: (478, 3), the face's mesh in crop pixels. transform:
+    photo -> crop; shape: (H, W) of the photo. Raises InputError for an unknown name and one that lies off the photo.
     """
-    drawn = named_hole(hole, SIZE, center_size) if frame_mask is None else _square(frame_mask)
+    check_name(name)
+    if name == "center":
+        return drawn_hole(center_hole(center_size, SIZE), transform, shape)
+    x0, y0, x1, y1 = window(transform, shape)
+    there = moved(points, invert(shifted(transform, x0, y0)))
+    return _cut(_placed(part_hole(name, there, (y1 - y0, x1 - x0)), (x0, y0), shape), transform)
+
+
+def drawn_hole(drawn, transform, shape):
+    """A drawing over the crop frame -> bool (H, W) in photo pixels, by the nearest of its pixels.
+
+    drawn: bool (S, S). transform: photo -> crop; shape: (H, W) of the photo.
+    Raises InputError for a drawing that is not such an array, or empty, and one that no photo pixel sees.
+    """
+    drawn = _square(drawn)
     zoom = len(drawn) / SIZE
     shift = (zoom - 1) / 2
     to_drawn = np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
     x0, y0, x1, y1 = window(transform, shape)
     how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     seen = cv2.warpAffine(drawn.view(np.uint8), shifted(to_drawn, x0, y0), (x1 - x0, y1 - y0), flags=how)
+    return _placed(seen.view(bool), (x0, y0), shape)
+
+
+def _placed(part, corner, shape):
+    """A part of a photo's mask, bool (h, w), whose left upper corner lies at (x, y) -> bool (H, W)."""
+    (x, y), (height, width) = corner, part.shape
     mask = np.zeros(shape[:2], bool)
-    mask[y0:y1, x0:x1] = seen.view(bool)
+    mask[y : y + height, x : x + width] = part
     if not mask.any():
         raise InputError("the mask lies off the photo: move the face's square, or the mask", code="mask_outside")
     return mask
@@ -55,13 +76,7 @@ def inside_frame(mask, transform):
 
     Raises InputError when it is none, or when more than `OVERHANG` lies outside.
     """
-    if frame_covers(transform, mask):
-        return mask, []
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    part = (slice(y, y + height), slice(x, x + width))
-    places = np.moveaxis(np.mgrid[part][::-1], 0, -1)[mask[part]]
-    kept = np.zeros_like(mask)
-    kept[part][mask[part]] = _in_frame(apply(transform, places))
+    kept = _cut(mask, transform)
     return kept, _overhang(np.count_nonzero(mask), np.count_nonzero(kept), mask.size)
 
 
@@ -80,6 +95,18 @@ def check_told(photo, hole, face):
     if photo.missing[hole].any() or photo.missing[y0:y1, x0:x1].any():
         text = f"{photo.name} ends too early, where the face or the hole is: get a whole copy of the file"
         raise InputError(text, code="damaged")
+
+
+def _cut(mask, transform):
+    """The part of a mask that lies in the crop frame."""
+    if frame_covers(transform, mask):
+        return mask
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    part = (slice(y, y + height), slice(x, x + width))
+    places = np.moveaxis(np.mgrid[part][::-1], 0, -1)[mask[part]]
+    kept = np.zeros_like(mask)
+    kept[part][mask[part]] = _in_frame(apply(transform, places))
+    return kept
 
 
 def _in_frame(places):

@@ -16,12 +16,14 @@ import numpy as np
 
 from twoface.faces import crop
 from twoface.files import package_file
-from twoface.masks import HOLES, named_hole
+from twoface.masks import center_hole
+from twoface.parts import named_hole
 
 SHA256 = "704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78"
 VIEW = 160  # pixels a side of what the network sees
 REMEMBERED = 256
 VIEWED = 116  # crop pixels a side that it shows: [6:122] of the 128 frame, [22:138] of a 160 crop
+CALIBRATED = ("eyes", "glasses", "nose", "mouth", "mask", "lower", "left", "right")  # and squares; others are near one
 
 
 class Embedder:
@@ -120,8 +122,8 @@ def calibration_for(hidden):
 
 def calibrated_holes():
     """The holes that the comparison of visible parts is calibrated for -> {name: bool (128, 128)}, "whole" first."""
-    centers = {f"center {side}": named_hole("center", 128, side) for side in (32, 64, 96)}
-    named = {name: named_hole(name, 128) for name in HOLES if name != "center"}
+    centers = {f"center {side}": center_hole(side) for side in (32, 64, 96)}
+    named = {name: named_hole(name) for name in CALIBRATED}
     return {"whole": np.zeros((128, 128), bool)} | centers | named
 
 

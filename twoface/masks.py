@@ -1,4 +1,4 @@
-"""Holes: named ones, boxes, those of a file, and the random ones of training.
+"""Holes as masks: boxes, those of a file; grown and feathered.
 
 A mask is a bool array (H, W), True = hole. NumPy and OpenCV only.
 """
@@ -8,41 +8,9 @@ import numpy as np
 
 from twoface.errors import InputError
 
-# (x0, y0, x1, y1) as fractions of the crop frame, for a face on the template of `twoface.faces`.
-# left and right are halves as seen in the picture.
-NAMED_BOXES = {
-    "eyes": (0.20, 0.33, 0.80, 0.55),
-    "nose": (0.38, 0.46, 0.62, 0.68),
-    "mouth": (0.33, 0.66, 0.67, 0.83),
-    "lower": (0.15, 0.55, 0.85, 0.97),
-    "left": (0.12, 0.14, 0.50, 0.97),
-    "right": (0.50, 0.14, 0.88, 0.97),
-}
-HOLES = ("center", *NAMED_BOXES)
-
 # Of a mask with transparent parts: the spread of a brush's one colour, how far black and white may be off, the share
 # of the pixels that must agree, the colours that a drawing may have.
 _STROKE, _TONE, _NEARLY, _BRUSHES = 24, 32, 0.9, 8
-
-# A training hole covers this much of the frame, at least and at most.
-AREA_RANGE = (0.015, 0.60)
-
-
-def named_hole(name, size=128, center_size=64):
-    """The hole called `name` (one of `HOLES`) in the crop frame -> bool (size, size).
-
-    center_size: side of the centre square in crop pixels, 1..size (the thesis used 32).
-    Raises InputError for an unknown name or a centre square that does not fit.
-    """
-    if name == "center":
-        if not 1 <= center_size <= size:
-            raise InputError(f"the centre square must be 1 to {size} crop pixels wide, not {center_size}")
-        start = (size - center_size) // 2
-        return box_hole((start, start, start + center_size, start + center_size), (size, size))
-    if name not in NAMED_BOXES:
-        raise InputError(f"unknown hole '{name}': use one of {', '.join(HOLES)}, or a box X0,Y0,X1,Y1")
-    x0, y0, x1, y1 = (round(v * size) for v in NAMED_BOXES[name])
-    return box_hole((x0, y0, x1, y1), (size, size))
 
 
 def box_hole(box, shape):
@@ -62,6 +30,17 @@ def box_hole(box, shape):
     return mask
 
 
+def center_hole(side, size=128):
+    """The square of `side` pixels in the middle of a frame -> bool (size, size). The thesis used 32 of 128.
+
+    Raises InputError for a square that does not fit.
+    """
+    if not 1 <= side <= size:
+        raise InputError(f"the centre square must be 1 to {size} crop pixels wide, not {side}")
+    start = (size - side) // 2
+    return box_hole((start, start, start + side, start + side), (size, size))
+
+
 def parse_box(text):
     """ "X0,Y0,X1,Y1" -> (x0, y0, x1, y1) of ints. Raises InputError when it is not four whole numbers."""
     try:
@@ -69,15 +48,6 @@ def parse_box(text):
     except ValueError as error:
         raise InputError(f"'{text}' is not a box: give four whole numbers X0,Y0,X1,Y1 in pixels") from error
     return x0, y0, x1, y1
-
-
-def parse_hole(text):
-    """A name of `HOLES`, or a box as `parse_box`. Raises InputError for anything else."""
-    if text in HOLES:
-        return text
-    if "," not in text:
-        raise InputError(f"unknown hole '{text}': use one of {', '.join(HOLES)}, or a box X0,Y0,X1,Y1")
-    return parse_box(text)
 
 
 def hole_of(pixels, alpha=None):
@@ -146,62 +116,3 @@ def _is_flat(colours):
     """Whether nearly all of uint8 (N, 3) are a few colours, as of a brush."""
     _, counts = np.unique(colours @ np.array([1, 256, 65536]), return_counts=True)
     return bool(np.sort(counts)[-_BRUSHES:].sum() >= _NEARLY * len(colours))
-
-
-def random_hole(rng, size=128):
-    """A hole as training sees them -> bool (size, size), `AREA_RANGE` of the frame.
-
-    rng: np.random.Generator, the only source of randomness. The mixture: centre squares of 32..88 crop pixels (35 %,
-    a third of them exactly 64), named holes jittered in place and size (30 %), strokes (15 %), boxes (10 %),
-    ellipses and blobs (10 %). Sizes are for a 128 frame and scale with `size`.
-    """
-    kind = rng.choice(len(_KINDS), p=_SHARES)
-    while True:
-        canvas = np.zeros((size, size), np.uint8)
-        _KINDS[kind](rng, canvas, size / 128)
-        area = cv2.countNonZero(canvas) / canvas.size
-        if AREA_RANGE[0] <= area <= AREA_RANGE[1]:
-            return canvas.view(bool)
-
-
-def _draw_center(rng, canvas, scale):
-    side = round((64 if rng.random() < 1 / 3 else rng.integers(32, 89)) * scale)
-    start = (len(canvas) - side) // 2
-    canvas[start : start + side, start : start + side] = 1
-
-
-def _draw_box(rng, canvas, scale):
-    width, height = (rng.uniform(16, 90, 2) * scale).round().astype(int)
-    x, y = rng.integers(0, len(canvas) - width), rng.integers(0, len(canvas) - height)
-    canvas[y : y + height, x : x + width] = 1
-
-
-def _draw_strokes(rng, canvas, scale):
-    for _ in range(rng.integers(1, 5)):
-        steps = rng.integers(2, 9)
-        angles = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.uniform(-1.2, 1.2, steps))
-        lengths = rng.uniform(8, 30, steps) * scale
-        moves = np.stack([np.cos(angles) * lengths, np.sin(angles) * lengths], 1)
-        points = rng.uniform(0.15, 0.85, 2) * len(canvas) + np.cumsum(moves, 0)
-        thickness = max(1, round(rng.uniform(5, 20) * scale))
-        cv2.polylines(canvas, [points.round().astype(np.int32)], False, 1, thickness)
-
-
-def _draw_named(rng, canvas, scale):
-    x0, y0, x1, y1 = NAMED_BOXES[tuple(NAMED_BOXES)[rng.integers(len(NAMED_BOXES))]]
-    center = np.array([x0 + x1, y0 + y1]) / 2 + rng.uniform(-0.05, 0.05, 2)
-    half = np.array([x1 - x0, y1 - y0]) / 2 * rng.uniform(0.8, 1.2, 2)
-    x0, y0 = np.clip(((center - half) * len(canvas)).round().astype(int), 0, None)
-    x1, y1 = ((center + half) * len(canvas)).round().astype(int)
-    canvas[y0:y1, x0:x1] = 1
-
-
-def _draw_blobs(rng, canvas, scale):
-    for _ in range(rng.integers(1, 4)):
-        center = (rng.uniform(0.2, 0.8, 2) * len(canvas)).round().astype(int)
-        axes = (rng.uniform(8, 40, 2) * scale).round().astype(int)
-        cv2.ellipse(canvas, center.tolist(), axes.tolist(), float(rng.uniform(0, 180)), 0, 360, 1, -1)
-
-
-_KINDS = (_draw_center, _draw_named, _draw_strokes, _draw_box, _draw_blobs)
-_SHARES = (0.35, 0.30, 0.15, 0.10, 0.10)

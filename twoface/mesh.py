@@ -73,8 +73,7 @@ class Mesh:
 
     def moved(self, transform):
         """The mesh in another picture's pixels. transform: a 2x3 similarity, or one with a reflection."""
-        x_y = apply(transform, self.points[:, :2])
-        return Mesh(np.column_stack([x_y, self.points[:, 2] * scale_of(transform)]), self.presence)
+        return Mesh(moved(self.points, transform), self.presence)
 
     def polygon(self, name):
         """The corners of a part of `POLYGONS` -> float64 (N, 2)."""
@@ -172,6 +171,11 @@ class MeshNetwork:
         points = points.reshape(POINTS, 3).astype(np.float64)
         x_y = apply(back, points[:, :2])
         return Mesh(np.column_stack([x_y, points[:, 2] * scale]), float(1 / (1 + np.exp(-presence.item()))))
+
+
+def moved(points, transform):
+    """A mesh (478, 3) in another picture's pixels. transform: a 2x3 similarity, or one with a reflection."""
+    return np.column_stack([apply(transform, points[:, :2]), points[:, 2] * scale_of(transform)])
 
 
 def region_of(points):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from twoface.evaluation.baselines import BASELINES, matched_paste, mean_colour, paste
-from twoface.masks import named_hole
+from twoface.parts import named_hole
 
 
 @pytest.fixture

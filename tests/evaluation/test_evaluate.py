@@ -10,6 +10,7 @@ from fakes import FakeMesher
 from twoface.errors import InputError, Unavailable
 from twoface.evaluation import evaluate as module
 from twoface.evaluation.evaluate import FIGURES, METHODS, evaluate
+from twoface.parts import named_hole
 
 
 class Second:
@@ -19,9 +20,9 @@ class Second:
         return lambda crops: np.abs(truths.astype(float) - crops).mean((1, 2, 3))
 
 
-def look(pictures, hole):
-    """The mean colour in the hole."""
-    return np.stack([picture[hole].mean(0) / 255 for picture in pictures])
+def look(pictures, holes):
+    """The mean colour in each hole."""
+    return np.stack([picture[hole].mean(0) / 255 for picture, hole in zip(pictures, holes, strict=True)])
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +159,10 @@ def test_the_hole_is_the_one_asked_for(run):
     small, lower = run(center_size=32), run(hole="lower", force=True)
     assert small["setup"]["hole_share"] == 1 / 16
     assert lower["setup"]["center_size"] is None
+    assert lower["setup"]["hole_share"] == pytest.approx(named_hole("lower").mean())
     assert small["figures"]["telea"]["ssim"] > lower["figures"]["telea"]["ssim"]
+    box = run(hole=(48, 48, 80, 80), force=True)
+    assert box["setup"]["hole"] == "48,48,80,80" and box["figures"] == small["figures"]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +171,7 @@ def test_the_hole_is_the_one_asked_for(run):
         ({"split": "test"}, "no split 'test'"),
         ({"model": "missing.onnx"}, "no network at missing.onnx"),
         ({"hole": "ear"}, "unknown hole 'ear'"),
+        ({"hole": (100, 100, 140, 120)}, "does not fit"),
         ({"center_size": 200}, "centre square"),
         ({"source": "casia"}, "unknown source"),
         ({"bootstrap": 0}, "1 resampling or more"),

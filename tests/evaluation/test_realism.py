@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from twoface.evaluation.realism import AROUND, SEEN, HoleFeatures, discrepancies, kid, resampled_kid
-from twoface.masks import named_hole
+from twoface.parts import named_hole
 
 
 def of(fills, truths):
@@ -81,7 +81,8 @@ def test_features_see_the_hole_and_its_rim_alone():
     looker, hole = Looker(), named_hole("mouth")
     features = HoleFeatures(looker)
     picture = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
-    before = features(picture, hole)
+    holes = np.stack([hole, hole])
+    before = features(picture, holes)
     assert looker.seen.shape == (2, 3, SEEN, SEEN) and looker.seen.min() >= 0 and looker.seen.max() <= 1
     assert before.shape == (2, 3) and before.dtype == np.float64
     assert before == pytest.approx(looker.seen.mean((2, 3)).numpy() / 13, abs=1e-6)  # pool5's deviation over faces
@@ -89,9 +90,9 @@ def test_features_see_the_hole_and_its_rim_alone():
     other = picture.copy()
     other[:, : ys.min() - AROUND] = 0
     other[:, :, : xs.min() - AROUND] = 0
-    assert np.array_equal(features(other, hole), before)
+    assert np.array_equal(features(other, holes), before)
     other[:, ys.min() - 1, xs.min() :] = 0
-    assert not np.array_equal(features(other, hole), before)
+    assert not np.array_equal(features(other, holes), before)
 
 
 def test_few_pictures_have_an_interval_too():

@@ -6,7 +6,7 @@ from fakes import textured
 from twoface.choice import sharpness
 from twoface.faces import TEMPLATE
 from twoface.identity import calibrated_holes
-from twoface.masks import named_hole
+from twoface.parts import named_hole
 from twoface.search.describe import HEAD, eyes_open, mouth_open, pose
 from twoface.search.rank import (
     Calibration,

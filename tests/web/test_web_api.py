@@ -11,6 +11,7 @@ from web_server import FRAME, fill, fill_request, mask_text, photo_bytes, proble
 import twoface
 from twoface.colour import of_cicp
 from twoface.metadata import GENERATED
+from twoface.parts import HOLES, named_hole
 
 
 def opened(answer, kind):
@@ -90,15 +91,14 @@ def test_turning_a_frame_clockwise_turns_its_crop_back(client):
     assert crop[100, 40, 0] > 200 and crop[100, 40, 1] < 60  # left of the centre
 
 
-@pytest.mark.parametrize("name", ["center", "eyes", "nose", "mouth", "lower", "left", "right"])
-def test_presets_are_masks(client, name):
-    mask = np.asarray(opened(client.get(f"api/holes/{name}?size=256"), "png"))
+@pytest.mark.parametrize("name", HOLES)
+def test_presets_are_masks_of_the_frame(client, name):
+    photo = upload(client)
+    mask = opened(client.get(f"api/photos/{photo['id']}/holes/{name}", params=FRAME | {"size": 256}), "png")
+    mask = np.asarray(mask)
     assert mask.shape == (256, 256) and set(np.unique(mask)) == {0, 255}
-
-
-def test_the_centre_has_a_size(client):
-    mask = np.asarray(opened(client.get("api/holes/center?size=256&center_size=32"), "png"))
-    assert (mask > 0).sum() == 64 * 64
+    small = cv2.resize(mask, (128, 128), interpolation=cv2.INTER_AREA) >= 128
+    assert (small ^ named_hole(name)).sum() < 0.15 * small.sum() + 20
 
 
 def test_a_fill_with_a_reference(client):
@@ -269,8 +269,8 @@ def test_a_face_that_is_too_small_is_refused_with_the_figures(client):
         "api/photos/0/crop?x=nan&y=1&side=100",
         "api/photos/0/preview?side=9999999",
         "api/photos/%2e%2e%2f/preview",
-        "api/holes/everything",
-        "api/holes/eyes?size=100000",
+        "api/photos/0/holes/everything?x=1&y=1&side=100",
+        "api/photos/0/holes/eyes?x=1&y=1&side=100&size=100000",
         "api/fills/0/photo?format=bmp",
         "api/fills/0/crop/everything",
     ],

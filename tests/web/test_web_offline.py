@@ -74,15 +74,15 @@ def test_a_whole_walk_contacts_no_other_machine(tmp_path, samples, index, contac
         photo, reference = (upload(client, (samples / name).read_bytes()) for name in ("photo.jpg", "reference.jpg"))
         frames = [each["faces"][0]["frame"] for each in (photo, reference)]
         good(client.get("api/status"))
-        for address in (f"photos/{photo['id']}/preview", "holes/eyes"):
-            assert client.get(f"api/{address}").status_code == 200
+        holes = f"api/photos/{photo['id']}/holes/eyes"
+        assert client.get(f"api/photos/{photo['id']}/preview").status_code == 200
         for references in ([], [{"photo": reference["id"], "frame": frames[1]}]):
             asked = {"photo": photo["id"], "frame": frames[0], "mask": mask_text(), "references": references}
             made = good(client.post("api/fill", json=asked))
         for what in ("patch", "crop/reference", "photo?format=jpeg"):
             assert client.get(f"api/fills/{made['id']}/{what}").status_code == 200
         assert made["identity"]["similarity_visible_reference"] > 0.9
-        eyes = base64.b64encode(client.get("api/holes/eyes").content).decode()
+        eyes = base64.b64encode(client.get(holes, params=frames[0]).content).decode()
         asked = {"photo": photo["id"], "frame": frames[0], "mask": eyes, "index": 0}
         found = good(client.post("api/search", json=asked))
         assert [candidate["name"] for candidate in found["candidates"]] == ["reference.jpg"]

@@ -137,7 +137,7 @@ def test_without_a_password_nothing_is_shown(stranger):
     answer = stranger.get("")
     assert (answer.status_code, answer.headers["location"]) == (303, "login")
     assert not re.search(r'(src|href)="/', stranger.get("login").text), "a proxy may have us under a prefix"
-    for address in ("api/status", "api/holes/eyes", "samples/photo.jpg"):
+    for address in ("api/status", "api/photos/0/holes/eyes", "samples/photo.jpg"):
         problem(stranger.get(address), 401, "unauthorized")
     problem(stranger.post("api/photos", content=photo_bytes()), 401, "unauthorized")
     assert "set-cookie" not in stranger.get("api/status").headers

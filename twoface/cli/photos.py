@@ -10,6 +10,11 @@ from twoface.cli.search import NEEDED as SEARCH
 from twoface.errors import InputError
 from twoface.files import printable
 
+PARTS = (
+    "a part of the face: eyes, left-eye, right-eye, glasses, nose, mouth, mask, lower, forehead, left, right, face, or"
+    " the square center"
+)
+
 
 def add_commands(commands):
     _fill_options(command(commands, "fill", fill, "fill a part of the face in a photo", FILL_EXAMPLES))
@@ -26,7 +31,7 @@ def fill(args):
     from twoface.faces import parse_frame
     from twoface.files import write_aside
     from twoface.images import output_format
-    from twoface.masks import parse_hole
+    from twoface.parts import parse_hole
 
     hole = parse_hole(args.hole) if args.hole else None
     face = parse_frame(args.face) if args.face else None
@@ -298,8 +303,7 @@ def _photo_options(command):
     add("--reference", metavar="REF", type=Path, action="append", default=[], help=several)
     hole = parser.add_mutually_exclusive_group(required=True)
     hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where to fill")
-    names = "center, eyes, nose, mouth, lower, left or right of the face, or a box X0,Y0,X1,Y1 in photo pixels"
-    hole.add_argument("--hole", metavar="HOLE", help=names)
+    hole.add_argument("--hole", metavar="HOLE", help=f"{PARTS}; or a box X0,Y0,X1,Y1 in photo pixels")
     box = "X0,Y0,X1,Y1[,DEGREES]"
     add("--invert-mask", action="store_true", help="the mask is black where to fill")
     add("--face", metavar=box, help="the face as a square in photo pixels, turned clockwise (default: found by itself)")

@@ -85,7 +85,7 @@ def search(args):
     from twoface.faces import parse_frame
     from twoface.files import check_output
     from twoface.images import read_mask, read_photo
-    from twoface.masks import parse_hole
+    from twoface.parts import parse_hole
     from twoface.search.collection import Collection
     from twoface.search.page import write_page
     from twoface.search.rank import VERDICTS

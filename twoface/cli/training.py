@@ -148,13 +148,14 @@ def evaluate(args):
         evaluate_digits(args.digits, args.data, args.out, args.force)
         return 0
     from twoface.evaluation.evaluate import evaluate as score
+    from twoface.parts import parse_hole
 
     score(
         args.data,
         out=args.out or Path("out/evaluation"),
         split=args.split,
         model=args.model,
-        hole=args.hole,
+        hole=parse_hole(args.hole),
         center_size=args.center_size,
         source=args.source,
         seed=args.seed,
@@ -314,7 +315,7 @@ def _evaluate_options(command):
     add("--digits", metavar="RUN", type=Path, help="score a run on MNIST instead: of what follows, --out alone counts")
     add("--split", default="val", help="of the data (default val)")
     add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
-    add("--hole", default="center", help="center, eyes, nose, mouth, lower, left or right (default center)")
+    add("--hole", default="center", help="a name as of `twoface fill`, or a box X0,Y0,X1,Y1 of the 128 crop (center)")
     add("--center-size", metavar="PX", type=number(int, 1, 128), default=64, help="side of the hole 'center' (64)")
     add("--source", default="lfw", help="the collection whose people are taken, or 'all' (default lfw)")
     add("--seed", type=int, default=0, help="draws the pairs, or a panel's holes and order (default 0)")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from twoface.data.portraits import SIZE, Augmentation, Portraits, moved_frame, moved_points, recoloured, stored
-from twoface.masks import random_hole
+from twoface.data.portraits import SIZE, Augmentation, Portraits, moved_frame, recoloured, stored
+from twoface.data.random_holes import random_hole
+from twoface.mesh import moved
 
 
 class MeshSamples:
@@ -37,9 +38,10 @@ class MeshSamples:
         how = self.augmentation
         move = moved_frame(rng, how)
         view = cv2.warpAffine(crop, move, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        hole = np.zeros((SIZE, SIZE), bool) if rng.random() < self.whole_share else random_hole(rng, SIZE)
+        points = moved(points, move)
+        hole = np.zeros((SIZE, SIZE), bool) if rng.random() < self.whole_share else random_hole(rng, points)
         return {
             "target": recoloured(rng, view, how),
             "mask": hole.astype(np.uint8),
-            "points": moved_points(points, move).astype(np.float32),
+            "points": points.astype(np.float32),
         }

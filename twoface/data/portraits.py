@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from twoface.data.containers import entries, read_index
+from twoface.data.random_holes import random_hole
 from twoface.errors import InputError
 from twoface.files import write_aside
-from twoface.masks import random_hole
-from twoface.mesh import fitted, mirrored
+from twoface.mesh import fitted, mirrored, moved
 from twoface.register import at_places, enlarged, pixels, register
 
 CROP = 160  # px, the side of a stored crop
@@ -175,7 +175,8 @@ class PortraitPairs:
         how = self.augmentation
         crop, points = stored(self.portraits, self.meshes, target, flip)
         move = moved_frame(rng, how)
-        mask = random_hole(rng, SIZE)
+        points = moved(points, move)
+        mask = random_hole(rng, points)
         view = cv2.warpAffine(crop, move, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         sample = {
             "target": recoloured(rng, view, how),
@@ -187,7 +188,7 @@ class PortraitPairs:
         }
         if reference >= 0:
             crop, known = stored(self.portraits, self.meshes, reference, flip)
-            estimate = _estimated(rng, moved_points(points, move), known, mask, how)
+            estimate = _estimated(rng, points, known, mask, how)
             view, trust = registered(crop, estimate, known)
             view = recoloured(rng, view, how)
             sample["reference"] = _lose_resolution(rng, view) if rng.random() < how.reference_blur else view
@@ -236,11 +237,6 @@ def moved_frame(rng: np.random.Generator, how: Augmentation) -> np.ndarray:
     move = cv2.getRotationMatrix2D((middle, middle), angle, scale)
     move[:, 2] += rng.uniform(-how.shift, how.shift, 2) - MARGIN
     return move
-
-
-def moved_points(points: np.ndarray, move: np.ndarray) -> np.ndarray:
-    x_y = points[:, :2] @ move[:, :2].T + move[:, 2]
-    return np.column_stack([x_y, points[:, 2] * np.hypot(move[0, 0], move[1, 0])])
 
 
 def _estimated(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twoface.errors import InputError
-from twoface.masks import named_hole
+from twoface.masks import center_hole
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Triples:
         self.pictures, self.roles, self.seed, self.length = pictures, roles, seed, length
         self.group = np.repeat(np.arange(len(roles.masked)), [len(members) for members in roles.masked])
         self.masked = np.concatenate(roles.masked)
-        self.mask = named_hole("center", pictures.shape[1], hole).astype(np.uint8)
+        self.mask = center_hole(hole, pictures.shape[1]).astype(np.uint8)
 
     def __len__(self) -> int:
         return self.length

@@ -32,9 +32,10 @@ from twoface.evaluation.realism import HoleFeatures, discrepancies, kid, resampl
 from twoface.evaluation.recogniser import Recogniser
 from twoface.files import check_output, write_aside
 from twoface.identity import Embedder, embedding_view
-from twoface.masks import HOLES, named_hole
+from twoface.masks import box_hole
 from twoface.mesh import Mesher, with_reference
 from twoface.model import FillModel
+from twoface.parts import check_name, named_hole
 from twoface.reference import no_reference, registered
 
 BATCH = 8  # pairs
@@ -83,7 +84,8 @@ def evaluate(
     """Score a network on the fixed pairs of a split; writes evaluation.json, evaluation.md and grid.png -> dict.
 
     data: a folder made by `twoface data prepare`. out: the folder to write to, created when missing.
-    model: an ONNX file, default the one that ships. hole: one of `masks.HOLES`; center_size: in crop pixels.
+    model: an ONNX file, default the one that ships. hole: one of `parts.HOLES`, drawn by the true face's mesh, or a box
+    (x0, y0, x1, y1); center_size: the side of the hole `center`; both in crop pixels.
     source: the collection whose people are taken, or "all". seed: draws the pairs and the bootstrap.
     bootstrap: resamplings for each interval, 1 or more. baselines: score the simple methods as well.
     force: overwrite what an earlier run left in `out`.
@@ -93,11 +95,9 @@ def evaluate(
     and what was not scored, with the reason.
     Raises InputError when data, split, source, model or hole cannot be used, or `out` cannot be written.
     """
-    if hole not in HOLES:
-        raise InputError(f"unknown hole '{hole}': use one of {', '.join(HOLES)}")
+    fixed = _fixed_hole(hole, center_size)
     if bootstrap < 1:
         raise InputError(f"the bootstrap needs 1 resampling or more, not {bootstrap}")
-    mask = named_hole(hole, SIZE, center_size)
     model = resources.files("twoface") / "weights" / "twoface.onnx" if model is None else Path(model)
     network = FillModel(model)
     sha256 = hashlib.sha256(model.read_bytes()).hexdigest()  # now: a training run may replace the file while we score
@@ -107,16 +107,20 @@ def evaluate(
     files = _output_files(out, force)
     second, features, skipped = _judges()
 
-    scores, looks, errors, shown = _score(portraits, pairs, mask, network, methods, second, features, progress)
+    meshes = Meshes(portraits)
+    holes = [named_hole(hole, meshes.frame(place)) if fixed is None else fixed for place in pairs.target]
+    holes = np.stack(holes)
+
+    scores, looks, errors, shown = _score(portraits, pairs, holes, meshes, network, methods, second, features, progress)
     crowds = {m: discrepancies(seen, looks["truth"]) for m, seen in looks.items() if m != "truth"}
     report = {
         "setup": {
             "split": split,
             "source": source,
             "people": len(pairs),
-            "hole": hole,
+            "hole": hole if isinstance(hole, str) else ",".join(map(str, hole)),
             "center_size": center_size if hole == "center" else None,
-            "hole_share": float(mask.mean()),
+            "hole_share": float(holes.mean()),
             "seed": seed,
             "bootstrap": bootstrap,
         },
@@ -205,11 +209,11 @@ def _judges():
     return second, features, skipped
 
 
-def _score(portraits, pairs, mask, network, methods, second, features, progress):
+def _score(portraits, pairs, holes, meshes, network, methods, second, features, progress):
     """Every pair's figures, {method: {figure: float64 (P,)}}, what `features` sees in its holes, {method: (P, D)},
     the registration's errors (P,), and the grid's rows, [{column: picture}].
     """
-    register, registration = _registrar(portraits, mask, network), np.empty(len(pairs))
+    register, registration = _registrar(portraits, meshes, network), np.empty(len(pairs))
     embedder = Embedder()
     figures = [f for f in FIGURES if second or f != "distance"]
     scores = {m: {f: np.empty(len(pairs)) for f in figures} for m in methods}
@@ -226,20 +230,24 @@ def _score(portraits, pairs, mask, network, methods, second, features, progress)
         batch = slice(start, min(start + BATCH, len(pairs)))
         crops = portraits.crops[pairs.target[batch]]
         truths = _frame(crops)
-        masked = np.where(mask[..., None], np.uint8(0), truths)
+        masks = holes[batch]
+        masked = np.where(masks[..., None], np.uint8(0), truths)
         references = _frame(portraits.crops[pairs.reference[batch]])
-        moved, registration[batch] = zip(*map(register, pairs.target[batch], pairs.reference[batch]), strict=True)
-        other = [register(*places)[0] for places in zip(pairs.target[batch], pairs.stranger[batch], strict=True)]
-        right = _run(network, masked, mask, moved)
+        moved, registration[batch] = zip(
+            *map(register, pairs.target[batch], pairs.reference[batch], masks), strict=True
+        )
+        strangers = zip(pairs.target[batch], pairs.stranger[batch], masks, strict=True)
+        other = [register(*places)[0] for places in strangers]
+        right = _run(network, masked, masks, moved)
         pictures = {
-            "product": _paste(right, masked, mask, portraits.crops[pairs.reference[batch]], moved),
-            "right": _compose(right, masked, mask),
-            "none": _compose(_run(network, masked, mask), masked, mask),
-            "wrong": _compose(_run(network, masked, mask, other), masked, mask),
+            "product": _paste(right, masked, masks, portraits.crops[pairs.reference[batch]], moved),
+            "right": _compose(right, masked, masks),
+            "none": _compose(_run(network, masked, masks), masked, masks),
+            "wrong": _compose(_run(network, masked, masks, other), masked, masks),
             "truth": truths,
         }
         for method in BASELINES.keys() & methods:
-            fills = [BASELINES[method](m, mask, r) for m, r in zip(masked, references, strict=True)]
+            fills = [BASELINES[method](*seen) for seen in zip(masked, masks, references, strict=True)]
             pictures[method] = np.stack(fills)
         distances = second and second.distances(crops)
         for method in methods:
@@ -248,11 +256,12 @@ def _score(portraits, pairs, mask, network, methods, second, features, progress)
             if second:
                 score["distance"][batch] = distances(_put(crops, pictures[method]))
             if features:
-                looks[method].append(features(pictures[method], mask))
+                looks[method].append(features(pictures[method], masks))
             for figure, others in people.items():
                 score[figure][batch] = np.sum(embeddings * others[batch], axis=1)
-            score["psnr"][batch] = [hole_psnr(t, p, mask) for t, p in zip(truths, pictures[method], strict=True)]
-            score["detail"][batch] = [hole_detail(t, p, mask) for t, p in zip(truths, pictures[method], strict=True)]
+            seen = list(zip(truths, pictures[method], masks, strict=True))
+            score["psnr"][batch] = [hole_psnr(*each) for each in seen]
+            score["detail"][batch] = [hole_detail(*each) for each in seen]
             score["ssim"][batch] = [whole_ssim(t, p) for t, p in zip(truths, pictures[method], strict=True)]
         if start >= GRID_PAIRS:
             continue
@@ -266,47 +275,67 @@ def _frame(crops):
     return crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
 
 
-def _run(network, masked, mask, references=()):
-    """The network's fields for pictures (N, 128, 128, 3) with a common hole. references: `Registered`, or none."""
-    holes = np.broadcast_to(mask[None, None], (len(masked), 1, SIZE, SIZE)).astype(np.float32)
+def _run(network, masked, masks, references=()):
+    """The network's fields for pictures (N, 128, 128, 3), holes (N, 128, 128). references: `Registered`, or none."""
+    holes = masks[:, None].astype(np.float32)
     given = [np.concatenate(x) for x in zip(*(r.planes() for r in references), strict=True)]
     return network.run(_planes(masked), holes, *(given or no_reference(len(masked))))
 
 
-def _compose(fields, masked, mask):
+def _compose(fields, masked, masks):
     """The masked pictures with the network's own fill in their holes -> uint8 (N, 128, 128, 3)."""
-    return np.where(mask[..., None], np.rint(fields["fill"].transpose(0, 2, 3, 1) * 255).astype(np.uint8), masked)
+    return np.where(masks[..., None], np.rint(fields["fill"].transpose(0, 2, 3, 1) * 255).astype(np.uint8), masked)
 
 
-def _paste(fields, masked, mask, crops, moved):
+def _paste(fields, masked, masks, crops, moved):
     """The same with texture and grain, as `twoface fill` pastes it, but no feather: hard edges like the others."""
     frame = np.eye(2, 3)
     return np.stack(
         [
             blend(picture, mask, frame, {name: field[i] for name, field in fields.items()}, (crop, found.map))
-            for i, (picture, crop, found) in enumerate(zip(masked, crops, moved, strict=True))
+            for i, (picture, mask, crop, found) in enumerate(zip(masked, masks, crops, moved, strict=True))
         ]
     )
 
 
-def _registrar(portraits, mask, network):
-    """A function: places of a target and a reference -> the `Registered` reference, and the mean error of the target's
+class Meshes:
+    """The meshes of prepared crops, each found once."""
 
-    mesh in the hole, in pixels of the 128 frame, against the mesh of the whole face.
+    def __init__(self, portraits, mesher=None):
+        self.mesher = mesher or Mesher()
+        self._portraits, self._known = portraits, {}
+
+    def crop(self, place):
+        """The mesh of a crop's face -> (478, 3), in the pixels of the stored crop."""
+        if place not in self._known:
+            self._known[place] = self.mesher.find(self._portraits.crops[place], FRAME).points
+        return self._known[place]
+
+    def frame(self, place):
+        """The same in the pixels of its 128 frame."""
+        return self.crop(place) - (MARGIN, MARGIN, 0)
+
+
+def _fixed_hole(hole, center_size):
+    """The hole that is the same for all faces -> bool (128, 128); None where the mesh says it."""
+    if not isinstance(hole, str):
+        return box_hole(hole, (SIZE, SIZE))
+    check_name(hole)
+    return named_hole(hole, center_size=center_size) if hole == "center" else None
+
+
+def _registrar(portraits, meshes, network):
+    """A function: places of a target and a reference, the hole -> the `Registered` reference, and the mean error of the
+
+    target's mesh in the hole, in pixels of the 128 frame, against the mesh of the whole face.
     """
-    mesher, known = Mesher(), {}
 
-    def mesh(place):
-        if place not in known:
-            known[place] = mesher.find(portraits.crops[place], FRAME).points
-        return known[place]
-
-    def register(target, reference):
-        points = mesher.behind(_frame(portraits.crops[target][None])[0], mask, network)
-        found = registered(points, mask, portraits.crops[reference], mesh(reference))
-        truth = mesh(target)[:, :2] - MARGIN
+    def register(target, reference, mask):
+        points = meshes.mesher.behind(_frame(portraits.crops[target][None])[0], mask, network)
+        found = registered(points, mask, portraits.crops[reference], meshes.crop(reference))
+        truth = meshes.frame(target)[:, :2]
         x, y = truth.round().astype(int).clip(0, SIZE - 1).T
-        better = with_reference(points, mesh(reference), mask)[:, :2]
+        better = with_reference(points, meshes.crop(reference), mask)[:, :2]
         return found, float(np.linalg.norm(better - truth, axis=1)[mask[y, x]].mean())
 
     return register

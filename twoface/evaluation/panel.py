@@ -21,7 +21,9 @@ from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, apply, choose, crop, frame_of, frame_transform, invert, scale_of
 from twoface.files import check_output, write_aside
 from twoface.images import read_photo
-from twoface.masks import grow, named_hole
+from twoface.masks import grow
+from twoface.mesh import Mesher
+from twoface.parts import named_hole
 
 HOLES = ("eyes", "mouth", "nose", "lower", "center", "strokes")
 COVERED = "covered"
@@ -36,20 +38,21 @@ SMALLEST = 60  # photo pixels a side of a frame: smaller faces show nothing to j
 TASKS = "tasks.json"
 
 
-def draw_tasks(photos, marked=None, count=COUNT, seed=0, detector=None):
+def draw_tasks(photos, marked=None, count=COUNT, seed=0, detector=None, mesher=None):
     """Draw what is filled -> list of tasks, the holes in turn, so that the first N are as mixed as all.
 
     photos: a folder with a folder of photos for each person. marked: a JSON file such as benchmarks/occluders.json, or
     None: its "covered" photos with a reference are every fourth task, its "clean" ones (default: all that are not
-    "covered") are the others. seed: the only source of chance. detector: as `FaceDetector`.
+    "covered") are the others. seed: the only source of chance. detector, mesher: as
+    `FaceDetector` and `Mesher`.
     Raises InputError when a file is not of this kind or there are too few photos.
     """
     rng = np.random.default_rng(seed)
     known = {"covered": [], "clean": None} | ({} if marked is None else read_json(marked))
-    detector = detector or FaceDetector()
+    detector, mesher = detector or FaceDetector(), mesher or Mesher()
     covered = _covered_tasks(Path(photos), known["covered"], detector, rng)
     holes = [*HOLES[:3], COVERED, *HOLES[3:], COVERED] if known["covered"] else HOLES
-    sources = {COVERED: covered} | _drawn_sources(Path(photos), known, detector, rng)
+    sources = {COVERED: covered} | _drawn_sources(Path(photos), known, detector, mesher, rng)
     tasks = []
     for i in range(count):
         task = next(sources[holes[i % len(holes)]], None)
@@ -118,7 +121,7 @@ def shown(pixels, view):
     return crop(pixels, frame_transform(view, SHOWN), SHOWN)
 
 
-def _drawn_sources(photos, known, detector, rng):
+def _drawn_sources(photos, known, detector, mesher, rng):
     """{hole: an endless or exhausted iterator of tasks}, all drawing from the same people in turn."""
     clean = known["clean"]
     covered = {entry["photo"] for entry in known["covered"]}
@@ -133,8 +136,10 @@ def _drawn_sources(photos, known, detector, rng):
     def tasks(hole):
         for photo, reference in pairs:
             if all(_frame(photos, name, detector, frames) is not None for name in (photo, reference)):
-                drawn = _strokes(rng) if hole == "strokes" else named_hole(hole)
-                yield _task(hole, photo, reference, drawn, frames[photo])
+                transform = frames[photo]
+                mesh = mesher.find(read_photo(photos / photo).pixels, transform).moved(transform)
+                drawn = _strokes(rng) if hole == "strokes" else named_hole(hole, mesh.points)
+                yield _task(hole, photo, reference, drawn, transform)
 
     return {hole: tasks(hole) for hole in HOLES}
 

@@ -28,16 +28,20 @@ class HoleFeatures:
         self._scale = Trunk.SCALE[LAYER]
         self._network = network or VGG16(weights("vgg16-edges"))
 
-    def __call__(self, pictures, hole):
-        """pictures: uint8 (N, H, W, 3) RGB; hole: bool (H, W) -> float64 (N, 512)."""
+    def __call__(self, pictures, holes):
+        """pictures: uint8 (N, H, W, 3) RGB; holes: bool (N, H, W) -> float64 (N, 512)."""
         import torch
 
-        x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
-        part = (slice(max(y - AROUND, 0), y + height + AROUND), slice(max(x - AROUND, 0), x + width + AROUND))
-        views = [cv2.resize(picture[part], (SEEN, SEEN), interpolation=cv2.INTER_CUBIC) for picture in pictures]
+        views = [_around(*each) for each in zip(pictures, holes, strict=True)]
         with torch.no_grad():
             seen = self._network(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 255, (LAYER,))[0]
         return seen.mean((2, 3)).double().numpy() / self._scale
+
+
+def _around(picture, hole):
+    x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
+    part = (slice(max(y - AROUND, 0), y + height + AROUND), slice(max(x - AROUND, 0), x + width + AROUND))
+    return cv2.resize(picture[part], (SEEN, SEEN), interpolation=cv2.INTER_CUBIC)
 
 
 def discrepancies(fills, truths):

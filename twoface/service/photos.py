@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.faces import parse_frame
-from twoface.masks import parse_hole
+from twoface.parts import parse_hole
 from twoface.pool import Pool
 from twoface.service.photo_tasks import FacesTask, FillTask, open_desk
 from twoface.service.rest import ERROR, ERRORS, check_encoding, timeout_of, while_there

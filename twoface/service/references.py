@@ -17,7 +17,7 @@ from starlette.formparsers import MultiPartParser
 from twoface.errors import TwoFaceError
 from twoface.faces import parse_frame
 from twoface.images import read_mask, read_photo
-from twoface.masks import parse_hole
+from twoface.parts import parse_hole
 from twoface.pool import Pool
 from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
 from twoface.service.rest import timeout_of, while_there

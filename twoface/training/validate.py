@@ -16,7 +16,7 @@ from twoface.evaluation.grid import draw_grid
 from twoface.evaluation.metrics import whole_ssim
 from twoface.evaluation.pairs import fixed_pairs
 from twoface.files import write_aside
-from twoface.masks import named_hole
+from twoface.masks import center_hole
 from twoface.mesh import fitted
 from twoface.training.step import face_view
 
@@ -51,7 +51,7 @@ class Validation:
         self.fabric, self.facenet = fabric, facenet
         target, right, wrong = (places[:limit] for places in (pairs.target, pairs.reference, pairs.stranger))
         self.target = _frames(portraits, target)
-        hidden = named_hole("center", SIZE, hole)
+        hidden = center_hole(hole, SIZE)
         self.mask = torch.from_numpy(hidden).float()[None, None]
         if meshes is None:
             self.right, self.wrong = ((_frames(portraits, places),) for places in (right, wrong))

@@ -8,7 +8,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from twoface.data.mnist import SIZE, Digits
-from twoface.masks import named_hole
+from twoface.masks import center_hole
 from twoface.training.validate import grid
 
 BATCH = 500
@@ -38,7 +38,7 @@ class DigitValidation:
         places = np.arange(min(limit, len(digits)))
         self.labels = labels[places]
         self.target = to_planes(digits.pictures[places])
-        self.mask = torch.from_numpy(named_hole("center", SIZE, hole)).float()[None, None]
+        self.mask = torch.from_numpy(center_hole(hole, SIZE)).float()[None, None]
         self.references = {"": np.full(len(places), -1)}
         if paired:
             others = {digit: np.flatnonzero(labels == digit) for digit in np.unique(labels)}

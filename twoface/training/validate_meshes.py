@@ -8,7 +8,7 @@ from lightning.fabric import Fabric
 from torch import nn
 
 from twoface.data.portraits import MARGIN, SIZE, Portraits
-from twoface.masks import named_hole
+from twoface.parts import named_hole
 from twoface.training.validate import grid, to_bytes
 
 HOLES = ("center", "eyes", "lower", "mouth")
@@ -32,8 +32,9 @@ class MeshValidation:
         pictures = torch.from_numpy(portraits.crops[places][:, frame, frame].copy())
         self.fabric, self.target = fabric, pictures.permute(0, 3, 1, 2).float() / 255
         self.points = torch.from_numpy(np.asarray(meshes[places], np.float32))
-        self.masks = {name: torch.from_numpy(named_hole(name, SIZE)).float()[None, None] for name in HOLES}
-        self.masks["whole"] = torch.zeros(1, 1, SIZE, SIZE)
+        holes = {name: np.stack([named_hole(name, mesh) for mesh in self.points.numpy()]) for name in HOLES}
+        self.masks = {name: torch.from_numpy(masks).float()[:, None] for name, masks in holes.items()}
+        self.masks["whole"] = torch.zeros(len(places), 1, SIZE, SIZE)
 
     def scores(self, network: nn.Module) -> dict[str, float]:
         """Mean distance, in pixels of the 128 frame, of the points inside each hole; without one, of all."""
@@ -41,14 +42,18 @@ class MeshValidation:
         for name, mask in self.masks.items():
             distance = (self._points(network, mask) - self.points)[..., :2].norm(dim=-1)
             x, y = self.points[..., :2].round().long().clamp(0, SIZE - 1).unbind(-1)
-            inside = mask[0, 0][y, x] > 0 if name != "whole" else torch.ones_like(distance, dtype=torch.bool)
+            inside = (
+                mask[:, 0][torch.arange(len(mask))[:, None], y, x] > 0
+                if name != "whole"
+                else torch.ones_like(distance, dtype=torch.bool)
+            )
             result[f"error_{name}"] = float(distance[inside].mean())
         return result | {"minus_error_center": -result["error_center"]}
 
     def preview(self, network: nn.Module) -> np.ndarray:
         """uint8 RGB picture, a row for each face: masked, with the points found, with those of the whole face."""
         mask, n = self.masks["center"], slice(PREVIEWS)
-        masked = self.target[n] * (1 - mask)
+        masked = self.target[n] * (1 - mask[n])
         columns = {
             "masked": masked,
             "found": _dotted(masked, self._points(network, mask)[n]),
@@ -59,9 +64,9 @@ class MeshValidation:
     @torch.no_grad()
     def _points(self, network: nn.Module, mask: torch.Tensor) -> torch.Tensor:
         parts = []
-        for target in self.target.split(BATCH):
+        for target, hole in zip(self.target.split(BATCH), mask.split(BATCH), strict=True):
             with self.fabric.autocast():
-                pair = (target.contiguous(memory_format=torch.channels_last), mask.expand(len(target), -1, -1, -1))
+                pair = (target.contiguous(memory_format=torch.channels_last), hole)
                 parts.append(network(*map(self.fabric.to_device, pair))["points"].float().cpu())
         return torch.cat(parts)
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 import twoface
 from twoface.errors import InputError, TwoFaceError
-from twoface.masks import HOLES
+from twoface.parts import HOLES
 from twoface.service.rest import read_body, while_there
 from twoface.web import tasks
 from twoface.web.library import names
@@ -83,7 +83,6 @@ def router(pool, settings, ready):
 
     _add_status(api, settings, ready)
     _add_photos(api, ask)
-    _add_holes(api)
     _add_searches(api, ask, len(settings.indexes))
     _add_fills(api, ask, settings.references)
     return api
@@ -135,19 +134,19 @@ def _add_photos(api, ask):
         form = "png" if size == tasks.NETWORK else "webp"
         return _picture(await ask(request, "crop", photo=photo, frame=frame.plain(), size=size), form)
 
+    @api.get("/photos/{photo}/holes/{name}")
+    async def hole(
+        request: Request,
+        photo: Id,
+        name: Literal[HOLES],
+        frame: Annotated[Frame, Depends()],
+        size: Annotated[int, Query(ge=16, le=1024)] = 512,
+    ):
+        return _picture(await ask(request, "hole", photo=photo, frame=frame.plain(), name=name, size=size), "png")
+
     @api.delete("/photos/{photo}", status_code=204)
     async def forget(request: Request, photo: Id):
         await ask(request, "forget", photo=photo)
-
-
-def _add_holes(api):
-    @api.get("/holes/{name}")
-    async def hole(
-        name: Literal[HOLES],
-        size: Annotated[int, Query(ge=16, le=1024)] = 512,
-        center_size: Annotated[int, Query(ge=1, le=tasks.NETWORK)] = 64,
-    ):
-        return _picture(tasks.hole_picture(name, size, center_size), "png")
 
 
 def _add_searches(api, ask, indexes):

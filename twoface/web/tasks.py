@@ -17,7 +17,9 @@ from twoface.errors import InputError
 from twoface.faces import crop, frame_transform
 from twoface.images import Photo, encode_photo, read_mask, read_photo
 from twoface.location import has_location, without_location
-from twoface.masks import named_hole
+from twoface.masks import center_hole
+from twoface.mesh import moved
+from twoface.parts import part_hole
 from twoface.verdict import verdict
 from twoface.web.cache import Cache, Filled
 from twoface.web.library import Library, candidate_words, opener, read_candidate
@@ -141,6 +143,23 @@ class Studio:
         form = "PNG" if size == NETWORK else "WEBP"
         return encode_photo(Photo(pixels), form, 90, generated=False)
 
+    def hole(self, session, photo, frame, name, size):
+        """A part of the face that the frame shows, drawn over the frame, white on black -> PNG, `size` pixels a side.
+
+        name: of `twoface.parts.HOLES`.
+        """
+        photo = self._cache.photo(session, photo)
+        frame.check(photo)
+        zoom = size / NETWORK
+        if name == "center":
+            drawn = center_hole(size // 2, size)
+        else:
+            aligned = crop(photo.pixels, frame_transform(frame.square))
+            mesh = self._inpainter.mesher.through(aligned, np.zeros((NETWORK, NETWORK), bool))
+            shift = (zoom - 1) / 2  # pixels' centres lie at whole numbers
+            drawn = part_hole(name, moved(mesh, np.array([[zoom, 0, shift], [0, zoom, shift]])), (size, size))
+        return cv2.imencode(".png", drawn.astype(np.uint8) * 255)[1].tobytes()
+
     def fill(self, session, photo, frame, mask, references):
         """Fill a hole -> dict of the fill.
 
@@ -251,12 +270,6 @@ class Studio:
         if number >= len(candidates):
             raise InputError(f"this search found {len(candidates)} photos, not {number + 1}", code="bad_request")
         return candidates[number]
-
-
-def hole_picture(name, size, center_size):
-    """A hole drawn in a frame of `size` pixels a side, white on black -> PNG. center_size: of `NETWORK` pixels."""
-    hole = named_hole(name, size, max(1, round(center_size * size / NETWORK)))
-    return cv2.imencode(".png", hole.astype(np.uint8) * 255)[1].tobytes()
 
 
 def _read_mask(data):

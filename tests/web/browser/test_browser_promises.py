@@ -51,7 +51,7 @@ def drop(me, selector, *files, folder=None):
 def test_what_is_marked_stays_where_it_is_in_the_photo(visit):
     me = visit()
     me.to_hole(file())
-    me.preset("center")
+    me.preset("face")
     whole = me.covered()
     for key, left in (("ArrowRight", whole / 2), ("ArrowLeft", whole)):
         me.page.go_back()

@@ -167,7 +167,7 @@ def test_painting(visit):
     assert me.covered() == pytest.approx(boxed, abs=1e-3)
     me.button("hole.clear").click()
     assert me.covered() == 0
-    for name, least in (("eyes", 0.1), ("lower", 0.2), ("center", 0.2), ("nose", 0.03)):
+    for name, least in (("eyes", 0.03), ("lower", 0.1), ("face", 0.2), ("nose", 0.02)):
         me.preset(name)
         assert me.covered() > least
 

@@ -60,7 +60,10 @@ export function crop(id, { x, y, side, angle }, size, signal) {
   return blob(`api/photos/${id}/crop?${new URLSearchParams({ x, y, side, angle, size })}`, { signal });
 }
 
-export const hole = (name, size, signal) => blob(`api/holes/${name}?size=${size}`, { signal });
+/** The part of the face called `name`, drawn over the frame. */
+export function hole(id, name, { x, y, side, angle }, size, signal) {
+  return blob(`api/photos/${id}/holes/${name}?${new URLSearchParams({ x, y, side, angle, size })}`, { signal });
+}
 
 /** request: {photo, frame, mask, references} as the server takes it -> what it says of the fill. */
 export function fill(request, signal) {

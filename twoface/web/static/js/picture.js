@@ -132,6 +132,11 @@ export class Picture {
     return this.crops.get(name);
   }
 
+  /** The part of the face called `name`, drawn over the frame, `size` pixels a side -> Promise of Blob. */
+  hole(name, size) {
+    return withPictures([this], () => api.hole(this.id, name, this.frame, size));
+  }
+
   async #shrunk() {
     const full = await this.#decoded();
     const factor = Math.min(1, SCREEN / Math.max(full.width, full.height));

@@ -18,7 +18,10 @@ export const hole = { name: "hole", open: framesReady, show };
 
 export const holeReady = () => framesReady() && !work.mask.empty;
 
-const PRESETS = ["eyes", "nose", "mouth", "lower", "left", "right", "center"];
+const PRESETS = [
+  ...["eyes", "left-eye", "right-eye", "glasses", "nose", "mouth", "mask", "lower"],
+  ...["forehead", "left", "right", "face"],
+];
 const TOOLS = ["brush", "eraser", "box", "move"];
 
 function show(root, app) {
@@ -121,7 +124,7 @@ function show(root, app) {
 
   async function takePreset(name) {
     try {
-      work.mask.takePicture(await createImageBitmap(await api.hole(name, SIDE)));
+      work.mask.takePicture(await createImageBitmap(await work.photo.hole(name, SIDE)));
     } catch (error) {
       trouble.replaceChildren(problem(error, { text: t("action.retry"), run: () => takePreset(name) }));
       return;
