@@ -20,6 +20,7 @@ from twoface.images import Photo, encode_photo, losses, output_format, read_phot
 from twoface.masks import box_hole
 from twoface.mesh import PRESENT, Mesher, corrected, moved
 from twoface.model import FillModel
+from twoface.outlook import Outlook, outlook
 from twoface.reference import Registered, no_reference, registered
 from twoface.tone import toned
 from twoface.verdict import verdict
@@ -46,7 +47,7 @@ class FillResult:
     crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may have changed.
     identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
     same_person (None without one), the threshold it was judged by, and strangers_warned, the share of wrong
-    references that this threshold finds under such a hole.
+    references that this threshold finds under such a hole. outlook: how real the fill is likely to look.
     references: one {"name", "similarity_visible", "worth", "face"} for each given, worth as of `twoface.choice.Worth`;
     reference_used: the index of the one used and reference_why. warnings: sentences for the user.
     timing: seconds by stage.
@@ -63,6 +64,7 @@ class FillResult:
     hole: np.ndarray
     box: tuple
     identity: dict
+    outlook: Outlook
     references: list
     reference_used: int | None
     reference_why: str
@@ -86,6 +88,7 @@ class FillResult:
             "changed": list(self.box),
             "identity": self.identity,
             "verdict": verdict(self.identity)._asdict(),
+            "outlook": self.outlook._asdict(),
             "references": self.references,
             "reference_used": self.reference_used,
             "reference_why": self.reference_why,
@@ -247,6 +250,7 @@ class Inpainter:
             hole=prepared.hole,
             box=_changed(prepared.hole, prepared.feather),
             identity=identity,
+            outlook=_outlook(prepared, used),
             references=[
                 {
                     "name": r.photo.name,
@@ -299,7 +303,7 @@ class Inpainter:
         else:
             mask, warnings = inside_frame(mask, transform)
         check_told(photo, mask, box)
-        if 128 / scale_of(transform) < SMALL:
+        if _is_small(transform):
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather = FEATHER / scale_of(transform) if feather is None else feather
         aligned, unknown = _seen(photo, mask, transform, feather)
@@ -450,6 +454,15 @@ def _changed(hole, feather_px):
     reach = int(np.ceil(min(feather_px, max(hole.shape))))
     right, bottom = min(x + width + reach, hole.shape[1]), min(y + height + reach, hole.shape[0])
     return max(x - reach, 0), max(y - reach, 0), right, bottom
+
+
+def _is_small(transform):
+    return 128 / scale_of(transform) < SMALL
+
+
+def _outlook(prepared, reference):
+    pose = None if reference is None else reference.worth.pose
+    return outlook(prepared.mesh, prepared.unknown, pose, _is_small(prepared.transform))
 
 
 def _why(count):

@@ -106,6 +106,7 @@ def test_a_fill_with_a_reference(client):
     made = fill(client, photo, [reference])
     assert made["reference_used"] == 0
     assert made["verdict"]["word"] == "very_likely"
+    assert made["outlook"] == {"word": "fair", "reasons": ["hidden"]}
     assert made["identity"]["same_person"] is True and made["identity"]["similarity_visible_reference"] > 0.9
     assert made["warnings"] == [] and made["seconds"]["total"] > 0
     for name in ("masked", "filled", "reference"):

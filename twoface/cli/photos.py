@@ -182,7 +182,10 @@ def _check_outputs(args, *others):
 
 def _tell(report):
     """Print the figures and the warnings of a fill's report."""
+    from twoface.outlook import Outlook
+
     print("\n".join(_identity(report)))
+    print(f"picture    {Outlook(**report['outlook']).text}")
     for warning in report["warnings"]:
         print(f"twoface: warning: {printable(warning)}", file=sys.stderr)
 

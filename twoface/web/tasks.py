@@ -189,6 +189,7 @@ class Studio:
             "patch": {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0},
             "identity": None if result.reference_used is None else result.identity,
             "verdict": verdict(result.identity)._asdict(),
+            "outlook": result.outlook._asdict(),
             "reference_used": result.reference_used,
             "warnings": _warnings(result, picture, frame),
             "seconds": {stage: round(seconds, 4) for stage, seconds in result.timing.items()},

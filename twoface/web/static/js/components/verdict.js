@@ -1,15 +1,17 @@
-// The server's verdict on whose face a result shows, in words, with its figures (twoface/verdict.py).
+// The server's verdict on whose face a result shows, in words, with its figures (twoface/verdict.py), and what
+// speaks against a natural look (twoface/outlook.py).
 
 import { el } from "../dom.js";
 import { number, percent, t } from "../i18n.js";
 
 /** What a person should know of a fill -> {element, text}, the text without the figures. */
-export function verdict({ verdict: { word, tone }, identity, warnings, used }) {
+export function verdict({ verdict: { word, tone }, outlook, identity, warnings, used }) {
   const values = identity ? figures(identity) : {};
   const others = warnings.filter(({ code }) => code !== "two_people").map(({ code }) => t(`warning.${code}`));
   const notes = [used?.doubt, ...others].filter(Boolean);
   const title = t(`verdict.${word}`);
   const meaning = t(`verdict.${word}_words`, values);
+  const look = [t(`outlook.${outlook.word}`), ...outlook.reasons.map((reason) => t(`outlook.reason.${reason}`))].join(" ");
   const element = el(
     "div",
     {},
@@ -19,6 +21,7 @@ export function verdict({ verdict: { word, tone }, identity, warnings, used }) {
       el("p", { class: "verdict-title" }, title),
       el("p", {}, meaning),
       notes.map((note) => el("p", { class: "fine warn-words" }, note)),
+      el("p", { class: "fine outlook" }, look),
     ),
     identity &&
       el(
@@ -28,7 +31,7 @@ export function verdict({ verdict: { word, tone }, identity, warnings, used }) {
         el("p", { class: "muted" }, t("verdict.figures", values)),
       ),
   );
-  return { element, text: [`${title}.`, meaning, ...notes].join(" ") };
+  return { element, text: [`${title}.`, meaning, ...notes, look].join(" ") };
 }
 
 function figures({
