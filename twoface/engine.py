@@ -42,7 +42,7 @@ class FillResult:
 
     photo: the whole Photo, filled. crop, masked_crop: uint8 (128, 128, 3). reference_crop, registered_crop: the same of
     the reference, upright as it is, and moved onto this face; None without one. mask_crop: bool (128, 128), the hole
-    as the network saw it, grown by the feather.
+    as the network saw it, grown by the feather. mesh: (478, 3) in crop pixels, estimated where the hole hides it.
     face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given, its degrees too. transform: photo ->
     crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may have changed.
     identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
@@ -57,6 +57,7 @@ class FillResult:
     crop: np.ndarray
     masked_crop: np.ndarray
     mask_crop: np.ndarray
+    mesh: np.ndarray
     reference_crop: np.ndarray | None
     registered_crop: np.ndarray | None
     face: tuple
@@ -243,6 +244,7 @@ class Inpainter:
             crop=crop(pixels, prepared.transform),
             masked_crop=prepared.masked,
             mask_crop=prepared.unknown,
+            mesh=prepared.mesh,
             reference_crop=None if used is None else used.crop,
             registered_crop=None if used is None else used.registered.picture,
             face=tuple(float(v) for v in prepared.face),

@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from fakes import FakeDetector, placed_face, textured
+from fakes import FakeDetector, FakeMesher, placed_face, textured
 
 from twoface.files import write_aside
 from twoface.images import Photo, encode_photo
@@ -22,7 +22,7 @@ class Embedder:
 
 
 def networks():
-    return FakeDetector(placed_face(FRAME)), Embedder()
+    return FakeDetector(placed_face(FRAME)), Embedder(), FakeMesher()
 
 
 def person(number, photo=0, size=SIZE):

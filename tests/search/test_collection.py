@@ -6,6 +6,7 @@ from search_fakes import SIZE, Embedder, networks, person, write
 
 from twoface.engine import Inpainter
 from twoface.errors import InputError
+from twoface.parts import named_hole
 from twoface.search.collection import Collection
 from twoface.search.fill import fill_from
 from twoface.search.index import build
@@ -45,7 +46,7 @@ def test_the_person_is_found_first_and_the_photo_itself_is_left_out(collection, 
 def test_a_copy_under_another_name_is_left_out_too(collection, photos, index):
     write(photos / "copies" / "smaller.png", person(1, 0, size=120))
     pixels = person(1, 0)
-    pixels[60:80, 40:120] = 0  # the copy that is asked about has its eyes painted over
+    pixels[16:144, 16:144][named_hole("eyes")] = 0  # the copy that is asked about has its eyes painted over
     write(photos / "query.png", pixels)
     answer = collection.references(photos / "query.png", FACE, hole="eyes")
     assert answer.left_out["copies"] == 1

@@ -151,7 +151,7 @@ def test_a_photo_that_kills_its_process_is_the_only_one_lost(photos, tmp_path):
 
 
 def deadly():
-    detector, embedder = networks()
+    detector, *others = networks()
 
     class Deadly:
         def detect(self, pixels):
@@ -159,7 +159,7 @@ def deadly():
                 os.kill(os.getpid(), signal.SIGKILL)
             return detector.detect(pixels)
 
-    return Deadly(), embedder
+    return Deadly(), *others
 
 
 def test_remove_takes_out_a_folder_and_leaves_the_rest(index, photos):

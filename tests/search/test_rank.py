@@ -7,7 +7,6 @@ from twoface.choice import sharpness
 from twoface.faces import TEMPLATE
 from twoface.identity import calibrated_holes
 from twoface.parts import named_hole
-from twoface.search.describe import HEAD, eyes_open, mouth_open, pose
 from twoface.search.rank import (
     Calibration,
     Wanted,
@@ -42,50 +41,10 @@ def quality(row, wanted=None, aligned=None, size=(128, 128)):
 WANTED = wanted()
 
 
-def turned(yaw, pitch):
-    """The head's landmarks seen from far away, turned."""
-    y, x = np.radians([yaw, pitch])
-    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
-    about_x = np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])
-    return (HEAD @ about_x.T @ about_y.T)[:, :2] + 100
-
-
-@pytest.mark.parametrize("yaw", [-40, -15, 0, 15, 40])
-def test_yaw_is_read_off_the_landmarks(yaw):
-    assert abs(pose(turned(yaw, 0))[0]) == pytest.approx(abs(yaw), abs=4)
-
-
-def test_a_face_whose_nose_points_right_in_the_picture_looks_right():
-    points = TEMPLATE * 128 + np.array([(0, 0), (0, 0), (8, 0), (0, 0), (0, 0)])
-    assert pose(points)[0] > 10 > abs(pose(TEMPLATE * 128)[0])
-
-
-def test_roll_is_the_turn_in_the_picture():
-    turn = np.radians(20)
-    points = (TEMPLATE - 0.5) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) * 128
-    assert pose(points)[2] == pytest.approx(20, abs=2)
-
-
 def test_a_blurred_face_is_less_sharp():
     sharp = textured(128, 128)
     assert sharpness(cv2.GaussianBlur(sharp, (0, 0), 2)) < 0.5 * sharpness(sharp)
     assert sharpness(np.full((128, 128, 3), 90, np.uint8)) == 0
-
-
-def drawn(eyes, mouth):
-    face = np.full((128, 128, 3), 180, np.uint8)
-    for x, y in TEMPLATE[:2] * 128:
-        if eyes:
-            cv2.circle(face, (round(x), round(y)), 4, (40, 30, 30), -1)
-    x, y = TEMPLATE[3:].mean(0) * 128
-    if mouth:
-        cv2.ellipse(face, (round(x), round(y)), (12, 6), 0, 0, 360, (60, 20, 20), -1)
-    return face
-
-
-def test_dark_irises_and_a_dark_mouth_hint_that_they_are_open():
-    assert eyes_open(drawn(True, False)) > 0.4 > 0.1 > eyes_open(drawn(False, True))
-    assert mouth_open(drawn(False, True)) > 0.5 > 0.1 > mouth_open(drawn(True, False))
 
 
 def copies(picture):
@@ -146,8 +105,8 @@ def test_the_half_that_turns_away_is_the_one_that_is_lost():
 
 
 def test_what_the_hole_hides_or_nobody_knows_does_not_count():
-    unknown = wanted(pose=None, eyes_open=None, mouth_open=None)
+    unknown = wanted(eyes_open=None, mouth_open=None)
     parts = quality(row(yaw=5.0, mouth_open=0.9), unknown)
-    assert parts["pose"] == parts["expression"] == 1
+    assert parts["expression"] == 1
     assert hides(EYES, TEMPLATE[:2]) and not hides(EYES, TEMPLATE[3:])
     assert quality(row(), wanted(NOTHING))["visible"] == pytest.approx(1)

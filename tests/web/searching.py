@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from fakes import FakeDetector, FakeEmbedder, placed_face, textured
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured
 from web_server import FACE, fake_inpainter
 
 from twoface.faces import frame_transform
@@ -38,7 +38,7 @@ class LongEmbedder(FakeEmbedder):
 
 
 def networks():
-    return FakeDetector(placed_face(frame_transform(FACE))), LongEmbedder()
+    return FakeDetector(placed_face(frame_transform(FACE))), LongEmbedder(), FakeMesher()
 
 
 def make_index(folder):

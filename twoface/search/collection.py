@@ -9,11 +9,12 @@ import numpy as np
 
 from twoface.engine import Inpainter
 from twoface.errors import TwoFaceError
-from twoface.faces import TEMPLATE, FaceDetector, choose, crop, frame_corners, frame_of, frame_transform, scale_of
+from twoface.faces import TEMPLATE, FaceDetector, choose, crop, frame_of, frame_transform, scale_of
 from twoface.identity import embedding_view, face_view, hide
 from twoface.images import Photo, read_photo
+from twoface.mesh import Mesh
 from twoface.model import FillModel
-from twoface.search.describe import eyes_open, mouth_open, pose
+from twoface.search.describe import described
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.index import check_space, settle
 from twoface.search.people import PURE, People
@@ -155,13 +156,15 @@ class Collection:
         transform = frame_transform(frame)
         vector = self._space.index(self._embedder.embed(face_view(photo.pixels, transform)[None]))[0]
         nothing = np.zeros((128, 128), bool)
-        return _Query(photo, transform, nothing, vector, self._wanted(photo, transform, nothing))
+        mesh = self.inpainter.mesher.find(photo.pixels, transform)
+        return _Query(photo, transform, nothing, vector, _wanted(mesh, transform, nothing))
 
     def _holed(self, photo, result):
         """The query of a face with a hole, from a fill without reference."""
         hole = result.mask_crop
         vector = self._holed_vectors([result.masked_crop], hole)[0]
-        return _Query(photo, result.transform, hole, vector, self._wanted(result.photo, result.transform, hole))
+        wanted = _wanted(Mesh(result.mesh, 1.0), result.transform, hole)
+        return _Query(photo, result.transform, hole, vector, wanted)
 
     def _holed_vectors(self, crops, hole):
         """Crops (128, 128, 3), the hole in each of them -> unit (N, 512), of `FaceSpace.holed`."""
@@ -175,21 +178,6 @@ class Collection:
         parts = (np.stack(views[i : i + BATCH]) for i in range(0, len(views), BATCH))
         embeddings = np.concatenate([self._embedder.embed(part) for part in parts])
         return self._space.holed(embeddings[::2], embeddings[1::2], hole)
-
-    def _wanted(self, photo, transform, hole):
-        """photo: filled, so that the detector finds the face; what the network invented in the hole does not count."""
-        corners = frame_corners(transform)
-        center, aligned = corners.mean(0), crop(photo.pixels, transform)
-        faces = self.inpainter.faces(photo)
-        near = [f for f in faces if _distance(f, center) < 0.3 * 128 / scale_of(transform)]
-        turned = pose(min(near, key=lambda f: _distance(f, center)).landmarks)[:2] if near else None
-        return Wanted(
-            hole=hole,
-            pose=turned,
-            size=128 / scale_of(transform),
-            eyes_open=None if hides(hole, TEMPLATE[:2]) else eyes_open(aligned),
-            mouth_open=None if hides(hole, TEMPLATE[3:]) else mouth_open(aligned),
-        )
 
     def _look_again(self, query, nearest, faces):
         """Read the photos of the nearest faces, and compare them with the same hole -> candidates, left out."""
@@ -278,6 +266,18 @@ class _Picture:
     size: tuple
 
 
+def _wanted(mesh, transform, hole):
+    """mesh: the face's, estimated where the hole hides it; whether eyes and mouth are open under it is not known."""
+    facts = described(mesh)
+    return Wanted(
+        hole=hole,
+        pose=(facts["yaw"], facts["pitch"]),
+        size=128 / scale_of(transform),
+        eyes_open=None if hides(hole, TEMPLATE[:2]) else facts["eyes_open"],
+        mouth_open=None if hides(hole, TEMPLATE[3:]) else facts["mouth_open"],
+    )
+
+
 def _picture(row):
     """None for a photo that is gone or cannot be read."""
     try:
@@ -324,8 +324,3 @@ def _order(candidate):
     """Who it is first; among those who are very likely the person the best donor, among others the most alike."""
     tier = list(VERDICTS).index(candidate.verdict)
     return tier, -candidate.quality if tier == 0 else -candidate.probability
-
-
-def _distance(face, point):
-    x0, y0, x1, y1 = face.box
-    return float(np.hypot((x0 + x1) / 2 - point[0], (y0 + y1) / 2 - point[1]))

@@ -17,7 +17,8 @@ from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.faces import FaceDetector, align, crop, frame_of, scale_of
 from twoface.identity import face_view
 from twoface.images import read_photo
-from twoface.search.describe import eyes_open, mouth_open, pose
+from twoface.mesh import MeshNetwork
+from twoface.search.describe import described
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.people import People
 from twoface.search.people import bring_up as bring_up_people
@@ -64,7 +65,7 @@ class IndexEmbedder:
 
 def networks():
     """What a process looks at photos with -> a detector and an embedder."""
-    return FaceDetector(1), IndexEmbedder(BatchEmbedder(1), FaceSpace.load())
+    return FaceDetector(1), IndexEmbedder(BatchEmbedder(1), FaceSpace.load()), MeshNetwork(1)
 
 
 def build(folders, place, people=False, workers=2, progress=True, load=networks, anew=False):
@@ -394,10 +395,10 @@ def _outcomes(setup, photos, workers):
 def _setup(load, people):
     """In a worker: list of (path, size, mtime_ns) -> list of (PhotoRow, list of FaceRow)."""
     cv2.setNumThreads(1)
-    detector, embedder = load()
+    detector, embedder, mesher = load()
 
     def look(photos):
-        seen = [(photo, *_faces(detector, photo[0])) for photo in photos]
+        seen = [(photo, *_faces(detector, mesher, photo[0])) for photo in photos]
         views = [view for _, faces, _ in seen for _, view in faces]
         vectors = iter(embedder.embed(np.stack(views)) if views else [])
         rows = []
@@ -413,33 +414,26 @@ def _setup(load, people):
     return look
 
 
-def _faces(detector, path):
+def _faces(detector, mesher, path):
     """-> list of (a face's facts, its view), "" or why the photo cannot be used."""
     try:
         pixels = read_photo(path).pixels
-        return [_facts(pixels, face) for face in detector.detect(pixels)], ""
+        return [_facts(pixels, face, mesher) for face in detector.detect(pixels)], ""
     except (TwoFaceError, OSError) as error:
         return [], str(error)
 
 
-def _facts(pixels, face):
+def _facts(pixels, face, mesher):
     transform = align(face.landmarks)
-    aligned = crop(pixels, transform)
-    yaw, pitch, roll = pose(face.landmarks)
     facts = {
         "frame": frame_of(transform),
         "box": face.box,
         "landmarks": tuple(np.ravel(face.landmarks).tolist()),
         "score": face.score,
         "size": 128 / scale_of(transform),
-        "yaw": yaw,
-        "pitch": pitch,
-        "roll": roll,
-        "sharpness": sharpness(aligned),
-        "eyes_open": eyes_open(aligned),
-        "mouth_open": mouth_open(aligned),
+        "sharpness": sharpness(crop(pixels, transform)),
     }
-    return facts, face_view(pixels, transform)
+    return facts | described(mesher.find(pixels, transform)), face_view(pixels, transform)
 
 
 def _folder(folder):

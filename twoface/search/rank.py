@@ -88,12 +88,12 @@ def copy_score(one, other, visible):
 class Wanted:
     """What the hole wants of a donor.
 
-    hole: bool (128, 128) in the crop frame; all False asks for the whole face. pose: (yaw, pitch) or None where it
-    is not known; size: of the frame in photo pixels; eyes_open, mouth_open: None where the hole hides them.
+    hole: bool (128, 128) in the crop frame; all False asks for the whole face. pose: (yaw, pitch) in degrees; size: of
+    the frame in photo pixels; eyes_open, mouth_open: None where the hole hides them.
     """
 
     hole: np.ndarray
-    pose: tuple | None
+    pose: tuple
     size: float
     eyes_open: float | None
     mouth_open: float | None
@@ -132,8 +132,6 @@ def _turned_to_us(yaw, hole):
 
 
 def _alike_pose(pose, row):
-    if pose is None:
-        return 1.0
     apart = (pose[0] - row.yaw) ** 2 + (pose[1] - row.pitch) ** 2
     return float(np.exp(-apart / (2 * POSE**2)))
 

@@ -16,6 +16,7 @@ import numpy as np
 from twoface.identity import calibrated_holes
 
 FILE = resources.files("twoface") / "weights" / "search.npz"
+FACTS = b"mesh"  # what tells pose and expression of an index's faces
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class FaceSpace:
 
 @cache
 def space_version():
-    """The first digits of the SHA-256 of `FILE`: faces of two versions cannot be compared."""
-    return sha256(FILE.read_bytes()).hexdigest()[:12]
+    """The first digits of the SHA-256 of `FILE` and `FACTS`: faces of two versions cannot be compared."""
+    return sha256(FILE.read_bytes() + FACTS).hexdigest()[:12]
 
 
 def nearest_hole(hole, names):
