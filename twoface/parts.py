@@ -18,8 +18,8 @@ _SHIFT = 4  # binary digits of a pixel's fraction, for OpenCV
 
 # Corners on the picture's left; those on its right are their mirror points.
 _SOCKET = (*(226, 31, 228, 229, 230, 231, 232, 233), *(244, 189, 221, 222, 223, 224, 225, 113))  # round the eye
-_LENS = (*_SOCKET, *POLYGONS["left_brow"], 111, 117, 118, 119, 120, 121)  # with its frame, as wide as of sunglasses
-_TEMPLE = (35, 124, 162, 234, 111)  # where glasses leave the face
+_LENS = (*_SOCKET, *POLYGONS["left_brow"], 116, 50, 36, 126)  # with its frame, as large as of sunglasses
+_TEMPLE = (162, 127)  # where the arm of glasses goes to the ear
 _BRIDGE = (107, 336, 121, 350)
 _CHIN = (  # the jaw below the ears
     *(132, 58, 172, 136, 150, 149, 176, 148),
@@ -34,12 +34,11 @@ _MIDLINE = (*(10, 151, 9, 8, 168, 6, 197, 195, 5, 4), *(1, 2, 164, 0, 17, 18, 20
 class _Part:
     """The union of polygons, widened.
 
-    polygons: tuples of point numbers, of which the convex hulls are taken unless `exact`. grown: by which each is
-    widened, a share of the distance between the eyes. beyond: whether it may reach over the face's outline.
+    polygons: (point numbers, by how much they are widened as a share of the distance between the eyes); of the points
+    the convex hull is taken unless `exact`. beyond: whether it may reach over the face's outline.
     """
 
     polygons: tuple
-    grown: float
     exact: bool = False
     beyond: bool = False
 
@@ -51,20 +50,27 @@ def _mirror(points):
 @cache
 def _parts():
     left_half = (*POLYGONS["oval"][18:], *_MIDLINE)
-    glasses = (_LENS, _mirror(_LENS), _TEMPLE, _mirror(_TEMPLE), _BRIDGE)
+    left_eye, right_eye = (_SOCKET, 0.06), (_mirror(_SOCKET), 0.06)
+    lenses = ((_LENS, 0.06), (_mirror(_LENS), 0.06), (_BRIDGE, 0.06))
+    temples = (
+        ((*_TEMPLE, 124, 111), 0.08),
+        (_mirror((*_TEMPLE, 124, 111)), 0.08),
+        (_TEMPLE, 0.22),
+        (_mirror(_TEMPLE), 0.22),
+    )
     return {
-        "eyes": _Part((_SOCKET, _mirror(_SOCKET)), 0.06),
-        "left-eye": _Part((_SOCKET,), 0.06),
-        "right-eye": _Part((_mirror(_SOCKET),), 0.06),
-        "glasses": _Part(glasses, 0.06, beyond=True),
-        "nose": _Part((POLYGONS["nose"],), 0.08),
-        "mouth": _Part((POLYGONS["lips"],), 0.18),
-        "mask": _Part(((*_CHIN, 6, 117, 346, 227, 447),), 0.08, beyond=True),
-        "lower": _Part(((*_CHIN, 5, 50, 280),), 0.05),
-        "forehead": _Part(((*_TOP, *_ABOVE_BROWS),), 0.0, exact=True),
-        "left": _Part((left_half,), 0.03, exact=True),
-        "right": _Part((_mirror(left_half),), 0.03, exact=True),
-        "face": _Part((POLYGONS["oval"],), 0.03),
+        "eyes": _Part((left_eye, right_eye)),
+        "left-eye": _Part((left_eye,)),
+        "right-eye": _Part((right_eye,)),
+        "glasses": _Part((*lenses, *temples), beyond=True),
+        "nose": _Part(((POLYGONS["nose"], 0.08),)),
+        "mouth": _Part(((POLYGONS["lips"], 0.18),)),
+        "mask": _Part((((*_CHIN, 6, 117, 346, 227, 447), 0.08),), beyond=True),
+        "lower": _Part((((*_CHIN, 5, 50, 280), 0.05),)),
+        "forehead": _Part((((*_TOP, *_ABOVE_BROWS), 0.0),), exact=True),
+        "left": _Part(((left_half, 0.03),), exact=True),
+        "right": _Part(((_mirror(left_half), 0.03),), exact=True),
+        "face": _Part(((POLYGONS["oval"], 0.03),)),
     }
 
 
@@ -96,11 +102,11 @@ def part_hole(name, points, shape):
     """
     part, unit = _parts()[name], eye_distance(points)
     canvas = np.zeros(shape[:2], np.uint8)
-    for polygon in part.polygons:
-        _draw(canvas, points[list(polygon)], part.grown * unit, part.exact)
+    for polygon, grown in part.polygons:
+        _draw(canvas, points[list(polygon)], grown * unit, part.exact)
     if not part.beyond:
         face = np.zeros_like(canvas)
-        _draw(face, points, part.grown * unit)
+        _draw(face, points, max(grown for _, grown in part.polygons) * unit)
         canvas &= face
     return canvas.view(bool)
 
