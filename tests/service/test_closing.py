@@ -5,8 +5,8 @@ import threading
 import httpx
 import pytest
 import tritonclient.grpc as triton
+from fakes import until
 from serving import network_file, on_loop, running
-from test_core import until
 from test_running import message, post, stub
 from tritonclient.utils import InferenceServerException
 

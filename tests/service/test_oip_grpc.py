@@ -4,11 +4,11 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from fakes import until
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from serving import expected, network_file, on_loop, pictures, running
-from test_core import until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
