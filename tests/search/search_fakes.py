@@ -34,7 +34,7 @@ class SlowDetector(FakeDetector):
 
 
 def slow_networks():
-    return SlowDetector(placed_face(FRAME)), Embedder()
+    return SlowDetector(placed_face(FRAME)), *networks()[1:]
 
 
 def person(number, photo=0, size=SIZE):
