@@ -27,7 +27,7 @@ def test_what_is_in_work_is_finished_and_told_before_the_end(tmp_path):
             pass
         assert error.value.retry_after == 1 and not list(tmp_path.glob("idle-*")) and not waited
     here.tell()
-    closer.join(5)
+    closer.join(60)
     assert waited and Closing(None).closed is False
 
 

@@ -116,8 +116,8 @@ def test_health_may_be_watched(tmp_path):
         on_loop(server, setattr, engine, "_healthy", True)
         until(lambda: len(said) == 3)
         server.should_exit = True  # which an open stream must not hold up
-        listener.join(10)
-        server.thread.join(10)
+        listener.join(60)
+        server.thread.join(60)
         assert not server.thread.is_alive()
     status = health_pb2.HealthCheckResponse
     assert said == [status.SERVING, status.NOT_SERVING, status.SERVING, status.NOT_SERVING]

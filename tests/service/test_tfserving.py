@@ -108,7 +108,7 @@ def without(**changes):
 )
 def test_a_bad_body_is_400_and_says_why(server, body, text):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = httpx.post(server.url + PREDICT, content=content, timeout=20)
+    answer = httpx.post(server.url + PREDICT, content=content, timeout=60)
     assert answer.status_code == 400 and text in answer.json()["error"]
 
 

@@ -29,7 +29,7 @@ def remote_studio(url, network, pixels):
 
 def remote_inpainter(url):
     detector = FakeDetector(placed_face(frame_transform(FACE)))
-    return Inpainter(connect(url, KEY, timeout=3), detector, FakeEmbedder(), FakeMesher())
+    return Inpainter(connect(url, KEY, timeout=20), detector, FakeEmbedder(), FakeMesher())
 
 
 @contextlib.contextmanager
