@@ -19,7 +19,7 @@ demo: .venv/.installed  ## fill the sample photo's eyes from another photo of th
 test: .venv/.installed-dev  ## set up everything for development, then lint and test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check --quiet
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 dev: .venv/.installed-dev  ## set up .venv with all that training and tests need
 

@@ -1,12 +1,22 @@
-"""Fixtures of the stand-ins in `fakes`."""
+"""Fixtures of the stand-ins in `fakes`; and what lets tests run beside each other on a busy machine."""
 
+import os
 from pathlib import Path
 
+# Each process of the tests, and each that it starts, keeps to one core. The libraries read these when they are loaded.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
+
+import httpx
 import pytest
 from fakes import FakeDetector, FakeEmbedder, FakeMesher, write_digits, write_network
 
 from twoface.engine import Inpainter
 from twoface.model import FillModel
+
+for phase in ("connect", "read", "write", "pool"):  # of calls that name no timeout: 5 s are too few
+    setattr(httpx.get.__kwdefaults__["timeout"], phase, 60.0)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import struct
+import time
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import TensorProto, helper
 from twoface.faces import TEMPLATE, Face, apply, invert
 from twoface.mesh import Mesh, template_mesh
 from twoface.model import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
+from twoface.workers import _outcome, run_tasks
 
 
 def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metadata=None, leave_out=()):
@@ -84,6 +86,23 @@ class FakeMesher:
 
     def behind(self, aligned, unknown, network):
         return template_mesh()
+
+
+def until(true, seconds=60):
+    """Wait for a condition; the limit is for a busy machine, and nothing is slower for it where the test passes."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def run_tasks_here(setup, tasks, workers):
+    """`run_tasks`, that starts no process for a single worker."""
+    if workers > 1:
+        yield from run_tasks(setup, tasks, workers)
+    else:
+        work = setup()
+        yield from ((index, _outcome(work, task)) for index, task in enumerate(tasks))
 
 
 def write_digits(folder, counts):

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, run_tasks_here, textured, until, write_network
 from filelock import FileLock
 from PIL import Image
 
@@ -21,7 +21,6 @@ from twoface.engine import Inpainter
 from twoface.errors import InputError, TwoFaceError
 from twoface.jobs import COLUMNS
 from twoface.model import FillModel
-from twoface.workers import _outcome, run_tasks
 
 FACE = placed_face(np.array([[0.8, 0.0, -16.0], [0.0, 0.8, -16.0]]))
 
@@ -50,19 +49,10 @@ def die(model=None, threads=None):
     os._exit(9)
 
 
-def at_home(setup, tasks, workers):
-    """`run_tasks`, that starts no process for a single worker."""
-    if workers > 1:
-        yield from run_tasks(setup, tasks, workers)
-    else:
-        work = setup()
-        yield from ((index, _outcome(work, task)) for index, task in enumerate(tasks))
-
-
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """A folder with photos and a network; a batch of one worker starts no process."""
-    monkeypatch.setattr("twoface.batch.run_tasks", at_home)
+    monkeypatch.setattr("twoface.batch.run_tasks", run_tasks_here)
     for number, name in enumerate(("a.png", "b.png", "c.png", "killer.png")):
         Image.fromarray(textured(180, 200, seed=number)).save(tmp_path / name)
     write_network(tmp_path / "network.onnx")
@@ -370,9 +360,7 @@ def test_killed_batch_goes_on(desk):
         f"test_batch.run(Path({str(desk)!r}))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(list((desk / "out").glob("p*.png"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: len(list((desk / "out").glob("p*.png"))) >= 3)
     process.kill()
     process.wait()
     time.sleep(0.5)  # the worker finds its parent gone

@@ -59,7 +59,8 @@ def test_a_part_tilts_and_grows_with_the_head(name, degrees):
     ys, xs = np.nonzero(there)
     back = apply(cv2.invertAffineTransform(turn), np.column_stack([xs, ys])).round().astype(int)
     here = named_hole(name)
-    assert all(grow(here, 1.5)[y, x] for x, y in back if 0 <= x < 128 and 0 <= y < 128)
+    x, y = back[((back >= 0) & (back < 128)).all(1)].T
+    assert len(x) and grow(here, 1.5)[y, x].all()
     assert there.sum() == pytest.approx(here.sum() * 2.5**2, rel=0.2)
 
 

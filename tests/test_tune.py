@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import optuna
 import pytest
+from fakes import until
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.report.page import report
@@ -137,43 +137,45 @@ def test_ctrl_c_puts_the_trial_back(files):
 
 
 WORKER = """
-import sys, time
+import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_tune import run, tune
-def slow(experiment, folder, watch):
+from test_tune import begun, run, tune
+tried = []
+def told(experiment, folder, watch):
+    tried.append(experiment)
     with open({log!r}, "a") as file:
-        file.write(f"{{experiment.stages[0].lr}}\\n")
-    time.sleep({seconds})
+        file.write(f"{{experiment.stages[0].lr}}\n")
+    {wait}
     return run(experiment, folder, watch)
-tune(Path({experiment!r}), Path({space!r}), Path({out!r}), slow, trials={trials}, heartbeat=1)
+tune(Path({experiment!r}), Path({space!r}), Path({out!r}), told, trials={trials}, heartbeat=1)
 """
 
 
-def worker(files, log, seconds, trials):
+def worker(files, log, trials, wait=""):
+    """A search in a process of its own, which writes down what it tries. wait: what each trial does after that."""
     names = {"experiment": str(files[0]), "space": str(files[1]), "out": str(files[2]), "log": str(log)}
-    code = WORKER.format(tests=str(Path(__file__).parent), seconds=seconds, trials=trials, **names)
+    code = WORKER.format(tests=str(Path(__file__).parent), wait=wait, trials=trials, **names)
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.DEVNULL)
 
 
-def begun(log, count, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (log.exists() and len(log.read_text().splitlines()) >= count) and time.monotonic() < deadline:
-        time.sleep(0.05)
+def begun(log, count):
+    until(lambda: log.exists() and len(log.read_text().splitlines()) >= count)
     return log.read_text().splitlines()
 
 
 @pytest.mark.slow
 def test_kill_9_loses_no_trial_and_counts_none_twice(files, tmp_path):
-    first = worker(files, tmp_path / "log", 0.5, trials=4)
+    stay = "import time; time.sleep(100 * (len(tried) == 2))"
+    first = worker(files, tmp_path / "log", trials=4, wait=stay)
     begun(tmp_path / "log", 2)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     before = begun(tmp_path / "log", 2)
     states = [t.state.name for t in study_of(files[2]).trials]
     assert states.count("RUNNING") == 1 and states.count("COMPLETE") == len(before) - 1
-    second = worker(files, tmp_path / "log", 0, trials=4)
-    assert second.wait(timeout=60) == 0
+    second = worker(files, tmp_path / "log", trials=4)
+    assert second.wait(timeout=120) == 0
     after = (tmp_path / "log").read_text().splitlines()
     kept = planned(study_of(files[2]))
     assert [t.state.name for t in kept] == ["COMPLETE"] * 4
@@ -197,9 +199,11 @@ def test_a_trial_that_was_taken_for_dead_while_its_machine_slept_ends_nothing(fi
 @pytest.mark.slow
 def test_two_processes_share_the_trials(files, tmp_path):
     tune(*files, run, trials=1)  # the study is there
-    both = [worker(files, tmp_path / f"log{i}", 0.3, trials=7) for i in range(2)]
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
-    logs = [(tmp_path / f"log{i}").read_text().splitlines() for i in range(2)]
+    logs = [tmp_path / "log0", tmp_path / "log1"]
+    waits = [f"begun(Path({str(other)!r}), 1)" for other in reversed(logs)]  # until the other has a trial too
+    both = [worker(files, log, trials=7, wait=wait) for log, wait in zip(logs, waits, strict=True)]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    logs = [log.read_text().splitlines() for log in logs]
     assert len(planned(study_of(files[2]))) >= 7 and min(map(len, logs)) >= 1
     done = json.loads((files[2] / "study.json").read_text())["trials"]
     assert len({t["number"] for t in done}) == len(done) == len(logs[0]) + len(logs[1]) + 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fakes import until
 
 from twoface.data import prepare as module
 from twoface.data.portraits import Portraits
@@ -36,7 +37,7 @@ class DotDetector:
 
 class SlowDetector(DotDetector):
     def detect(self, pixels):
-        time.sleep(0.2)
+        time.sleep(0.5)
         return super().detect(pixels)
 
 
@@ -119,9 +120,7 @@ def test_killed_run_goes_on_with_nothing_lost_or_doubled(tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     parts = tmp_path / "killed" / "parts"
-    deadline = time.monotonic() + 60
-    while not list(parts.glob("[a-d].tar")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: list(parts.glob("[a-d].tar")))
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = {path: path.stat().st_mtime_ns for path in parts.glob("[a-d].tar")}

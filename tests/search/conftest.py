@@ -1,7 +1,16 @@
 import pytest
+from fakes import run_tasks_here
 from search_fakes import networks, write_people
 
 from twoface.search.index import build
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """One worker looks at photos in this process, and nobody waits for the disk."""
+    monkeypatch.setattr("twoface.search.index.run_tasks", run_tasks_here)
+    monkeypatch.setattr("os.sync", lambda: None)
+    monkeypatch.setattr("os.fsync", lambda file: None)
 
 
 @pytest.fixture

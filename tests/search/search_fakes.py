@@ -1,5 +1,7 @@
 """People who are textures: photos of them, and networks that tell them apart. Imported by spawned processes too."""
 
+import time
+
 import cv2
 import numpy as np
 from fakes import FakeDetector, FakeMesher, placed_face, textured
@@ -23,6 +25,16 @@ class Embedder:
 
 def networks():
     return FakeDetector(placed_face(FRAME)), Embedder(), FakeMesher()
+
+
+class SlowDetector(FakeDetector):
+    def detect(self, pixels, near=None):
+        time.sleep(0.2)
+        return super().detect(pixels, near)
+
+
+def slow_networks():
+    return SlowDetector(placed_face(FRAME)), *networks()[1:]
 
 
 def person(number, photo=0, size=SIZE):

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from fakes import run_tasks_here
 from search_fakes import networks, person, write, write_people
 
 from twoface.errors import InputError, TwoFaceError
@@ -24,19 +25,11 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Photos are looked at in this process, and an index that is asked again does not wait."""
-
-    def here(setup, tasks, workers):
-        look = setup()
-        yield from ((i, look(task)) for i, task in enumerate(tasks))
-
-    monkeypatch.setattr(module, "run_tasks", here)
+def small(monkeypatch):
+    """A few photos are written at a time, and an index that is asked again does not wait."""
     monkeypatch.setattr(module, "COMMIT_PHOTOS", 4)
     monkeypatch.setattr(module, "TASK", 4)
     monkeypatch.setattr(store_module, "PAUSES", (0.0,))
-    monkeypatch.setattr("os.sync", lambda: None)
-    monkeypatch.setattr("os.fsync", lambda file: None)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +39,7 @@ def album(tmp_path_factory):
     write_people(folder / "photos", people=3, photos=2)
     write(folder / "more" / "p9" / "0.png", person(9))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "run_tasks", lambda setup, tasks, _: ((i, setup()(task)) for i, task in enumerate(tasks)))
+        patch.setattr(module, "run_tasks", run_tasks_here)
         build([folder / "photos"], folder / "index", people=True, **OPTIONS)
         forget("p2", folder / "index")
     return folder

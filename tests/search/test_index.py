@@ -4,10 +4,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from fakes import until
 from search_fakes import networks, person, write
 
 from twoface.errors import InputError, Unavailable
@@ -144,7 +144,7 @@ def test_bad_files_are_reported_and_not_tried_again_until_they_change(photos, tm
 
 
 def test_a_photo_that_kills_its_process_is_the_only_one_lost(photos, tmp_path):
-    summary = build([photos], tmp_path / "index", workers=1, progress=False, load=deadly)
+    summary = build([photos], tmp_path / "index", workers=2, progress=False, load=deadly)
     assert list(summary.errors) == [str(photos / "p2" / "1.png")]
     assert "killed" in summary.errors[str(photos / "p2" / "1.png")]
     assert summary.faces == 11 and verify(tmp_path / "index") == []
@@ -278,35 +278,32 @@ def test_verify_sees_what_is_missing_doubled_and_unfinished(index, photos):
 
 CODE = """
 import sys; sys.path[:0] = {path!r}
-from search_fakes import networks
+from search_fakes import slow_networks
 from twoface.search import index
 index.COMMIT_PHOTOS, index.TASK = 2, 1
-{call}
+index.build([{photos!r}], {place!r}, workers=1, progress=False, load=slow_networks)
 """
 
 
-def killed(call, after):
-    """Run in a process of its own and kill it after so many seconds -> was it killed before it ended."""
-    code = CODE.format(path=sys.path, call=call)
+def build_and_kill(photos, place, commits):
+    """Build in a process of its own and kill it after so many more commits of photos."""
+    table = place / "photos.lance" / "_versions"
+    before = len(list(table.glob("*")))
+    code = CODE.format(path=sys.path, photos=str(photos), place=str(place))
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-    time.sleep(after)
-    done = process.poll() is not None
-    if not done:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return not done
+    until(lambda: len(list(table.glob("*"))) >= before + commits or process.poll() is not None)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
 
 
-def test_killed_at_any_moment_nothing_is_lost_or_doubled(photos, tmp_path):
-    place, rng = tmp_path / "index", random.Random(0)
-    call = f"index.build([{str(photos)!r}], {str(place)!r}, workers=1, progress=False, load=networks)"
-    finished = set()
-    for after in [rng.uniform(1.5, 4) for _ in range(4)]:
-        killed(call, after)
-        if (place / "photos.lance").exists():
-            store = LanceStore(place)
-            assert finished <= set(store.photos()), "a finished photo stays"
-            finished = set(store.photos())
-            assert {row.path for row in store.faces("path", finished)} == finished
+def test_killed_while_it_builds_nothing_is_lost_or_doubled(photos, tmp_path):
+    place, finished = tmp_path / "index", set()
+    for commits in (2, 1):
+        build_and_kill(photos, place, commits)
+        store = LanceStore(place)
+        assert finished <= set(store.photos()), "a finished photo stays"
+        finished = set(store.photos())
+        assert {row.path for row in store.faces("path", finished)} == finished
+    assert 0 < len(finished) < 12
     build([photos], place, workers=1, progress=False, load=networks)
     assert verify(place) == [] and len(names(place)) == 12

@@ -48,7 +48,7 @@ def running(model, **settings):
         yield server
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -58,7 +58,7 @@ def on_loop(server, function, *arguments):
     async def call():
         return function(*arguments)
 
-    return asyncio.run_coroutine_threadsafe(call(), server.loop).result(10)
+    return asyncio.run_coroutine_threadsafe(call(), server.loop).result(60)
 
 
 def network_file(folder, name="n.onnx", **fields):
@@ -92,7 +92,7 @@ class Gate:
 
     def run(self, image, mask, reference, trust):
         self.began.set()
-        assert self.opened.wait(20)
+        assert self.opened.wait(60)
         self.rows.append(len(image))
         outputs = {name: np.zeros((len(image), *shape), np.float32) for name, shape in OUTPUT_SHAPES.items()}
         return {**outputs, "fill": reference}

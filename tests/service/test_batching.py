@@ -31,7 +31,7 @@ class Network:
         self.gate.set()
 
     def run(self, image, mask, reference, trust):
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         self.batches.append(len(image))
         if 13 in image:
             raise TwoFaceError("thirteen")

@@ -5,8 +5,8 @@ import threading
 import httpx
 import pytest
 import tritonclient.grpc as triton
+from fakes import until
 from serving import network_file, on_loop, running
-from test_core import until
 from test_running import message, post, stub
 from tritonclient.utils import InferenceServerException
 
@@ -27,7 +27,7 @@ def test_what_is_in_work_is_finished_and_told_before_the_end(tmp_path):
             pass
         assert error.value.retry_after == 1 and not list(tmp_path.glob("idle-*")) and not waited
     here.tell()
-    closer.join(5)
+    closer.join(60)
     assert waited and Closing(None).closed is False
 
 

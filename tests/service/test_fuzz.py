@@ -36,7 +36,7 @@ JSON = st.recursive(
 
 @pytest.fixture(scope="module")
 def client(server):
-    with httpx.Client(base_url=server.url, timeout=20) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client
 
 
@@ -180,7 +180,7 @@ def infer(server):
 
 def code_of(infer, data):
     try:
-        infer(data, timeout=20)
+        infer(data, timeout=60)
     except grpc.RpcError as error:
         return error.code()
     return None

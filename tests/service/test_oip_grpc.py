@@ -4,11 +4,11 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from fakes import until
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from serving import expected, network_file, on_loop, pictures, running
-from test_core import until
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
@@ -116,8 +116,8 @@ def test_health_may_be_watched(tmp_path):
         on_loop(server, setattr, engine, "_healthy", True)
         until(lambda: len(said) == 3)
         server.should_exit = True  # which an open stream must not hold up
-        listener.join(10)
-        server.thread.join(10)
+        listener.join(60)
+        server.thread.join(60)
         assert not server.thread.is_alive()
     status = health_pb2.HealthCheckResponse
     assert said == [status.SERVING, status.NOT_SERVING, status.SERVING, status.NOT_SERVING]

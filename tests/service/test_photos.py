@@ -4,15 +4,16 @@ import base64
 import gzip
 import io
 import json
-import multiprocessing
 import os
 import re
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
 import pytest
 import schemathesis
+from fakes import until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -251,13 +252,22 @@ def test_a_name_of_a_file_is_used_for_nothing(client, photo, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def worker_of(server):
+    """The process of the photo API; its `task` is what it is at."""
+    (worker,) = server.config.app.state.engine.switched[0].__self__._pool._crew
+    return worker
+
+
 def test_a_full_queue_says_when_to_come_back(server, client, photo):
-    with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda _: fill(client, photo, hole="eyes"), range(12)))
-    statuses = {answer.status_code for answer in answers}
-    assert statuses == {200, 429}
-    refused = next(answer for answer in answers if answer.status_code == 429)
-    assert refused.headers["retry-after"] == "1" and refused.json()["code"] == "busy"
+    process = worker_of(server).process.pid
+    os.kill(process, signal.SIGSTOP)
+    with ThreadPoolExecutor(5) as pool:
+        answers = [pool.submit(fill, client, photo, hole="eyes") for _ in range(5)]
+        until(lambda: sum(answer.done() for answer in answers) == 2)  # one is in work, two wait
+        os.kill(process, signal.SIGCONT)
+    answers = sorted((answer.result() for answer in answers), key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert answers[-1].headers["retry-after"] == "1" and answers[-1].json()["code"] == "busy"
 
 
 def test_a_deadline_that_passes(client, photo):
@@ -343,11 +353,12 @@ def test_openapi_says_what_is_answered(client):
 
 
 def test_a_process_that_is_killed_fails_its_call_alone(server, client, photo):
+    worker = worker_of(server)
+    os.kill(worker.process.pid, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(fill, client, photo, hole="eyes")
-        while not answer.done():
-            for child in multiprocessing.active_children():
-                child.kill()
+        until(lambda: worker.task)
+        worker.process.kill()
         said = answer.result()
     assert said.status_code == 500 and said.json()["code"] == "worker_died"
     assert PhotoClient(server.url).fill(photo, hole="eyes").report["size"] == [512, 512]

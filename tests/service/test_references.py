@@ -2,10 +2,10 @@
 
 import asyncio
 import shutil
-import time
 
 import httpx
 import pytest
+from fakes import until
 from serving import network_file, running
 
 from twoface.errors import InputError, Unavailable
@@ -90,16 +90,8 @@ def test_an_index_that_is_away_makes_the_server_not_ready(index, client, monkeyp
     assert seen == [True, True, False, False, True]
     moved = index.rename(index.parent / "elsewhere")
     try:
-        assert wait_for(client, 503) and client.get("/v2/health/live").status_code == 200
+        until(lambda: client.get("/v2/health/ready").status_code == 503)
+        assert client.get("/v2/health/live").status_code == 200
     finally:
         moved.rename(index)
-    assert wait_for(client, 200)
-
-
-def wait_for(client, status):
-    """Does `GET /v2/health/ready` give this within some seconds?"""
-    for _ in range(100):
-        if client.get("/v2/health/ready").status_code == status:
-            return True
-        time.sleep(0.1)
-    return False
+    until(lambda: client.get("/v2/health/ready").status_code == 200)

@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from fakes import until
 from serving import expected, network_file, pictures
-from test_core import until
 from test_running import INFER, TWOFACE, picture_of, post
 from tritonclient.utils import InferenceServerException
 
@@ -68,7 +68,7 @@ def replicas(tmp_path_factory):
 
     try:
         until(lambda: "serving on" in log.read_text() or process.poll() is not None, seconds=120)
-        until(lambda: len(pids()) == 2, seconds=30)
+        until(lambda: len(pids()) == 2)
         where = {"url": f"http://127.0.0.1:{ports[0]}", "grpc": f"127.0.0.1:{ports[1]}"}
         yield SimpleNamespace(**where, process=process, pids=pids, log=log)
     finally:
@@ -118,12 +118,12 @@ def test_a_replica_that_is_killed_costs_no_wrong_picture_and_is_replaced(replica
     with ThreadPoolExecutor(4) as pool:
         callers = [pool.submit(keep_asking, seed) for seed in range(4)]
         try:
-            until(lambda: statuses.count(200) > 20, seconds=30)
+            until(lambda: statuses.count(200) > 20)
             before = replicas.pids()
             os.kill(int(before[0]), signal.SIGKILL)
             until(lambda: len(replicas.pids()) > len(before), seconds=90)
             answered = statuses.count(200)
-            until(lambda: statuses.count(200) > answered + 20, seconds=30)
+            until(lambda: statuses.count(200) > answered + 20)
         finally:
             stop.set()
         assert all(caller.result() is None for caller in callers)
@@ -144,7 +144,7 @@ def test_sigterm_answers_what_was_accepted_and_ends_with_0(replicas):
 
     with ThreadPoolExecutor(8) as pool:
         callers = [pool.submit(keep_asking, seed) for seed in range(8)]
-        until(lambda: len(statuses) > 20, seconds=30)
+        until(lambda: len(statuses) > 20)
         replicas.process.send_signal(signal.SIGTERM)
         assert all(caller.result() is None for caller in callers)
     assert set(statuses) <= {200, 503}, "never 404, which clients take for an answer"
@@ -159,7 +159,7 @@ def test_sigterm_while_ray_starts_ends_without_a_trace(tmp_path):
     log = tmp_path / "log"
     with open(log, "w") as file:
         process = subprocess.Popen(line, stdout=file, stderr=file)
-    until(lambda: "Ray" in log.read_text() or process.poll() is not None, seconds=60)
+    until(lambda: "Ray" in log.read_text() or process.poll() is not None)
     process.send_signal(signal.SIGTERM)
     assert process.wait(120) == 0
     assert "Traceback" not in log.read_text() and "SIGTERM received" not in log.read_text()

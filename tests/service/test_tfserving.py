@@ -108,7 +108,7 @@ def without(**changes):
 )
 def test_a_bad_body_is_400_and_says_why(server, body, text):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = httpx.post(server.url + PREDICT, content=content, timeout=20)
+    answer = httpx.post(server.url + PREDICT, content=content, timeout=60)
     assert answer.status_code == 400 and text in answer.json()["error"]
 
 
@@ -164,19 +164,16 @@ def test_packed_bodies_are_taken(server, coding, pack):
     np.testing.assert_array_equal(nchw(answer.json()["outputs"]), expected(IMAGE, REFERENCE))
 
 
-BOMB = gzip.compress(bytes(60_000_000))
-
-
 @pytest.mark.parametrize(
     ("coding", "body", "status"),
     [
-        ("br", b"x", 415),
-        ("gzip, gzip", b"x", 415),
-        ("gzip", b"x", 400),
-        ("gzip", gzip.compress(b"{}")[:-1], 400),
-        ("gzip", gzip.compress(b"{}") + b"x", 400),
-        ("gzip", b"", 400),
-        ("gzip", BOMB, 413),
+        pytest.param("br", b"x", 415, id="another coding"),
+        pytest.param("gzip, gzip", b"x", 415, id="two codings"),
+        pytest.param("gzip", b"x", 400, id="not packed"),
+        pytest.param("gzip", gzip.compress(b"{}")[:-1], 400, id="cut short"),
+        pytest.param("gzip", gzip.compress(b"{}") + b"x", 400, id="too long"),
+        pytest.param("gzip", b"", 400, id="empty"),
+        pytest.param("gzip", gzip.compress(bytes(60_000_000)), 413, id="bomb"),
     ],
 )
 def test_bodies_that_cannot_be_unpacked(server, coding, body, status):

@@ -1,11 +1,11 @@
 import pytest
 import tritonclient.grpc as triton
+from fakes import until
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from serving import network_file, pictures, running
-from test_core import until
 from test_running import post
 
 from twoface.service import tracing

@@ -61,6 +61,11 @@ class SmallFaceNet(torch.nn.Module):
         return torch.nn.functional.normalize(features @ self.head, dim=1)
 
 
+@pytest.fixture(scope="session")
+def make_frozen():
+    return lambda: Frozen(SmallVGG(), SmallFaceNet())
+
+
 @pytest.fixture
-def frozen():
-    return Frozen(SmallVGG(), SmallFaceNet())
+def frozen(make_frozen):
+    return make_frozen()

@@ -51,7 +51,11 @@ def run(experiment, data, frozen, out, **options):
     return train(experiment, where, out, **(defaults | options))
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+# The files that are not like one before but for what `tiny` changes, such as their length.
+DISTINCT = {json.dumps(to_table(tiny(name)) | {"name": ""}): name for name in reversed(BY_NAME)}.values()
+
+
+@pytest.mark.parametrize("name", sorted(DISTINCT))
 def test_two_steps_of_every_experiment(name, data, frozen, tmp_path):
     experiment = tiny(name)
     assert run(experiment, data, frozen, tmp_path / "run") == 4

@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import threading
-import time
 from functools import partial
 
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, until, write_network
 from web_server import FACE, fill, fill_request, good, mask_text, problem, running, upload
 
 from twoface.client import connect
@@ -30,7 +29,7 @@ def remote_studio(url, network, pixels):
 
 def remote_inpainter(url):
     detector = FakeDetector(placed_face(frame_transform(FACE)))
-    return Inpainter(connect(url, KEY, timeout=3), detector, FakeEmbedder(), FakeMesher())
+    return Inpainter(connect(url, KEY, timeout=20), detector, FakeEmbedder(), FakeMesher())
 
 
 @contextlib.contextmanager
@@ -46,21 +45,14 @@ def backend(folder, **ports):
     server = Server(settings)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
-    while not server.grpc_port:
-        assert thread.is_alive()
-        time.sleep(0.01)
+    until(lambda: server.grpc_port or not thread.is_alive())
+    assert thread.is_alive()
     try:
         yield server
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
-
-
-def until(true):
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize("door", ["http", "grpc"])

@@ -7,14 +7,14 @@ import time
 import zlib
 
 import pytest
-from web_server import browser, fill_request, photo_bytes, problem, running, upload, wicked_studio
+from web_server import browser, fill_request, photo_bytes, problem, running, wicked_studio
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server with little patience, whose workers can be told to crash and to hang."""
     few = {"photo_bytes": 3_000_000, "request_bytes": 50_000, "pixels": 1_000_000, "concurrency": 6}
-    slow = {"timeout": 2.0, "receive_timeout": 1.0, "queue": 2, "memory": 4_000_000_000}
+    slow = {"timeout": 4.0, "receive_timeout": 2.0, "queue": 2, "memory": 4_000_000_000}
     with running(tmp_path_factory.mktemp("web"), wicked_studio, **few, **slow) as client:
         yield client
 
@@ -29,7 +29,7 @@ def still_answers(client):
 
 def patiently(ask):
     """The answer, when no process has to come up for it any more."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while (answer := ask()).status_code == 503:
         assert time.monotonic() < deadline
     return answer
@@ -82,13 +82,13 @@ def test_a_worker_that_crashes_takes_only_its_request(client):
 
 
 def test_photos_of_a_crashed_worker_are_sent_again(client):
-    photo = upload(client)
+    photo = patiently(lambda: client.post("api/photos", content=photo_bytes())).json()
     problem(client.post("api/photos", content=b"CRASH"), 503, "worker_died")
     problem(patiently(lambda: client.get(f"api/photos/{photo['id']}/preview")), 404, "photo_gone")
 
 
 def test_a_worker_that_wants_all_memory(client):
-    photo = upload(client)
+    photo = patiently(lambda: client.post("api/photos", content=photo_bytes())).json()
     for greed in (b"GREED", b"OPENCV"):
         problem(client.post("api/photos", content=greed), 503, "no_memory")
     assert client.get(f"api/photos/{photo['id']}/preview").status_code == 200  # the session's other photos stay
@@ -97,7 +97,7 @@ def test_a_worker_that_wants_all_memory(client):
 def test_a_worker_that_hangs_is_replaced(client):
     start = time.monotonic()
     problem(client.post("api/photos", content=b"SLEEP"), 503, "timeout")
-    assert time.monotonic() - start < 30  # not the 60 that it would take
+    assert time.monotonic() - start < 50  # not the 60 that it would take
 
 
 def test_too_many_at_once_are_told_to_come_again(client, server):
@@ -135,7 +135,7 @@ def test_a_slow_body_is_cut_off(client):
     with socket.create_connection((client.base_url.host, client.base_url.port)) as wire:
         head = "POST /api/photos HTTP/1.1\r\nHost: localhost\r\nX-Two-Face: 1\r\nContent-Length: 1000000\r\n\r\n"
         wire.sendall(head.encode() + b"x")
-        wire.settimeout(20)
+        wire.settimeout(60)
         answer = b""
         while part := wire.recv(65536):  # until the server closes
             answer += part
@@ -145,7 +145,7 @@ def test_a_slow_body_is_cut_off(client):
 def test_slow_headers_are_cut_off(client):
     with socket.create_connection((client.base_url.host, client.base_url.port)) as wire:
         wire.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-")
-        wire.settimeout(20)
+        wire.settimeout(60)
         try:
             answer = wire.recv(65536)
         except ConnectionResetError:

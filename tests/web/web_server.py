@@ -75,7 +75,7 @@ def running(folder, setup=fake_studio, **settings):
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert up.wait(30)
+    assert up.wait(120)
     if failure:
         raise failure[0]
     try:
@@ -83,14 +83,14 @@ def running(folder, setup=fake_studio, **settings):
             yield client
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
 
 
 @contextlib.contextmanager
 def browser(url, **options):
     """A client that asks as our page does, with a session of its own."""
-    with httpx.Client(base_url=url, headers=MARK, timeout=30, verify=False, **options) as client:
+    with httpx.Client(base_url=url, headers=MARK, timeout=120, verify=False, **options) as client:
         client.get("/")
         yield client
 

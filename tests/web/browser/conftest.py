@@ -16,7 +16,9 @@ def chromium():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
     with sync_api.sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=ARGUMENTS, timeout=120_000
+            )
         except sync_api.Error as error:
             pytest.skip(f"no Chromium ({str(error).splitlines()[0]}): apt-get install chromium")
         yield browser

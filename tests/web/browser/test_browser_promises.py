@@ -23,7 +23,7 @@ def holiday(name="me.jpg"):
 
 def wait_until(page, expression):
     """Until an expression is true; Playwright's own waiting evaluates it again by `eval`, which the page forbids."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, expression
         page.wait_for_timeout(50)

@@ -18,7 +18,7 @@ class Visitor:
         home = urlsplit(url).netloc
         context.on("request", lambda request: self._asked(request.url, home))
         self.page = context.new_page()
-        self.page.set_default_timeout(30_000)  # a busy build machine
+        self.page.set_default_timeout(120_000)  # a busy build machine
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.page.on("console", self._said)
         self.page.goto(url)

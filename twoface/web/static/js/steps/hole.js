@@ -113,9 +113,9 @@ function show(root, app) {
   async function load() {
     const waiting = busy(t("hole.loading"));
     stage.append(waiting);
+    trouble.replaceChildren(); // not at the end, when it may be of a mask that was given meanwhile
     try {
       editor.show(await createImageBitmap(await work.photo.crop(SIDE)));
-      trouble.replaceChildren();
     } catch (error) {
       trouble.replaceChildren(problem(error, { text: t("action.retry"), run: load }));
     }
