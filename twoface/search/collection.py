@@ -89,7 +89,7 @@ class Collection:
     def __init__(self, store, network, inpainter, embedder, space):
         self._store, self._network, self.inpainter = store, network, inpainter
         self._embedder, self._space = embedder, space
-        self._people = ("", {})
+        self._people = (None, {})
         self._lock = threading.Lock()  # the detector and OpenCV's embedder are not made for two at once
 
     @classmethod
@@ -204,9 +204,10 @@ class Collection:
 
     def _owners(self):
         """-> {(path, face): Person}, read anew when it changed."""
-        text = self._store.people()
-        if text != self._people[0]:
-            self._people = (text, People.parse(text).owners() if text else {})
+        texts = self._store.people()
+        if texts != self._people[0]:
+            people = People.read(self._store)
+            self._people = (texts, people.owners() if people else {})
         return self._people[1]
 
     def _share(self, query, candidates, nearest, faces, left_out):

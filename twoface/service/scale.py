@@ -10,8 +10,11 @@ import signal
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+
+os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # it takes SIGTERM for a crash; read at the import
 
 import ray
 from ray import serve
@@ -121,11 +124,12 @@ def serve_replicas(settings, fewest, most):
     configure_logs()
     threads = settings.threads or max(1, (os.cpu_count() or 1) // most)
     stopped = threading.Event()
-    _listen(stopped)  # from the start: Ray's processes would outlive a start that is cut off
-    with tempfile.TemporaryDirectory() as folder:
+    for number in (signal.SIGTERM, signal.SIGINT):  # from the start: Ray's processes would outlive one that is cut off
+        signal.signal(number, lambda *_: stopped.set())
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as aside:
         try:
-            ray.init(address="local", dashboard_host="127.0.0.1")
-            _listen(stopped)  # Ray has put its own in its place
+            # In the main thread Ray would put a handler of its own in the place of ours.
+            aside.submit(ray.init, address="local", dashboard_host="127.0.0.1").result()
             if not stopped.is_set():
                 start_doors(settings)
                 serve.run(application(replace(settings, threads=threads), fewest, most, folder), name=NAME)
@@ -137,11 +141,6 @@ def serve_replicas(settings, fewest, most):
             if ray.is_initialized():
                 serve.shutdown()
             ray.shutdown()
-
-
-def _listen(stopped):
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
 
 
 def _running():
