@@ -87,12 +87,17 @@ class People:
         return {place: person for person in self.people.values() for place in person.faces}
 
     def name(self, who, name):
-        """Name a person; "" takes the name away. Raises InputError for a name that is taken, or a number."""
-        person, name = self.find(who), name.strip()
+        """Name a person; "" takes the name away.
+
+        Raises InputError for a name that is taken (code "name_taken", with the other's number) or a number.
+        """
+        person, name = self.find(who), " ".join(name.split())
         if name.isdigit():
-            raise InputError(f"'{name}' is a number: give a name", code="bad_request")
-        if name and any(other.name == name for other in self.people.values() if other is not person):
-            raise InputError(f"another person is called '{name}': merge the two", code="bad_request")
+            raise InputError(f"'{name}' is a number: give a name", code="name_is_number")
+        others = [other.number for other in self.people.values() if other.name == name and other is not person]
+        if name and others:
+            text = f"another person is called '{name}': merge the two"
+            raise InputError(text, code="name_taken", person=others[0])
         person.name = name
 
     def merge(self, first, *others):

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from twoface.errors import InputError, TwoFaceError
 
-PARTING = 5.0  # seconds
+MOMENT, PARTING = 0.5, 5.0  # seconds
 
 
 def bind(host, port):
@@ -75,7 +75,16 @@ def timed_connection(head_seconds, body_seconds):
             self._watch()
 
         def shutdown(self):
+            """A connection that has just been opened has a moment for its request, which is answered."""
+            if self.cycle is None:
+                self.loop.call_later(MOMENT, self._end)
+            else:
+                self._end()
+
+        def _end(self):
             """Over TLS a closed connection waits 30 s for a farewell that an idle client does not know it owes."""
+            if self.transport.is_closing():
+                return
             super().shutdown()
             if self.transport.is_closing():
                 self.loop.call_later(PARTING, self._leave)

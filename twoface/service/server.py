@@ -68,6 +68,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets=None):
         self._app.state.engine.leave()
+        for _ in range(2):
+            await asyncio.sleep(0)  # whoever has connected until now is let in: what waits at a closed door is reset
         stopping = [self._grpc.stop(self._settings.drain)] if self._grpc else []
         await asyncio.gather(super().shutdown(sockets), *stopping)
         log.info("drained")
