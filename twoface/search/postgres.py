@@ -189,6 +189,7 @@ class PostgresStore:
 
     def people(self):
         """What `set_people` kept -> list of one text, "" for nothing."""
+        self.reach()
         with self._told():
             if not self._has_people():
                 return [""]

@@ -1,8 +1,10 @@
 """How the replicas of one machine are told to take nothing more, and tell that they are done: by files in a folder.
 
-Ray's own way takes the route away first, and answers 404 until its doors close: to clients that means "never".
+Ray's own way takes the route away first, and answers 404 until its doors close: to clients that means "never". And it
+ends its proxies with whoever is connected to them; ours close their doors first.
 """
 
+import asyncio
 import contextlib
 import os
 import time
@@ -69,3 +71,19 @@ def close(folder, replicas, seconds):
     end = time.monotonic() + seconds
     while len(list(Path(folder).glob(f"{IDLE}*"))) < replicas and time.monotonic() < end:
         time.sleep(0.05)
+
+
+def leave(proxy, seconds):
+    """In the process of Ray's proxy, its actor: listen no more, and answer in so many seconds what was accepted."""
+    http = proxy._start_http_server_task.result()[1]
+    http.config.timeout_graceful_shutdown = seconds
+    http.should_exit = True
+    if proxy._start_grpc_server_task is not None:
+        grpc, loop = proxy._start_grpc_server_task.result()[1], proxy._start_grpc_server_task.get_loop()
+        asyncio.run_coroutine_threadsafe(grpc.stop(seconds), loop)
+
+
+def has_left(proxy):
+    """After `leave`: is all answered?"""
+    tasks = (proxy._start_http_server_task, proxy._start_grpc_server_task)
+    return all(task.result()[0].done() for task in tasks if task is not None)

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.service.app import build_app
-from twoface.service.closing import Closable, Closing, close
+from twoface.service.closing import Closable, Closing, close, has_left, leave
 from twoface.service.logs import configure_logs
 from twoface.service.oip_grpc import InferenceServicer
 from twoface.service.settings import Settings
@@ -136,11 +137,25 @@ def serve_replicas(settings, fewest, most):
                 log.info("serving on %s, HTTP port %s, gRPC port %s", settings.host, settings.port, settings.grpc_port)
                 stopped.wait()
                 close(folder, _running(), settings.drain)
+                _leave_doors(settings.drain)
                 log.info("drained")
         finally:
             if ray.is_initialized():
                 serve.shutdown()
             ray.shutdown()
+
+
+def _leave_doors(seconds):
+    """Have Ray's proxies close their ports and answer what they have accepted; when they are ended, that is reset."""
+    actors = ray.util.list_named_actors(all_namespaces=True)
+    proxies = [ray.get_actor(**actor) for actor in actors if actor["name"].startswith("SERVE_PROXY_ACTOR")]
+    end = time.monotonic() + seconds
+    try:
+        ray.get([proxy.__ray_call__.remote(leave, seconds) for proxy in proxies])
+        while time.monotonic() < end and not all(ray.get([proxy.__ray_call__.remote(has_left) for proxy in proxies])):
+            time.sleep(0.1)
+    except ray.exceptions.RayError as error:  # these are no public parts of Ray
+        log.warning("Ray's doors could not be closed before its end: %s", error)
 
 
 def _running():
