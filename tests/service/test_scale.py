@@ -1,8 +1,10 @@
 """`twoface serve --replicas 2` as a process of its own, on the constant network of `fakes`, where Ray is installed."""
 
+import contextlib
 import functools
 import importlib.util
 import os
+import random
 import re
 import signal
 import socket
@@ -54,6 +56,15 @@ def test_what_ray_cannot_keep_is_refused(options, advice, capsys):
     assert advice in capsys.readouterr().err
 
 
+@needs_ray
+def test_a_port_that_is_taken_is_one_line_before_ray_starts(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        line = ["serve", "--replicas", "2", "--no-grpc", "--port", str(listener.getsockname()[1])]
+        assert main(line) == 1
+    error = capsys.readouterr().err
+    assert "cannot listen on 127.0.0.1 port" in error and error.count("\n") == 1
+
+
 @pytest.fixture(scope="module")
 def replicas(tmp_path_factory):
     """Two replicas -> url, grpc, process, pids() of the replicas that ever were, right(answer, seed)."""
@@ -93,8 +104,10 @@ def replicas(tmp_path_factory):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """None of those that the system gives to whoever asks for any: Ray's processes ask for many while it starts."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("0.0.0.0", port)):
+            return port
 
 
 @needs_ray

@@ -24,6 +24,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from twoface.errors import InputError, TwoFaceError
 from twoface.service.app import build_app
 from twoface.service.closing import Closable, Closing, close, has_left, leave
+from twoface.service.connections import bind
 from twoface.service.logs import configure_logs
 from twoface.service.oip_grpc import InferenceServicer
 from twoface.service.settings import Settings
@@ -100,13 +101,16 @@ def app(options):
 
 
 def check(settings):
-    """Raise InputError for what Ray's proxies cannot do as we say."""
+    """Raise InputError for what Ray's proxies cannot do as we say, TwoFaceError for a port that is taken."""
     if settings.tls_cert:
         raise InputError("--replicas has no TLS: end it in a proxy in front, which reaches this on 127.0.0.1")
     if 0 in (settings.port, settings.grpc_port):
         raise InputError("--replicas needs a --port and a --grpc-port that are not 0")
     if settings.grpc_port is not None and not settings.api_keys:
         raise InputError("Ray's gRPC port can be reached by others: give --api-key FILE, or --no-grpc")
+    bind(settings.host, settings.port).close()
+    if settings.grpc_port is not None:
+        bind("0.0.0.0", settings.grpc_port).close()
 
 
 def start_doors(settings):
@@ -119,7 +123,7 @@ def start_doors(settings):
 def serve_replicas(settings, fewest, most):
     """Run a Ray of our own with that many replicas until SIGTERM or SIGINT; what was accepted is answered.
 
-    Raises InputError for settings that Ray cannot keep.
+    Raises as `check`.
     """
     check(settings)
     configure_logs()
