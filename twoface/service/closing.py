@@ -13,6 +13,7 @@ from pathlib import Path
 from starlette.responses import JSONResponse
 
 from twoface.errors import Unavailable
+from twoface.service.connections import MOMENT, let_in
 
 CLOSED, IDLE = "closed", "idle-"
 STOPPING = "the server is stopping: ask again in a second, or another one"
@@ -75,12 +76,20 @@ def close(folder, replicas, seconds):
 
 def leave(proxy, seconds):
     """In the process of Ray's proxy, its actor: listen no more, and answer in so many seconds what was accepted."""
-    http = proxy._start_http_server_task.result()[1]
-    http.config.timeout_graceful_shutdown = seconds
-    http.should_exit = True
-    if proxy._start_grpc_server_task is not None:
-        grpc, loop = proxy._start_grpc_server_task.result()[1], proxy._start_grpc_server_task.get_loop()
-        asyncio.run_coroutine_threadsafe(grpc.stop(seconds), loop)
+    started, grpc = proxy._start_http_server_task, proxy._start_grpc_server_task
+    asyncio.run_coroutine_threadsafe(_leave_http(started.result()[1], seconds), started.get_loop())
+    if grpc is not None:
+        asyncio.run_coroutine_threadsafe(grpc.result()[1].stop(seconds), grpc.get_loop())
+
+
+async def _leave_http(server, seconds):
+    """server: uvicorn's, which at its end drops whoever has connected and not asked yet: they have a moment."""
+    await let_in(server.servers)
+    for listening in server.servers:
+        listening.close()
+    await asyncio.sleep(MOMENT)
+    server.config.timeout_graceful_shutdown = seconds
+    server.should_exit = True
 
 
 def has_left(proxy):

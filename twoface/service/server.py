@@ -8,7 +8,7 @@ import signal
 import uvicorn
 
 from twoface.service.app import build_app
-from twoface.service.connections import bind, check_tls, timed_connection
+from twoface.service.connections import bind, check_tls, let_in, timed_connection
 from twoface.service.grpc_door import GrpcDoor
 from twoface.service.limits import SLOWEST
 from twoface.service.logs import configure_logs
@@ -68,8 +68,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets=None):
         self._app.state.engine.leave()
-        for _ in range(2):
-            await asyncio.sleep(0)  # whoever has connected until now is let in: what waits at a closed door is reset
+        await let_in(self.servers)
         stopping = [self._grpc.stop(self._settings.drain)] if self._grpc else []
         await asyncio.gather(super().shutdown(sockets), *stopping)
         log.info("drained")
