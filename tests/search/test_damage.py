@@ -13,6 +13,8 @@ from twoface.search import index as module
 from twoface.search import store as store_module
 from twoface.search.collection import Collection
 from twoface.search.index import build, forget, remove, settle, update, verify
+from twoface.search.people import People
+from twoface.search.people import place as placed
 from twoface.search.settings import read_settings
 from twoface.search.store import LanceStore
 from twoface.search.sums import HINT
@@ -34,7 +36,8 @@ def small(monkeypatch):
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory):
-    """A folder with photos of p0, p1 and p2, one with photos of p9, and an index of the first that has forgotten p2."""
+    """A folder with photos of p0, p1 and p2, one with photos of p9, and an index of the first that has forgotten p2 and
+    calls the first photo's person Anna."""
     folder = tmp_path_factory.mktemp("album").resolve()
     write_people(folder / "photos", people=3, photos=2)
     write(folder / "more" / "p9" / "0.png", person(9))
@@ -42,6 +45,11 @@ def album(tmp_path_factory):
         patch.setattr(module, "run_tasks", run_tasks_here)
         build([folder / "photos"], folder / "index", people=True, **OPTIONS)
         forget("p2", folder / "index")
+        store = LanceStore(folder / "index")
+        people = People()
+        people.move(placed(store, str(folder / "photos" / "p0" / "1.png"), 0))
+        people.name("1", "Anna")
+        people.write(store)
     return folder
 
 
@@ -130,6 +138,8 @@ def test_killed_at_any_write_nothing_is_lost_and_the_command_can_be_finished(com
             with_end(run, photos, place)
         assert names(place) == (expected or [*FIRST, "p2/0.png", "p2/1.png"]), number
         assert verify(place) == [], number
+        kept = People.read(LanceStore(place))
+        assert command in ("build", "update", "remove") or kept.find("Anna").faces, number
         number += 1
     assert number > 4
 
@@ -181,6 +191,7 @@ def test_whatever_file_is_damaged_it_is_named_and_nothing_is_lost(damage, album,
         build([album / "photos"], place, anew=name.suffix != ".json", **OPTIONS)
         assert names(place) == FIRST, (name, "p2 is forgotten for good")
         assert verify(place) == [], name
+        assert People.read(LanceStore(place)).find("Anna").faces, name
 
 
 def test_settings_lost_with_their_copy_are_not_made_up(place, album):

@@ -1,10 +1,13 @@
 """What `--replicas` does at its end, without Ray."""
 
+import asyncio
 import threading
+from types import SimpleNamespace
 
 import httpx
 import pytest
 import tritonclient.grpc as triton
+import uvicorn
 from fakes import until
 from serving import network_file, on_loop, running
 from test_running import message, post, stub
@@ -12,7 +15,8 @@ from tritonclient.utils import InferenceServerException
 
 from twoface.errors import Unavailable
 from twoface.service import closing
-from twoface.service.closing import Closable, Closing, close
+from twoface.service.closing import Closable, Closing, close, has_left, leave
+from twoface.service.connections import bind
 from twoface.service.oip_grpc import InferenceServicer
 
 
@@ -34,6 +38,34 @@ def test_what_is_in_work_is_finished_and_told_before_the_end(tmp_path):
 def test_who_does_not_tell_is_not_waited_for_for_ever(tmp_path):
     close(tmp_path, 1, 0.1)
     assert (tmp_path / closing.CLOSED).exists()
+
+
+def test_who_has_connected_is_answered_when_the_doors_of_ray_close():
+    async def hello(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async def life():
+        listener = bind("127.0.0.1", 0)
+        server = uvicorn.Server(uvicorn.Config(hello, lifespan="off", log_level="error"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        started = asyncio.create_task(asyncio.sleep(0.3, (serving, server)))
+        proxy = SimpleNamespace(_start_http_server_task=started, _start_grpc_server_task=None)
+        await started
+        place = listener.getsockname()
+        reader, writer = await asyncio.open_connection(*place)
+        leave(proxy, 5)
+        while listener.fileno() >= 0 and server.servers[0].is_serving():
+            await asyncio.sleep(0.01)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*place)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"200" in await reader.readline() and not has_left(proxy)
+        writer.close()
+        await asyncio.wait_for(serving, 5)
+        assert has_left(proxy)
+
+    asyncio.run(life())
 
 
 def test_a_closed_server_is_503_and_unavailable_never_404(tmp_path, monkeypatch):

@@ -171,6 +171,16 @@ def test_stopping_finishes_what_was_accepted(gated):
     assert not server.thread.is_alive()
 
 
+def test_stopping_answers_who_has_connected_and_not_asked_yet(tmp_path):
+    with running(network_file(tmp_path)) as server, raw(server) as early:
+        server.should_exit = True
+        until(lambda: not server.servers[0].is_serving())
+        with pytest.raises(ConnectionRefusedError):
+            raw(server)
+        early.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert early.recv(1000).startswith(b"HTTP/1.1 200")
+
+
 def test_sigterm_drains_and_ends_with_0(tmp_path):
     """The command itself, under load, then SIGTERM: every request that its log knows has its picture."""
     log = tmp_path / "log"

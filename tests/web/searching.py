@@ -13,6 +13,7 @@ from twoface.identity import face_view
 from twoface.images import Photo, encode_photo
 from twoface.search.collection import Answer, Candidate
 from twoface.search.index import build
+from twoface.search.people import People
 from twoface.search.rank import probability, verdict
 from twoface.search.store import open_store
 from twoface.web.tasks import open_studio
@@ -60,28 +61,35 @@ class FakeCollection:
     """As `twoface.search.collection.Collection`, but who somebody is, is the cosine of whole faces to a texture's."""
 
     def __init__(self, place):
-        self._store = open_store(place)
+        self.store = open_store(place)
+
+    def _person(self, row):
+        people = People.read(self.store)
+        owner = people.owners().get((row.path, row.face)) if people else None
+        return owner.label if owner else ""
 
     def references(self, photo, frame, frame_mask, k):
         vector = LongEmbedder().embed(face_view(photo.pixels, frame_transform(frame))[None])[0]
         candidates, left_out = [], {"copies": 0, "unreadable": 0}
-        for found in self._store.nearest(vector, k):
+        for found in self.store.nearest(vector, k):
             if not Path(found.row.path).exists():
                 left_out["unreadable"] += 1
             elif found.similarity > 0.95:
                 left_out["copies"] += 1
             else:
-                candidates.append(_candidate(found))
+                candidates.append(_candidate(found, self._person(found.row)))
         best = candidates[0].verdict if candidates else "nobody"
-        return Answer(candidates, best, len(self._store), left_out, frame, {"total": 0.1})
+        person = candidates[0].person if best != "nobody" else ""
+        return Answer(candidates, best, len(self.store), left_out, frame, {"total": 0.1}, person)
 
 
-def _candidate(found):
+def _candidate(found, person):
     chance = probability(40 * (found.similarity - 0.76))
     parts = {"visible": 1.0, "pose": 0.5, "expression": 0.9, "sharp": 0.8, "size": 1.0}
     row, alike = found.row, found.similarity
     quality = float(np.prod(list(parts.values())))
-    return Candidate(row.path, row.frame, row.identity, alike, alike, chance, verdict(chance), quality, parts)
+    return Candidate(row.path, row.frame, row.identity, alike, alike, chance, verdict(chance), quality, parts,
+                     row.face, person)  # fmt: skip
 
 
 def fake_opener(inpainter):

@@ -28,7 +28,7 @@ def wanted():
         if path.name == "i18n.js":  # it makes texts of others' keys
             continue
         for plain, built in BUILT.findall(source):
-            yield re.escape(plain) if plain else re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.]+", re.escape(built)), path.name
+            yield re.escape(plain) if plain else re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.-]+", re.escape(built)), path.name
         for pair in CONDITIONAL.findall(source):
             yield from ((re.escape(key), path.name) for key in pair)
         yield from ((re.escape(key), path.name) for key in ATTRIBUTE.findall(source))

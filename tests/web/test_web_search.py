@@ -233,7 +233,7 @@ def test_what_has_a_code_is_told_and_the_rest_is_only_logged(folder, caplog):
     with pytest.raises(Unavailable, match="machine"):
         library.search(0, None, FRAME, None)
     asked.error = TwoFaceError(f"{folder} is damaged")
-    with pytest.raises(TwoFaceError, match="my-photos cannot be searched") as caught:
+    with pytest.raises(TwoFaceError, match="my-photos cannot be used") as caught:
         library.search(0, None, FRAME, None)
     assert caught.value.code == "search_failed" and f"{folder} is damaged" in caplog.text
 

@@ -121,7 +121,7 @@ def people(args):
     """Group the faces, do what is asked in the order name, merge, move, split, and say who is there."""
     from twoface.files import check_output
     from twoface.search.index import check_space, read_settings
-    from twoface.search.people import People
+    from twoface.search.people import People, clear
     from twoface.search.store import open_store
 
     if args.html:
@@ -129,8 +129,7 @@ def people(args):
     store = open_store(args.index)
     with store.writing():
         if args.clear:
-            store.set_people("")
-            store.tidy(really=True)
+            clear(store)
             print("nobody is grouped or named any more")
             return 0
         check_space(read_settings(store))

@@ -9,7 +9,7 @@ import httpx
 from twoface.errors import InputError, TwoFaceError, Unavailable
 
 IDLE = 2.0  # seconds: a connection that rested longer may be closed at the other end just now (uvicorn: 5)
-UNTRUSTED = re.compile("certificate.verify.failed:? *([^(\n]*)", re.IGNORECASE)
+UNTRUSTED = re.compile(".*certificate.verify.failed:? *([^(\n]*)", re.IGNORECASE)
 SOONEST = 0.1  # seconds between two attempts, whatever the server says
 
 

@@ -196,11 +196,11 @@ def _judges():
     """The judges that can be had -> the Recogniser or None, HoleFeatures or None, {figure: why it is not scored}."""
     second, features, skipped = None, None, {}
     if missing := recogniser.missing():
-        skipped["distance"] = f"{', '.join(missing)} not installed: run pip install 'twoface[judge]'"
+        skipped["distance"] = f"{', '.join(missing)} not installed: run pip install -e .[judge]"
     else:
         second = Recogniser()
     if missing := [name for name in ("torch", "safetensors", "h5py") if importlib.util.find_spec(name) is None]:
-        skipped["kid"] = f"{', '.join(missing)} not installed: run pip install 'twoface[train]'"
+        skipped["kid"] = f"{', '.join(missing)} not installed: run pip install -e .[train]"
     else:
         try:
             features = HoleFeatures()

@@ -87,9 +87,9 @@ class Collection:
     """An index and the networks that search it; may be used from several threads. Make one with `open`."""
 
     def __init__(self, store, network, inpainter, embedder, space):
-        self._store, self._network, self.inpainter = store, network, inpainter
+        self.store, self._network, self.inpainter = store, network, inpainter
         self._embedder, self._space = embedder, space
-        self._people = ("", {})
+        self._people = (None, {})
         self._lock = threading.Lock()  # the detector and OpenCV's embedder are not made for two at once
 
     @classmethod
@@ -120,8 +120,8 @@ class Collection:
             else:
                 query = self._holed(photo, self.inpainter.fill(photo, face=frame, center_size=center_size, **given))
         looked = time.perf_counter()
-        faces = len(self._store)
-        nearest = self._store.nearest(query.vector, LOOKED_AT)
+        faces = len(self.store)
+        nearest = self.store.nearest(query.vector, LOOKED_AT)
         found = time.perf_counter()
         candidates, left_out = self._look_again(query, nearest, faces)
         candidates = self._share(query, candidates, nearest, faces, left_out)
@@ -139,7 +139,7 @@ class Collection:
 
     def reach(self):
         """Raises Unavailable, code "backend_away", while the index is."""
-        self._store.reach()
+        self.store.reach()
 
     def view(self, candidate):
         """What FaceNet sees of a candidate -> uint8 (160, 160, 3)."""
@@ -204,9 +204,10 @@ class Collection:
 
     def _owners(self):
         """-> {(path, face): Person}, read anew when it changed."""
-        text = self._store.people()
-        if text != self._people[0]:
-            self._people = (text, People.parse(text).owners() if text else {})
+        texts = self.store.people()
+        if texts != self._people[0]:
+            people = People.read(self.store)
+            self._people = (texts, people.owners() if people else {})
         return self._people[1]
 
     def _share(self, query, candidates, nearest, faces, left_out):
@@ -227,7 +228,7 @@ class Collection:
     def _more(self, query, person, nearest, faces, left_out):
         seen = {(found.row.path, found.row.face) for found in nearest}
         paths = sorted({path for path, face in person.faces if (path, face) not in seen})
-        rows = [r for r in self._store.faces("path", paths) if (r.path, r.face) in person.faces.keys() - seen]
+        rows = [r for r in self.store.faces("path", paths) if (r.path, r.face) in person.faces.keys() - seen]
         rows = sorted(rows, key=lambda row: -row.size)[:MORE]
         similarities = self._first_similarities(query, rows)
         found = [Found(row, value) for row, value in zip(rows, similarities, strict=True) if value is not None]

@@ -22,6 +22,8 @@ from twoface.search.describe import described
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.people import People
 from twoface.search.people import bring_up as bring_up_people
+from twoface.search.people import damaged as people_damaged
+from twoface.search.people import mend as mend_people
 from twoface.search.rank import calibration_for, probability, verdict
 from twoface.search.settings import copies_differ, copy_damaged, read_settings, restore_settings, write_settings
 from twoface.search.space import FaceSpace, space_version
@@ -90,6 +92,7 @@ def build(folders, place, people=False, workers=2, progress=True, load=networks,
         settings.folders = sorted({*settings.folders, *folders})
         write_settings(store, settings)
         store.mend()
+        mend_people(store)
         _finish(store, settings)
         looked = settings.folders if anew else folders
         return _bring_up(store, settings, looked, partial(_setup, load), workers, progress)
@@ -169,6 +172,11 @@ def verify(place):
             problems = damaged_files(place)
             if copy_damaged(store):
                 problems.append("index.copy.json is damaged or missing: 'twoface index update' writes it anew")
+            if people_damaged(store):
+                problems.append(
+                    "its people are damaged (people.json, people.copy.json): 'twoface index update' takes them from"
+                    " their copy; where both are, 'twoface index people --clear' starts them anew"
+                )
             try:
                 return problems + _row_problems(store)
             except TwoFaceError as error:
@@ -238,6 +246,7 @@ def _changing(place):
         store.mend()
         if copies_differ(store):
             write_settings(store, settings)
+        mend_people(store)
         yield store, settings, _finish(store, settings)
 
 

@@ -6,7 +6,6 @@ chain of doubtful pairs joins nobody so. A face that has a person keeps it: numb
 stays.
 """
 
-import json
 import zlib
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.search.rank import calibrations
+from twoface.search.settings import read_settings, seal, unseal, write_settings
 
 NEAR = 0.3  # that two faces are one person's: few groups are mixed, few people in parts (docs/search.md)
 NEAREST = 64  # near faces that a face listens to
@@ -56,28 +56,24 @@ class People:
 
     @classmethod
     def read(cls, store):
-        """None for an index whose faces were never grouped. Raises TwoFaceError when they are damaged."""
-        return cls.parse(text) if (text := store.people()) else None
+        """None for an index whose faces were never grouped. Where they are damaged, their copy is read.
 
-    @classmethod
-    def parse(cls, text):
-        try:
-            told = json.loads(text)
-            people = [
-                Person(one["number"], one["name"], {(p, f): Placed(m, tuple(b)) for p, f, m, b in one["faces"]})
-                for one in told["people"]
-            ]
-            return cls(people, told["following"])
-        except (ValueError, KeyError, TypeError) as error:
+        Raises TwoFaceError when that is damaged, too.
+        """
+        texts = store.people()
+        people = next(filter(None, map(_parse, texts)), None)
+        if people is None and (any(texts) or read_settings(store).grouped):
             text = "the people of the index cannot be read: 'twoface index people --clear' starts them anew"
-            raise TwoFaceError(text) from error
+            raise TwoFaceError(text)
+        return people
 
     def write(self, store):
         people = [
             {"number": one.number, "name": one.name, "faces": [[*key, p.mark, p.box] for key, p in one.faces.items()]}
             for one in self.people.values()
         ]
-        store.set_people(json.dumps({"following": self.following, "people": people}, ensure_ascii=False))
+        store.set_people(seal({"following": self.following, "people": people}))
+        _remember(store, True)
 
     def find(self, who):
         """A person by name or number. Raises InputError, code "no_person"."""
@@ -91,12 +87,17 @@ class People:
         return {place: person for person in self.people.values() for place in person.faces}
 
     def name(self, who, name):
-        """Name a person; "" takes the name away. Raises InputError for a name that is taken, or a number."""
-        person, name = self.find(who), name.strip()
+        """Name a person; "" takes the name away.
+
+        Raises InputError for a name that is taken (code "name_taken", with the other's number) or a number.
+        """
+        person, name = self.find(who), " ".join(name.split())
         if name.isdigit():
-            raise InputError(f"'{name}' is a number: give a name", code="bad_request")
-        if name and any(other.name == name for other in self.people.values() if other is not person):
-            raise InputError(f"another person is called '{name}': merge the two", code="bad_request")
+            raise InputError(f"'{name}' is a number: give a name", code="name_is_number")
+        others = [other.number for other in self.people.values() if other.name == name and other is not person]
+        if name and others:
+            text = f"another person is called '{name}': merge the two"
+            raise InputError(text, code="name_taken", person=others[0])
         person.name = name
 
     def merge(self, first, *others):
@@ -165,6 +166,25 @@ class People:
         self.people = {number: person for number, person in self.people.items() if person.faces}
 
 
+def clear(store):
+    """Remove all groups and names for good; a store that is held for `writing`."""
+    store.set_people("")
+    _remember(store, False)
+    store.tidy(really=True)
+
+
+def damaged(store):
+    """Has the file of the people, or its copy, gone, or cannot be read?"""
+    texts = store.people()
+    return (any(texts) or read_settings(store).grouped) and not all(map(_parse, texts))
+
+
+def mend(store):
+    """Write anew what is damaged and has a copy."""
+    if damaged(store):
+        People.read(store).write(store)
+
+
 def bring_up(store):
     """As `People.bring_up`, when the faces of this index were ever grouped: nobody is grouped without being asked."""
     people = People.read(store)
@@ -205,6 +225,27 @@ def whisper(vectors, known, limit):
         if (labels == before).all():
             break
     return labels
+
+
+def _remember(store, grouped):
+    """That there are people, so that their loss is known."""
+    settings = read_settings(store)
+    if settings.grouped != grouped:
+        settings.grouped = grouped
+        write_settings(store, settings)
+
+
+def _parse(text):
+    """None for what is no people."""
+    try:
+        told = unseal(text)
+        people = [
+            Person(one["number"], one["name"], {(p, f): Placed(m, tuple(b)) for p, f, m, b in one["faces"]})
+            for one in told["people"]
+        ]
+        return People(people, told["following"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _near(vectors, rows, limit):

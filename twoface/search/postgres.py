@@ -135,7 +135,7 @@ class PostgresStore:
             if really:
                 self._connection.execute("VACUUM FULL twoface_faces")
                 self._connection.execute("VACUUM FULL twoface_photos")
-                if self.people():
+                if self._has_people():
                     self._connection.execute("VACUUM FULL twoface_people")
 
     def nearest(self, vector, count):
@@ -188,12 +188,17 @@ class PostgresStore:
             self._connection.execute(f"INSERT INTO twoface_setting (text) VALUES (%s) {update}", [text])
 
     def people(self):
-        """What `set_people` kept, or "" -> text."""
+        """What `set_people` kept -> list of one text, "" for nothing."""
+        self.reach()
         with self._told():
-            if not self._connection.execute("SELECT to_regclass('twoface_people')").fetchone()[0]:
-                return ""  # an index that was made before there were people
+            if not self._has_people():
+                return [""]
             row = self._connection.execute("SELECT text FROM twoface_people").fetchone()
-        return row[0] if row else ""
+        return [row[0] if row else ""]
+
+    def _has_people(self):
+        """No, in an index that was made before there were people."""
+        return self._connection.execute("SELECT to_regclass('twoface_people')").fetchone()[0] is not None
 
     def set_people(self, text):
         with self._told():

@@ -14,7 +14,7 @@ class Settings:
     folders: those that `update` looks through. people: each photo's folder is named after the person in it. space:
     `space_version` of the embeddings. forgotten: SHA-256 of paths and "identity/NAME" that are
     left out for ever; a name cannot be read back from it. copies: "BYTES:SHA-256" of the forgotten photos' files.
-    unfinished: what is forgotten may still be on the disk.
+    unfinished: what is forgotten may still be on the disk. grouped: there are people, as of `twoface.search.people`.
     """
 
     folders: list = field(default_factory=list)
@@ -23,6 +23,7 @@ class Settings:
     forgotten: list = field(default_factory=list)
     copies: list = field(default_factory=list)
     unfinished: bool = False
+    grouped: bool = False
 
 
 def seal(facts):

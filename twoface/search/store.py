@@ -25,7 +25,7 @@ SETTINGS, COPY = "index.json", "index.copy.json"
 TABLES = ("faces.lance", "photos.lance")
 PAUSES = (0.05, 0.3, 1.0)  # seconds before a reader asks again that met a `forget`
 ANEW = "'twoface index build --anew FOLDER...' makes it again from the photos, without those that were forgotten"
-PEOPLE = "people.json"
+PEOPLE, PEOPLE_COPY = "people.json", "people.copy.json"
 FLAT = 10_000  # rows below which every embedding is compared
 GROWN = 4  # times as many faces as when the search structure was built: it is built anew
 BUILT = "built.txt"  # the number of faces then
@@ -318,11 +318,12 @@ class LanceStore:
             write_aside(self.folder / name, (text + "\n").encode(), force=True)
 
     def people(self):
-        """What `set_people` kept, or "" -> text."""
-        return _text(self.folder / PEOPLE)
+        """What `set_people` kept, and its copy -> list of texts, "" for what is not there."""
+        return [_text(self.folder / name) for name in (PEOPLE, PEOPLE_COPY)]
 
     def set_people(self, text):
-        write_aside(self.folder / PEOPLE, text.encode(), force=True)
+        for name in (PEOPLE_COPY, PEOPLE):
+            write_aside(self.folder / name, text.encode(), force=True)
 
 
 def _text(path):

@@ -1,8 +1,10 @@
 """How the replicas of one machine are told to take nothing more, and tell that they are done: by files in a folder.
 
-Ray's own way takes the route away first, and answers 404 until its doors close: to clients that means "never".
+Ray's own way takes the route away first, and answers 404 until its doors close: to clients that means "never". And it
+ends its proxies with whoever is connected to them; ours close their doors first.
 """
 
+import asyncio
 import contextlib
 import os
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 from starlette.responses import JSONResponse
 
 from twoface.errors import Unavailable
+from twoface.service.connections import MOMENT, let_in
 
 CLOSED, IDLE = "closed", "idle-"
 STOPPING = "the server is stopping: ask again in a second, or another one"
@@ -69,3 +72,27 @@ def close(folder, replicas, seconds):
     end = time.monotonic() + seconds
     while len(list(Path(folder).glob(f"{IDLE}*"))) < replicas and time.monotonic() < end:
         time.sleep(0.05)
+
+
+def leave(proxy, seconds):
+    """In the process of Ray's proxy, its actor: listen no more, and answer in so many seconds what was accepted."""
+    started, grpc = proxy._start_http_server_task, proxy._start_grpc_server_task
+    asyncio.run_coroutine_threadsafe(_leave_http(started.result()[1], seconds), started.get_loop())
+    if grpc is not None:
+        asyncio.run_coroutine_threadsafe(grpc.result()[1].stop(seconds), grpc.get_loop())
+
+
+async def _leave_http(server, seconds):
+    """server: uvicorn's, which at its end drops whoever has connected and not asked yet: they have a moment."""
+    await let_in(server.servers)
+    for listening in server.servers:
+        listening.close()
+    await asyncio.sleep(MOMENT)
+    server.config.timeout_graceful_shutdown = seconds
+    server.should_exit = True
+
+
+def has_left(proxy):
+    """After `leave`: is all answered?"""
+    tasks = (proxy._start_http_server_task, proxy._start_grpc_server_task)
+    return all(task.result()[0].done() for task in tasks if task is not None)

@@ -1,5 +1,7 @@
 """uvicorn's HTTP connection, with the limit that it lacks: the time in which a request has to come in."""
 
+import asyncio
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -9,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from twoface.errors import InputError, TwoFaceError
 
-PARTING = 5.0  # seconds
+LET_IN, MOMENT, PARTING = 0.1, 0.5, 5.0  # seconds
 
 
 def bind(host, port):
@@ -24,6 +26,17 @@ def bind(host, port):
         listener.close()
         raise TwoFaceError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
     return listener
+
+
+async def let_in(servers):
+    """Before servers of asyncio are closed: who has connected is let in, as who waits at a door that closes is reset.
+
+    Nobody else can wait there meanwhile: the other side's system tries again after a second, and is refused.
+    """
+    for listener in (listener for server in servers for listener in server.sockets):
+        with socket.socket(fileno=os.dup(listener.fileno())) as same:
+            same.listen(0)
+    await asyncio.sleep(LET_IN)
 
 
 def check_tls(cert, key):
@@ -75,7 +88,16 @@ def timed_connection(head_seconds, body_seconds):
             self._watch()
 
         def shutdown(self):
+            """A connection that has just been opened has a moment for its request, which is answered."""
+            if self.cycle is None:
+                self.loop.call_later(MOMENT, self._end)
+            else:
+                self._end()
+
+        def _end(self):
             """Over TLS a closed connection waits 30 s for a farewell that an idle client does not know it owes."""
+            if self.transport.is_closing():
+                return
             super().shutdown()
             if self.transport.is_closing():
                 self.loop.call_later(PARTING, self._leave)

@@ -10,8 +10,14 @@ import signal
 import sys
 import tempfile
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+
+# Read at the import: Ray takes SIGTERM for a crash, and on a busy machine ends its proxy, which needs longer to start.
+os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
 
 import ray
 from ray import serve
@@ -19,7 +25,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twoface.errors import InputError, TwoFaceError
 from twoface.service.app import build_app
-from twoface.service.closing import Closable, Closing, close
+from twoface.service.closing import Closable, Closing, close, has_left, leave
+from twoface.service.connections import bind
 from twoface.service.logs import configure_logs
 from twoface.service.oip_grpc import InferenceServicer
 from twoface.service.settings import Settings
@@ -96,13 +103,16 @@ def app(options):
 
 
 def check(settings):
-    """Raise InputError for what Ray's proxies cannot do as we say."""
+    """Raise InputError for what Ray's proxies cannot do as we say, TwoFaceError for a port that is taken."""
     if settings.tls_cert:
         raise InputError("--replicas has no TLS: end it in a proxy in front, which reaches this on 127.0.0.1")
     if 0 in (settings.port, settings.grpc_port):
         raise InputError("--replicas needs a --port and a --grpc-port that are not 0")
     if settings.grpc_port is not None and not settings.api_keys:
         raise InputError("Ray's gRPC port can be reached by others: give --api-key FILE, or --no-grpc")
+    bind(settings.host, settings.port).close()
+    if settings.grpc_port is not None:
+        bind("0.0.0.0", settings.grpc_port).close()
 
 
 def start_doors(settings):
@@ -115,23 +125,25 @@ def start_doors(settings):
 def serve_replicas(settings, fewest, most):
     """Run a Ray of our own with that many replicas until SIGTERM or SIGINT; what was accepted is answered.
 
-    Raises InputError for settings that Ray cannot keep.
+    Raises as `check`.
     """
     check(settings)
     configure_logs()
     threads = settings.threads or max(1, (os.cpu_count() or 1) // most)
     stopped = threading.Event()
-    _listen(stopped)  # from the start: Ray's processes would outlive a start that is cut off
-    with tempfile.TemporaryDirectory() as folder:
+    for number in (signal.SIGTERM, signal.SIGINT):  # from the start: Ray's processes would outlive one that is cut off
+        signal.signal(number, lambda *_: stopped.set())
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as aside:
         try:
-            ray.init(address="local", dashboard_host="127.0.0.1")
-            _listen(stopped)  # Ray has put its own in its place
+            # In the main thread Ray would put a handler of its own in the place of ours.
+            aside.submit(ray.init, address="local", dashboard_host="127.0.0.1").result()
             if not stopped.is_set():
                 start_doors(settings)
                 serve.run(application(replace(settings, threads=threads), fewest, most, folder), name=NAME)
                 log.info("serving on %s, HTTP port %s, gRPC port %s", settings.host, settings.port, settings.grpc_port)
                 stopped.wait()
                 close(folder, _running(), settings.drain)
+                _leave_doors(settings.drain)
                 log.info("drained")
         finally:
             if ray.is_initialized():
@@ -139,9 +151,17 @@ def serve_replicas(settings, fewest, most):
             ray.shutdown()
 
 
-def _listen(stopped):
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+def _leave_doors(seconds):
+    """Have Ray's proxies close their ports and answer what they have accepted; when they are ended, that is reset."""
+    actors = ray.util.list_named_actors(all_namespaces=True)
+    proxies = [ray.get_actor(**actor) for actor in actors if actor["name"].startswith("SERVE_PROXY_ACTOR")]
+    end = time.monotonic() + seconds
+    try:
+        ray.get([proxy.__ray_call__.remote(leave, seconds) for proxy in proxies])
+        while time.monotonic() < end and not all(ray.get([proxy.__ray_call__.remote(has_left) for proxy in proxies])):
+            time.sleep(0.1)
+    except ray.exceptions.RayError as error:  # these are no public parts of Ray
+        log.warning("Ray's doors could not be closed before its end: %s", error)
 
 
 def _running():

@@ -8,7 +8,7 @@ import signal
 import uvicorn
 
 from twoface.service.app import build_app
-from twoface.service.connections import bind, check_tls, timed_connection
+from twoface.service.connections import bind, check_tls, let_in, timed_connection
 from twoface.service.grpc_door import GrpcDoor
 from twoface.service.limits import SLOWEST
 from twoface.service.logs import configure_logs
@@ -68,6 +68,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets=None):
         self._app.state.engine.leave()
+        await let_in(self.servers)
         stopping = [self._grpc.stop(self._settings.drain)] if self._grpc else []
         await asyncio.gather(super().shutdown(sockets), *stopping)
         log.info("drained")

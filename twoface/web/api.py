@@ -70,6 +70,26 @@ class Search(BaseModel):
     index: Annotated[int, Field(ge=0)]
 
 
+class Name(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, StringConstraints(max_length=100)]
+
+
+class Merge(BaseModel):
+    """people: numbers of those whose faces go to the person asked."""
+
+    model_config = ConfigDict(extra="forbid")
+    people: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=1000)]
+
+
+class Move(BaseModel):
+    """faces: keys; to: the number of the person whose they are, null for a new one."""
+
+    model_config = ConfigDict(extra="forbid")
+    faces: Annotated[list[Id], Field(min_length=1, max_length=10_000)]
+    to: Annotated[int, Field(ge=1)] | None = None
+
+
 def router(pool, settings, ready):
     """-> APIRouter. pool: of `tasks.open_studio`; ready: async () -> whether a fill would be answered now."""
     api = APIRouter(prefix="/api")
@@ -84,6 +104,7 @@ def router(pool, settings, ready):
     _add_status(api, settings, ready)
     _add_photos(api, ask)
     _add_searches(api, ask, len(settings.indexes))
+    _add_people(api, ask, len(settings.indexes))
     _add_fills(api, ask, settings.references)
     return api
 
@@ -154,8 +175,7 @@ def _add_searches(api, ask, indexes):
 
     @api.post("/search")
     async def search(request: Request, wanted: Search):
-        if wanted.index >= indexes:
-            raise InputError(f"there is no index {wanted.index}: the status lists them", code="bad_request")
+        _check_index(wanted.index, indexes)
         return await ask(
             request,
             "search",
@@ -174,6 +194,61 @@ def _add_searches(api, ask, indexes):
     @api.post("/searches/{search}/{number}")
     async def add_candidate(request: Request, search: Id, number: Number):
         return await ask(request, "add_candidate", search=search, number=number)
+
+
+def _add_people(api, ask, indexes):
+    """indexes: how many there are."""
+    place = "/indexes/{index}/people"
+    size = Annotated[int, Query(ge=16, le=512)]
+
+    async def people(request, index, what, **arguments):
+        _check_index(index, indexes)
+        return await ask(request, "people", index=index, what=what, **arguments)
+
+    async def crop(request, index, size, **which):
+        _check_index(index, indexes)
+        return _picture(await ask(request, "person_crop", index=index, size=size, **which), "webp")
+
+    @api.get(place)
+    async def overview(request: Request, index: Number):
+        return await people(request, index, "overview")
+
+    @api.post(place)
+    async def group(request: Request, index: Number):
+        return await people(request, index, "group")
+
+    @api.delete(place)
+    async def clear(request: Request, index: Number):
+        return await people(request, index, "clear")
+
+    @api.get(f"{place}/{{number}}")
+    async def person(request: Request, index: Number, number: Number):
+        return await people(request, index, "person", number=number)
+
+    @api.post(f"{place}/{{number}}/name")
+    async def name(request: Request, index: Number, number: Number, wanted: Name):
+        return await people(request, index, "name", number=number, name=wanted.name)
+
+    @api.post(f"{place}/{{number}}/merge")
+    async def merge(request: Request, index: Number, number: Number, wanted: Merge):
+        return await people(request, index, "merge", number=number, others=wanted.people)
+
+    @api.post(f"{place}/{{number}}/move")
+    async def move(request: Request, index: Number, number: Number, wanted: Move):
+        return await people(request, index, "move", number=number, keys=wanted.faces, to=wanted.to)
+
+    @api.get(f"{place}/{{number}}/crop")
+    async def cover(request: Request, index: Number, number: Number, size: size = 128):
+        return await crop(request, index, size, number=number)
+
+    @api.get(f"{place}/{{number}}/faces/{{key}}/crop")
+    async def face(request: Request, index: Number, number: Number, key: Id, size: size = 128):
+        return await crop(request, index, size, number=number, key=key)
+
+
+def _check_index(index, indexes):
+    if index >= indexes:
+        raise InputError(f"there is no index {index}: the status lists them", code="bad_request")
 
 
 def _add_fills(api, ask, most):

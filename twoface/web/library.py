@@ -1,18 +1,16 @@
 """The indexes that the page may search. Of their photos a browser learns names and faces, never where they lie."""
 
 import dataclasses
-import hashlib
 import logging
-import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from twoface.errors import InputError, TwoFaceError
+from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.images import read_photo
 from twoface.model import FillModel
+from twoface.web import people
 
 CANDIDATES = 12  # of one search
-SALT = secrets.token_bytes(16)
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +34,35 @@ class Library:
         """The best references for a hole -> `twoface.search.collection.Answer`.
 
         index: a number of `places`. photo: a Photo; frame: its square, mask: bool (S, S), drawn over it.
-        Raises InputError and Unavailable as a fill does; TwoFaceError, code search_failed, for all that is no fault of
-        the photo: why stands in the log, since it may name folders.
+        Raises InputError and Unavailable as a fill does, and TwoFaceError as `ask`.
+        """
+        return self.ask(index, lambda found: found.references(photo, frame, frame_mask=mask, k=CANDIDATES))
+
+    def people(self, index, what, **arguments):
+        """What a function of `twoface.web.people`, by name, gives for the store of an index.
+
+        Raises as `ask`, and Unavailable, code index_busy, while another process writes.
+        """
+        try:
+            return self.ask(index, lambda found: getattr(people, what)(found.store, **arguments))
+        except Unavailable as error:
+            if error.code != "busy":
+                raise
+            text = f"another process writes to the index {self._names[index]}: ask again when it is done"
+            raise Unavailable(text, code="index_busy", retry_after=2) from error
+
+    def ask(self, index, question):
+        """What `question` gives for the Collection of an index, a number of `places`.
+
+        Raises what has a code as it is; TwoFaceError, code search_failed, for all that is no fault of who asks: why
+        stands in the log, since it may name folders.
         """
         try:
             collection = self._collection(self._places[index])
         except TwoFaceError as error:
             raise self._failed(index, error) from error
         try:
-            return collection.references(photo, frame, frame_mask=mask, k=CANDIDATES)
+            return question(collection)
         except TwoFaceError as error:
             if error.code:
                 raise
@@ -58,7 +76,7 @@ class Library:
 
     def _failed(self, index, error):
         log.warning("%s", error)
-        text = f"the index {self._names[index]} cannot be searched: the server's log says why"
+        text = f"the index {self._names[index]} cannot be used: the server's log says why"
         return TwoFaceError(text, code="search_failed")
 
 
@@ -90,16 +108,16 @@ def names(places):
     return [f"{name} ({nth})" if found.count(name) > 1 else name for name, nth in zip(found, count, strict=True)]
 
 
-def read_candidate(candidate, max_pixels):
-    """The photo of a candidate, read now -> Photo, its name the file's own.
+def read_found(found, max_pixels):
+    """The photo of a candidate or a row of an index, read now -> Photo, its name the file's own.
 
     Raises InputError without the path: code photo_missing when it has gone or may not be read, else as `read_photo`.
     """
-    name = Path(candidate.path).name
+    name = Path(found.path).name
     try:
-        return dataclasses.replace(read_photo(candidate.path, max_pixels), name=name)
+        return dataclasses.replace(read_photo(found.path, max_pixels), name=name)
     except InputError as error:
-        text = str(error).replace(candidate.path, name)
+        text = str(error).replace(found.path, name)
         raise InputError(text, code=error.code or "photo_missing", **error.numbers) from None
 
 
@@ -110,8 +128,7 @@ def candidate_words(candidate):
     """
     told = dataclasses.asdict(candidate)
     path = told.pop("path")
-    face = f"{path} {candidate.frame}".encode()
-    return told | {"name": Path(path).name, "key": hashlib.blake2b(face, digest_size=8, key=SALT).hexdigest()}
+    return told | {"name": Path(path).name, "key": people.key(path, candidate.frame)}
 
 
 def _name(place):

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from twoface.errors import InputError, TwoFaceError, Unavailable
 from twoface.service.rest import ClientGone
 
-GONE = dict.fromkeys(("photo_gone", "fill_gone", "search_gone", "photo_missing"), 404)
+GONE = dict.fromkeys(("photo_gone", "fill_gone", "search_gone", "photo_missing", "no_person", "face_gone"), 404)
 STATUS = {**GONE, "too_many_pixels": 413, "bad_request": 400, "encoding": 400}
 HTTP_CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found"}
 

@@ -22,7 +22,7 @@ from twoface.mesh import moved
 from twoface.parts import part_hole
 from twoface.verdict import verdict
 from twoface.web.cache import Cache, Filled
-from twoface.web.library import Library, candidate_words, opener, read_candidate
+from twoface.web.library import Library, candidate_words, opener, read_found
 
 NETWORK = 128  # pixels: the side of what the network sees
 MIN_FACE = 50  # photo pixels: a smaller frame is refused, as in the thesis
@@ -243,6 +243,7 @@ class Studio:
         return {
             "id": self._cache.add_search(session, photo, answer.candidates),
             "verdict": answer.verdict,
+            "person": answer.person,
             "faces": answer.faces,
             "left_out": answer.left_out,
             "candidates": [
@@ -253,18 +254,29 @@ class Studio:
 
     def candidate_crop(self, session, search, number, size):
         """The face of what was found, turned upright, from its photo as it is now -> WebP."""
-        candidate = self._candidate(session, search, number)
-        photo = read_candidate(candidate, self._max_pixels)
-        pixels = crop(photo.pixels, frame_transform(candidate.frame, size), size)
-        return encode_photo(Photo(pixels), "WEBP", 90, generated=False)
+        return self._face(self._candidate(session, search, number), size)
 
     def add_candidate(self, session, search, number):
         """Take a photo that was found as `add_photo` takes a file -> the same dict, and the face's `frame`."""
         start = time.perf_counter()
         candidate = self._candidate(session, search, number)
-        added = self._keep(session, read_candidate(candidate, self._max_pixels))
+        added = self._keep(session, read_found(candidate, self._max_pixels))
         frame = Frame.of(*candidate.frame)._asdict()
         return added | {"frame": frame, "seconds": round(time.perf_counter() - start, 3)}
+
+    def people(self, session, index, what, **arguments):
+        """See or change the people of an index: a function of `twoface.web.people`, by name -> what that gives."""
+        return self._library.people(index, what, **arguments)
+
+    def person_crop(self, session, index, size, **which):
+        """A face of a person, as of `twoface.web.people.face`, from its photo as it is now -> WebP."""
+        return self._face(self._library.people(index, "face", **which), size)
+
+    def _face(self, found, size):
+        """found: a candidate, or a row of an index."""
+        photo = read_found(found, self._max_pixels)
+        pixels = crop(photo.pixels, frame_transform(found.frame, size), size)
+        return encode_photo(Photo(pixels), "WEBP", 90, generated=False)
 
     def _candidate(self, session, search, number):
         candidates = self._cache.search(session, search)

@@ -66,24 +66,10 @@ export function hole(id, name, { x, y, side, angle }, size, signal) {
 }
 
 /** request: {photo, frame, mask, references} as the server takes it -> what it says of the fill. */
-export function fill(request, signal) {
-  return json("api/fill", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(request),
-    signal,
-  });
-}
+export const fill = (request, signal) => post("api/fill", request, signal);
 
 /** request: {photo, frame, mask, index} as the server takes it -> what was found there. */
-export function search(request, signal) {
-  return json("api/search", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(request),
-    signal,
-  });
-}
+export const search = (request, signal) => post("api/search", request, signal);
 
 export const candidateCrop = (id, number, size, signal) =>
   blob(`api/searches/${id}/${number}/crop?size=${size}`, { signal });
@@ -98,6 +84,32 @@ export const patch = (id, signal) => blob(`api/fills/${id}/patch`, { signal });
 
 export const fillCrop = (id, name, signal) => blob(`api/fills/${id}/crop/${name}`, { signal });
 
+const people = (index) => `api/indexes/${index}/people`;
+
+/** The people of an index (its number) -> {grouped, people: [{number, name, faces}], alone}. */
+export const overview = (index, signal) => json(people(index), { signal });
+
+/** Group the faces that have nobody yet -> as `overview`. */
+export const group = (index, signal) => json(people(index), { method: "POST", signal });
+
+/** Remove all groups and names -> as `overview`. */
+export const ungroup = (index) => json(people(index), { method: "DELETE" });
+
+/** A person by number -> {number, name, faces: [{key, name}]}. */
+export const person = (index, number, signal) => json(`${people(index)}/${number}`, { signal });
+
+export const namePerson = (index, number, name) => post(`${people(index)}/${number}/name`, { name });
+
+/** The faces of the others (numbers) go to a person -> that person. */
+export const mergePeople = (index, number, others) => post(`${people(index)}/${number}/merge`, { people: others });
+
+/** Faces (keys) of a person go to another, or with `to` null to a new one -> that one. */
+export const moveFaces = (index, number, faces, to) => post(`${people(index)}/${number}/move`, { faces, to });
+
+/** The address of a picture of a person: of the face of that key, else of one that stands for all. */
+export const faceAddress = (index, number, key) =>
+  `${people(index)}/${number}${key ? `/faces/${key}` : ""}/crop?size=160`;
+
 /** End the login. */
 export const logOut = () => call("logout", { method: "POST" });
 
@@ -111,6 +123,11 @@ export async function finished(id, { format, location = true }, signal) {
 }
 
 export const sample = (name, signal) => blob(`samples/${encodeURIComponent(name)}`, { signal });
+
+function post(address, request, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return json(address, { method: "POST", headers, body: JSON.stringify(request), signal });
+}
 
 async function json(address, options) {
   return (await call(address, options)).json();

@@ -33,6 +33,7 @@ const PASSING = new Set([
   "cancelled",
   "photo_gone",
   "fill_gone",
+  "index_busy",
 ]);
 
 /** Whether the same again may go well. */

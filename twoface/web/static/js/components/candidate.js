@@ -6,6 +6,7 @@ import { number, percent, t } from "../i18n.js";
 import { announce, busy, problem, words } from "../notices.js";
 import { take, taken } from "../search.js";
 import { changed, work } from "../store.js";
+import { called } from "./people.js";
 
 const SIZE = 192; // pixels of the picture
 
@@ -15,7 +16,7 @@ const SIZE = 192; // pixels of the picture
  * refreshAll(), the references have changed.
  */
 export function candidateCard(answer, candidate, { signal, again, hold, refreshAll }) {
-  const { name, verdict, identity } = candidate;
+  const { name, verdict, identity, person } = candidate;
   const picture = el("div", { class: "candidate-picture" }, badge(verdict));
   const state = el("div", { class: "candidate-state" });
   let taking = false;
@@ -24,6 +25,7 @@ export function candidateCard(answer, candidate, { signal, again, hold, refreshA
     "li",
     { class: "candidate" },
     picture,
+    person && el("p", { class: "person-name" }, called(person)),
     el("p", { class: verdict === "same" ? "good-words" : "warn-words" }, who(verdict)),
     el("p", {}, t("find.chance", { chance: chance(candidate.probability) })),
     el("p", { class: "fine muted" }, t("find.figures", figures(candidate))),

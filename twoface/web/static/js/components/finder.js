@@ -6,6 +6,8 @@ import { count, t } from "../i18n.js";
 import { announce, busy, problem } from "../notices.js";
 import { known, search } from "../search.js";
 import { candidateCard } from "./candidate.js";
+import { chooser } from "./chooser.js";
+import { called } from "./people.js";
 
 let index = 0; // of the server's indexes, the one searched last
 
@@ -18,7 +20,7 @@ export function openFinder() {
     { class: "finder", "aria-labelledby": "finder-title" },
     el("h2", { id: "finder-title" }, t("find.open")),
     el("p", { class: "muted" }, t("find.lead")),
-    server.indexes.length > 1 && chooser(run),
+    server.indexes.length > 1 && chooser(index, t("find.search"), (chosen) => ((index = chosen), run())),
     place,
     el("div", { class: "row end" }, done),
   );
@@ -66,23 +68,6 @@ export function openFinder() {
   );
 }
 
-/** Which index, where there are several. run: searches. */
-function chooser(run) {
-  const select = el(
-    "select",
-    { id: "finder-index" },
-    server.indexes.map((name, i) => el("option", { value: i, selected: i === index }, name)),
-  );
-  select.addEventListener("change", () => (index = Number(select.value)));
-  return el(
-    "div",
-    { class: "row tight" },
-    el("label", { for: "finder-index" }, t("find.index")),
-    select,
-    button(t("find.search"), { onclick: run }),
-  );
-}
-
 /** What was found -> elements: in words, the candidates, and those that are nobody behind a button. */
 function results(answer, on) {
   const cards = [];
@@ -105,7 +90,7 @@ function results(answer, on) {
   ].filter(Boolean);
 }
 
-function sentence({ verdict, faces, left_out: { copies, unreadable } }) {
+function sentence({ verdict, person, faces, left_out: { copies, unreadable } }) {
   const counted = [
     count("find.searched", faces),
     copies && count("find.copies", copies),
@@ -115,6 +100,7 @@ function sentence({ verdict, faces, left_out: { copies, unreadable } }) {
     "div",
     { class: `verdict ${{ same: "", maybe: "warn", nobody: "plain" }[verdict]}` },
     el("p", { class: "verdict-title" }, t(`find.${verdict}`)),
+    person && el("p", { class: "person-name" }, t("find.person", { person: called(person) })),
     el("p", {}, t(`find.${verdict}_words`)),
     el("p", { class: "fine" }, counted.filter(Boolean).join(" ")),
   );

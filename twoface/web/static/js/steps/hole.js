@@ -5,6 +5,7 @@ import { actions, heading } from "../components/actions.js";
 import { chooseFiles } from "../components/dropzone.js";
 import { openFinder } from "../components/finder.js";
 import { MaskEditor } from "../components/mask-editor.js";
+import { openPeople } from "../components/people.js";
 import { receives } from "../components/receives.js";
 import { button, el } from "../dom.js";
 import { t } from "../i18n.js";
@@ -83,6 +84,7 @@ function show(root, app) {
       ),
       trouble,
       api.server.indexes.length > 0 && button(t("find.open"), { symbol: "zoom", onclick: find }),
+      api.server.indexes.length > 0 && button(t("people.open"), { kind: "small", symbol: "people", onclick: openPeople }),
       seenPlace,
       el(
         "div",

@@ -3,6 +3,7 @@
 import { sample, server } from "../api.js";
 import { actions, heading } from "../components/actions.js";
 import { acceptDrops, chooseFiles, dropzone, takeDrop } from "../components/dropzone.js";
+import { openPeople } from "../components/people.js";
 import { photoCard } from "../components/photo-card.js";
 import { button, el, icon } from "../dom.js";
 import { t } from "../i18n.js";
@@ -88,6 +89,7 @@ function show(root, app) {
         label: shown.length ? null : t("photos.choose_reference"),
       }),
       canFind() && !shown.length ? el("p", { class: "muted fine" }, t("photos.find_later")) : "",
+      canFind() ? button(t("people.open"), { kind: "small start", symbol: "people", onclick: openPeople }) : "",
     ];
   }
 
