@@ -280,13 +280,10 @@ def _compose(fields, masked, mask):
 
 def _paste(fields, masked, mask, crops, moved):
     """The same with texture and grain, as `twoface fill` pastes it, but no feather: hard edges like the others."""
-    frame = np.eye(2, 3)
-    return np.stack(
-        [
-            blend(picture, mask, frame, {name: field[i] for name, field in fields.items()}, (crop, found.map))
-            for i, (picture, crop, found) in enumerate(zip(masked, crops, moved, strict=True))
-        ]
-    )
+    pasted = masked.copy()
+    for i, (picture, crop, found) in enumerate(zip(pasted, crops, moved, strict=True)):
+        blend(picture, mask, np.eye(2, 3), {name: field[i] for name, field in fields.items()}, (crop, found.map))
+    return pasted
 
 
 def _registrar(portraits, mask, network):
