@@ -40,7 +40,8 @@ class Photo:
     exif, xmp, irb (Photoshop's blocks, IPTC among them), comment: bytes or None; the EXIF as TIFF bytes, its
     Orientation 1, its thumbnail gone. texts: ((key, words), ...) of a PNG. dpi: (x, y) or None.
     name: of the file, for messages; format: what it was read from, "" when made in memory. tables: of a JPEG, its
-    quantisation tables and chroma subsampling. orientation: of EXIF, 1..8, before it was turned.
+    quantisation tables and chroma subsampling; lossless: of a WebP, whether it was packed so. orientation: of EXIF,
+    1..8, before it was turned.
     notes: `twoface.formats.read.Note`s, of what was read but cannot be kept. missing: bool (H, W), what a file that
     ends too early does not tell, or None.
     """
@@ -57,6 +58,7 @@ class Photo:
     name: str = "the photo"
     format: str = ""
     tables: tuple | None = None
+    lossless: bool = False
     orientation: int = 1
     notes: tuple = ()
     missing: np.ndarray | None = None
@@ -131,8 +133,9 @@ def encode_photo(photo, format, quality=None, generated=True, effort=4):
 
     format: "PNG", "TIFF" (lossless: what was not filled returns bit for bit in the file's own mode, depth and colour
     space, as far as `losses` is silent), "JPEG" or "WEBP" (lossy: all is encoded anew). quality: 1..100 of the lossy
-    formats; None for that of the JPEG that the photo was, else `_QUALITY`. generated: say in XMP that a part was made
-    by a network (`twoface.metadata`). effort: 0..9, to make a PNG small; more than 4 gains next to nothing.
+    formats; None for that of the JPEG that the photo was, no loss for a WebP that had none, else `_QUALITY`. generated:
+    say in XMP that a part was made by a network (`twoface.metadata`). effort: 0..9, to make a PNG small; more than 4
+    gains next to nothing.
     Raises InputError when the format cannot hold so large a photo.
     """
     _check_size(photo, format)
@@ -303,7 +306,7 @@ def _lossy(photo, format, samples, quality, xmp, icc):
     if photo.exif:
         options["exif"] = _EXIF_PREFIX + photo.exif
     if format == "WEBP":
-        options |= {"quality": quality or _QUALITY, "exact": True}
+        options |= {"lossless": photo.lossless and quality is None, "quality": quality or _QUALITY, "exact": True}
     else:
         options |= _jpeg_options(photo, quality)
     buffer = io.BytesIO()

@@ -116,7 +116,10 @@ def _opened(data, max_pixels, name):
     if image.width * image.height > max_pixels:
         raise _too_large(name, max_pixels)
     form = "JPEG" if image.format == "MPO" else image.format
-    orientation = image.tag_v2.get(_ORIENTATION, 1) if form == "TIFF" else None
+    orientation = None
+    if form == "TIFF":
+        orientation = image.tag_v2.get(_ORIENTATION, 1)
+        tiff.mend_planes(image, data)
     try:
         image.load()
     except OSError as error:
@@ -188,6 +191,7 @@ def _fields(file):
         "name": file.name,
         "format": file.format,
         "tables": (image.quantization, max(0, jpeg.sampling_of(image))) if file.format == "JPEG" else None,
+        "lossless": file.format == "WEBP" and _is_lossless(file.data),
         "orientation": file.orientation,
         "dpi": _dpi(file.png.dpi if file.png else info.get("dpi")),
         **_metadata(file),
@@ -317,6 +321,17 @@ def _missing(file, samples, notes):
     missing = np.zeros(samples.shape[:2], bool)
     missing[len(samples) - rows :] = True
     return turned(missing, file.turn)
+
+
+def _is_lossless(data):
+    """Whether the picture of a WebP, or the first of several, was packed without loss, by the file's chunks."""
+    start = 12
+    while start + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, start)
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        start += 24 if name == b"ANMF" else 8 + length + length % 2  # a frame holds chunks behind its own 16 bytes
+    return False
 
 
 def _dpi(given):

@@ -14,9 +14,10 @@ from twoface.formats.irb import iptc_of, of_iptc
 
 _HEAD = b"II*\0\x08\0\0\0"
 _EXIF, _GPS = 0x8769, 0x8825
-# What a directory says about the photo, not about the place of its samples: description, maker, model, program, date,
-# artist, computer, rights, Windows' own, and the directories of EXIF and GPS.
-_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, *range(0x9C9B, 0x9CA0), _EXIF, _GPS)
+# What a directory says about the photo, not about the place of its samples: name, description, maker, model, page,
+# transfer function, program, date, artist, computer, white point, primaries, rights, Windows' own, and the directories
+# of EXIF and GPS.
+_KEPT = (269, 270, 271, 272, 285, 301, 305, 306, 315, 316, 318, 319, 0x8298, *range(0x9C9B, 0x9CA0), _EXIF, _GPS)
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 _BITS, _PLANES, _EXTRA = 258, 284, 338
 _PHOTOMETRIC = {"L": 1, "RGB": 2, "CMYK": 5}
@@ -51,6 +52,16 @@ def xmp_of(image):
 def is_deep(image):
     """Whether a Pillow TIFF has 16 bits a sample."""
     return set(image.tag_v2.get(_BITS, ())) == {16}
+
+
+def mend_planes(image, data):
+    """Have Pillow read planes of 16 bits that lie apart and are not packed, which it takes for 8 bits."""
+    if is_deep(image) and image.tag_v2.get(_PLANES) == 2:
+        order = ";16L" if data[:2] == b"II" else ";16B"
+        image.tile = [
+            tile._replace(args=(tile.args[0] + order, *tile.args[1:])) if tile.codec_name == "raw" else tile
+            for tile in image.tile
+        ]
 
 
 def can_read_deep(image):
