@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.blend import crop_mask, render, seam_correction
+from twoface.blend import crop_mask, render, seam_correction, smoothed
 from twoface.engine import FEATHER
 from twoface.errors import InputError
 from twoface.faces import FaceDetector, align, apply, crop, scale_of
@@ -55,8 +55,8 @@ def measure(network, detector, mesher, photo, reference, name):
     seam = cv2.remap(seam, places.astype(np.float32), None, cv2.INTER_LINEAR)
     ways = {
         "128 px answer enlarged": upscaled(fields, places),
-        "fields at full resolution": render(fields, places, source, detail, texture=False),
-        "the same with texture": render(fields, places, source, detail),
+        "fields at full resolution": render(fields, places, source, detail),
+        "the same with texture": render(fields, places, source, detail, smoothed(fields, source, detail)),
     }
     ways |= {f"{way}, seam corrected": np.clip(fill + seam, 0, 1) for way, fill in ways.items()}
     return {way: _scores(fill, photo.astype(np.float32) / 255, hole, detail) for way, fill in ways.items()}

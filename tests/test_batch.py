@@ -310,6 +310,38 @@ def test_what_is_logged_but_is_gone_is_done_again(desk):
     assert plan(desk) == [("do", "its result is gone")]
 
 
+@pytest.mark.parametrize("before", ["nothing", "a result of another photo", "a file of someone else"])
+def test_killed_between_the_log_and_the_file(desk, monkeypatch, before):
+    write_jobs(desk, {"photo": "a.png"})
+    if before == "a result of another photo":
+        run(desk)
+        Image.fromarray(textured(180, 200, seed=7)).save(desk / "a.png")
+    elif before == "a file of someone else":
+        (desk / "out").mkdir()
+        (desk / "out" / "a.png").write_text("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr("twoface.batch.write_aside", Mock(side_effect=SystemExit))
+        with pytest.raises(SystemExit):
+            run(desk, force=before == "a file of someone else")
+    assert log(desk)[-1]["status"] == "done"
+    ((action, why),) = plan(desk)
+    if before == "a file of someone else":  # which the log does not make ours
+        assert action == "fail" and "--force" in why and (desk / "out" / "a.png").read_text() == "mine"
+        return
+    assert why == ("its result is gone" if before == "nothing" else "changed: photo")
+    assert run(desk) == (1, 0, 0) and run(desk) == (0, 1, 0)
+
+
+def test_warnings_are_logged_and_counted(desk, capsys):
+    deep = textured(180, 200).astype(np.uint16)[..., 0] * 256
+    Image.fromarray(deep).save(desk / "deep.png")
+    write_jobs(desk, {"photo": "deep.png", "out": "a.jpg"}, {"photo": "a.png", "out": "a.png"})
+    options = Options(model=desk / "network.onnx")
+    made = run_batch(desk / "jobs.csv", desk / "out", options=options, load=partial(load_clerk, desk / "network.onnx"))
+    assert (made.done, made.warned) == (2, 1)
+    assert "8 of the 16 bits" in results(desk)[0]["warnings"] and results(desk)[1]["warnings"] == ""
+
+
 def test_the_hole_of_rows_that_name_none(desk):
     (desk / "jobs.csv").write_text("Photo\na.png\n")
     assert run(desk) == (0, 0, 1)

@@ -12,6 +12,7 @@ import pytest
 from fakes import textured
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from twoface import colour
 from twoface.errors import InputError
@@ -418,3 +419,44 @@ def test_pillow_says_nothing(recwarn, capfd):
 def test_opencv_and_pillow_read_what_is_written():
     assert np.array_equal(cv2.imdecode(np.frombuffer(deep_png(DEEP), np.uint8), -1)[..., ::-1], DEEP)
     assert np.array_equal(np.array(Image.open(io.BytesIO(deep_tiff(DEEP[..., 0], "L")))), DEEP[..., 0])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_planes_of_16_bits_that_lie_apart(order):
+    tags = ImageFileDirectory_v2({"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[order])
+    height, width = DEEP.shape[:2]
+    tags[256], tags[257], tags[258], tags[259], tags[262] = width, height, (16, 16, 16), 1, 2
+    tags[277], tags[278], tags[284] = 3, height, 2
+    for tag, values in ((273, [2 * width * height * i for i in range(3)]), (279, [2 * width * height] * 3)):
+        tags.tagtype[tag] = 4
+        tags[tag] = tuple(values)
+    buffer = io.BytesIO()
+    tags.save(buffer)
+    photo = read_photo(buffer.getvalue() + DEEP.astype(order + "u2").transpose(2, 0, 1).tobytes())
+    assert np.abs(photo.pixels.astype(int) - colour.eight_bits(DEEP)).max() <= 1
+    assert [note.code for note in photo.notes] == ["depth"]
+
+
+def test_a_webp_without_loss_stays_so():
+    whole = np.dstack([PIXELS, ALPHA])
+    packed = {"lossless": True, "exact": True}
+    frames = {"save_all": True, "append_images": [Image.fromarray(whole[::-1])]}
+    for more in ({"icc_profile": colour.of_cicp(12, 4).icc}, frames):
+        data = encoded(whole, "WEBP", **packed, **more)
+        before, after = refilled(data, "WEBP")
+        assert before.lossless and after.lossless
+        known_are_kept(before, after)
+        assert not read_photo(encode_photo(before, "WEBP", quality=90)).lossless
+    assert not read_photo(encoded(whole, "WEBP")).lossless
+
+
+def test_memory_that_lacks_is_no_damage(monkeypatch):
+    def lacking(*_):
+        error = cv2.error("OpenCV(5) Insufficient memory")
+        error.code = -4
+        raise error
+
+    data = deep_png(DEEP)
+    monkeypatch.setattr("twoface.formats.read.cv2.imdecode", lacking)
+    with pytest.raises(cv2.error):
+        read_photo(data)

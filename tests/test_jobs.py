@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from twoface.errors import InputError
@@ -53,9 +55,17 @@ def test_files_that_are_refused(tmp_path, text, message):
 
 
 def test_text_that_is_none(tmp_path):
-    (tmp_path / "jobs.csv").write_bytes(b"photo\n\x81.jpg\n")
+    (tmp_path / "jobs.csv").write_bytes(b"\xff\xfephoto\n\x81.jpg\n!")
     with pytest.raises(InputError, match="as text"):
         read_jobs(tmp_path / "jobs.csv")
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).touch()
+    (tmp_path / "jobs.csv").write_bytes(b'photo,reference\ncaf\xe9.jpg,"a;\xfc.jpg"\nZo\xeb.jpg,\n\x81.jpg,\n')
+    found = read_jobs(tmp_path / "jobs.csv")
+    assert [os.fsencode(row.photo) for row in found] == [b"caf\xe9.jpg", "Zoë.jpg".encode(), b"\x81.jpg"]
+    assert os.fsencode(found[0].reference[1]) == b"\xfc.jpg"  # as the row's other name
 
 
 def test_json_lines(tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-PIXELS = 2_000_000  # of a band
+PIXELS = 1_000_000  # of a band
 
 
 def bands(height, width):
@@ -11,10 +11,37 @@ def bands(height, width):
     return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
 
 
-def array_of(image):
-    """The samples of a Pillow picture, as `np.array` gives them, which takes three times their memory in passing."""
-    first = np.asarray(image.crop((0, 0, 1, 1)))
-    samples = np.empty((image.height, image.width, *first.shape[2:]), first.dtype)
+def widened(rows, by, height):
+    """Rows, a slice, with as many as `by` more above and below, inside a picture of `height`."""
+    return slice(max(0, rows.start - by), min(height, rows.stop + by))
+
+
+def by_bands(function, picture):
+    """What `function` makes of a picture (H, W, ...), each pixel on its own, made a band at a time."""
+    whole = None
+    for rows in bands(*picture.shape[:2]):
+        part = function(picture[rows])
+        if whole is None:
+            whole = np.empty((len(picture), *part.shape[1:]), part.dtype)
+        whole[rows] = part
+    return whole
+
+
+def array_of(image, change=lambda part: part):
+    """The samples of a Pillow picture, as `np.array` gives them, which takes three times their memory in passing.
+
+    change: function of a part of it -> a Pillow picture of the same size, each pixel on its own: a conversion.
+    """
+    samples = None
     for rows in bands(image.height, image.width):
-        samples[rows] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
+        part = np.asarray(change(image.crop((0, rows.start, image.width, rows.stop))))
+        if samples is None:
+            samples = np.empty((image.height, *part.shape[1:]), part.dtype)
+        samples[rows] = part
     return samples
+
+
+def red_first(samples):
+    """OpenCV's order of colours, (H, W, 3 or 4), made RGB in place."""
+    for rows in bands(*samples.shape[:2]):
+        samples[rows, :, :3] = samples[rows, :, 2::-1].copy()

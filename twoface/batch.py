@@ -23,7 +23,7 @@ from twoface.engine import Inpainter
 from twoface.errors import InputError
 from twoface.faces import parse_frame
 from twoface.files import check_name, check_output, is_name, printable, sha256, write_aside
-from twoface.images import encode_photo, output_format
+from twoface.images import encode_photo, losses, output_format
 from twoface.jobs import JSON_LINES, read_jobs
 from twoface.parts import parse_hole
 from twoface.results import DONE, FAILED, NAMES, Entry, Log, read_entries
@@ -85,11 +85,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Summary:
-    """How many rows were done now, were done before, and failed; log: the file that tells of them."""
+    """How many rows were done now, were done before, and failed; log: the file that tells of them.
+
+    warned: how many of those done now have warnings.
+    """
 
     done: int
     skipped: int
     failed: int
+    warned: int
     log: Path
 
 
@@ -114,8 +118,8 @@ def run_batch(jobs, folder, workers=1, options=None, force=False, load=Inpainter
         steps = _plan(rows, jobs, folder, options, force)
         log = Log(folder / NAMES[jobs.suffix.lower() in JSON_LINES])
         log.open()
-        done, failed = _do_all(steps, log, workers, options, load, _relative(jobs, folder))
-        return Summary(done, sum(step.action == KEEP for step in steps), failed, log.path)
+        done, failed, warned = _do_all(steps, log, workers, options, load, _relative(jobs, folder))
+        return Summary(done, sum(step.action == KEEP for step in steps), failed, warned, log.path)
 
 
 def plan_batch(jobs, folder, options=None, force=False):
@@ -136,7 +140,7 @@ def _locked(folder):
 
 
 def _do_all(steps, log, workers, options, load, jobs):
-    """-> how many were done and how many failed."""
+    """-> how many were done, how many failed, how many of those done have warnings."""
     tasks = [step for step in steps if step.action == DO]
     failed = [step for step in steps if step.action == FAIL]
     setup = partial(_setup, load, options, log, jobs, max(1, (os.cpu_count() or 1) // workers))
@@ -153,9 +157,9 @@ def _do_all(steps, log, workers, options, load, jobs):
             for index, outcome in outcomes:
                 if isinstance(outcome, Exception):
                     fail(tasks[index], str(outcome))
-                counts[isinstance(outcome, Exception)] += 1
+                counts["failed" if isinstance(outcome, Exception) else "warned" if outcome else "done"] += 1
                 bar.update()
-    return counts[False], counts[True] + len(failed)
+    return counts["done"] + counts["warned"], counts["failed"] + len(failed), counts["warned"]
 
 
 class _Contents:
@@ -324,7 +328,10 @@ def _setup(load, options, log, jobs, threads):
 
 
 def _do(inpainter, options, log, jobs, step):
-    """Fill and save one job. It is logged just before it is written: whatever ends us, a file that is ours is known."""
+    """Fill and save one job -> its warnings, or None.
+
+    It is logged just before it is written: whatever ends us, a file that is ours is known.
+    """
     start, job = time.perf_counter(), step.job
     result = inpainter.fill(
         job.photo,
@@ -336,7 +343,8 @@ def _do(inpainter, options, log, jobs, step):
         feather=options.feather,
         center_size=options.center_size,
     )
-    data = encode_photo(result.photo, output_format(job.out), options.quality)
+    form = output_format(job.out)
+    data = encode_photo(result.photo, form, options.quality)
     job.out.parent.mkdir(parents=True, exist_ok=True)
     check_output(job.out, job.replaces)
     used, same = result.reference_used, result.identity["same_person"]
@@ -345,6 +353,7 @@ def _do(inpainter, options, log, jobs, step):
         step.photo,
         step.out,
         DONE,
+        warnings=" ".join(result.warnings + losses(result.photo, form)) or None,
         seconds=round(time.perf_counter() - start, 3),
         similarity_result_reference=_rounded(result.identity["similarity_result_reference"]),
         similarity_visible_reference=_rounded(result.identity["similarity_visible_reference"]),
@@ -359,6 +368,7 @@ def _do(inpainter, options, log, jobs, step):
         sys.exit(1)  # whoever runs the batch again does this job, and may be at it
     log.add(entry)
     write_aside(job.out, data, job.replaces)
+    return entry.warnings
 
 
 def _rounded(value):

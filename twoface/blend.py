@@ -6,15 +6,17 @@ the registration's map and the residual warp together.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import cv2
 import numpy as np
 
-from twoface.bands import bands
+from twoface.bands import bands, widened
 from twoface.faces import scale_of, shifted
 from twoface.masks import distance_to, fading, grow
 from twoface.reference import shrunk
 from twoface.register import at_places
+from twoface.tone import toned
 
 SIZE = 128
 RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
@@ -22,8 +24,10 @@ SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
-BAND = 64  # rows of a photo that are rendered at a time: what is computed then stays in the processor's cache
+SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
+TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
 SOFTER = (0.5, 0.75, 1.0, 1.5, 2.0)  # pixels: how a fill with too much texture is softened, one after the other
+HALO = 26  # pixels that this looks at, by OpenCV's kernels of four deviations, and the high-pass after it
 MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
 LIT = 80  # of 0..255: a face whose lighter parts are darker than this is lifted to it for the network
 
@@ -40,57 +44,59 @@ def crop_mask(hole, transform, feather_px):
     return inside.astype(bool)
 
 
-def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=None, seed=0):
-    """Put a fill into a photo -> uint8 (H, W, 3), bit for bit `pixels` wherever `feather(hole, feather_px)` is 0.
+def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=None, tone=None, seed=0):
+    """Put a fill into a photo, in place; it stays bit for bit wherever `feather(hole, feather_px)` is 0.
 
     pixels: uint8 (H, W, 3); hole: bool (H, W); transform: photo -> crop.
     fields: the network's outputs for this crop, (C, h, w) each. reference: the reference photo's pixels and where the
     crop lies in them (`twoface.register.Registration.map`), or None for the synthesis alone. feather_px: photo pixels.
-    seam: what `seam_correction` says. seed: of the grain.
+    seam: what `seam_correction` says. tone: what `twoface.tone.tone_of` says. seed: of the grain.
     """
-    result = pixels.copy()
     detail = 1 / scale_of(transform)
     reach = feather_px + RING * detail
     x0, y0, width, height = cv2.boundingRect(hole.view(np.uint8))
     rows = slice(max(0, int(y0 - reach)), int(np.ceil(y0 + height + reach)))
     columns = slice(max(0, int(x0 - reach)), int(np.ceil(x0 + width + reach)))
-    part, hole = result[rows, columns], hole[rows, columns]
+    part, hole = pixels[rows, columns], hole[rows, columns]
     frame = shifted(transform, columns.start, rows.start)
     source = reference and shrunk(*reference, max(detail, 1))
-    halo, far = int(np.ceil(3 * FINE * detail)) + 3, int(np.ceil(reach)) + 1  # of what is blurred, and of distances
+    low = reference and smoothed(fields, reference, detail)
 
-    def look(band):
-        """A band of rows with the rows about it, of which its fill and its distances depend."""
-        wide, around = (_grown(band, by, len(part)) for by in (halo, halo + far))
+    def look(band, reach):
+        """Rows with those about them that softening looks at: the fill, the photo, distances to the hole to `reach`."""
+        wide = widened(band, HALO, len(part))
+        around = widened(wide, int(np.ceil(reach)) + 1, len(part))
         places = _places(shifted(frame, 0, wide.start), part[wide].shape)
-        fill = render(fields, places, source, detail)
+        fill = render(fields, places, source, detail, low)
         if seam is not None:
-            fill = np.clip(fill + _sample(seam, places, cv2.INTER_LINEAR), 0, 1)
+            fill += _sample(seam, places, cv2.INTER_LINEAR)
+            np.clip(fill, 0, 1, out=fill)
         outside = distance_to(hole[around])[wide.start - around.start :][: wide.stop - wide.start]
+        return fill, np.multiply(part[wide], 1 / 255, dtype=np.float32), outside, places
+
+    def measured(band):
+        fill, photo, outside, places = look(band, reach)
         ring = (outside > feather_px) & (outside <= reach)
         ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
-        photo = np.multiply(part[wide], 1 / 255, dtype=np.float32)
-        own = slice(band.start - wide.start, band.stop - wide.start)
-        return fill, photo, outside, ring, hole[wide], own
+        return _high_passes(fill, photo, ring, outside == 0, detail)
 
     whole = bands(*part.shape[:2])
-    seen = {i: look(whole[i]) for i in {0, len(whole) // 2, len(whole) - 1}} if len(whole) <= 3 else {}
-    measured = seen.values() or (look(whole[i]) for i in np.linspace(0, len(whole) - 1, 5).astype(int))
-    plan = _texture_plan([_high_passes(*seen_part[:2], seen_part[3], seen_part[4], detail) for seen_part in measured])
-    for i, band in enumerate(whole):
-        fill, photo, outside, _, _, own = seen.pop(i) if i in seen else look(band)
+    chosen = np.unique(np.linspace(0, len(whole) - 1, 5).astype(int))
+    plan = _texture_plan([measured(whole[i]) for i in chosen])
+    for band in whole:
+        fill, photo, outside, _ = look(band, feather_px)
+        start = band.start - max(0, band.start - HALO)
+        own = slice(start, start + band.stop - band.start)
         fill = _textured(fill, plan, (seed, band.start))[own]
         alpha = fading(outside[own], feather_px)[..., None]
         mixed = fill - photo[own]  # in place from here on: at full resolution every new array costs
         mixed *= alpha
         mixed += photo[own]
         mixed *= 255
-        np.copyto(part[band], np.rint(mixed, out=mixed).astype(np.uint8), where=alpha > 0)
-    return result
-
-
-def _grown(rows, by, height):
-    return slice(max(0, rows.start - by), min(height, rows.stop + by))
+        mixed = np.rint(mixed, out=mixed).astype(np.uint8)
+        if tone is not None:
+            mixed = toned(part[band], mixed, tone)
+        np.copyto(part[band], mixed, where=alpha > 0)
 
 
 def seam_correction(known, fill, hole, predicted):
@@ -125,43 +131,71 @@ def lowered(fields, factor):
     return {name: field / np.float32(factor) if name in lit else field for name, field in fields.items()}
 
 
-def render(fields, places, reference, detail, texture=True):
+def render(fields, places, reference, detail, low=None):
     """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
 
     places: (H, W, 2) crop coordinates. detail: photo pixels per crop pixel; a finer reference is shrunk to it.
-    texture: bring the reference's own fine texture to its natural contrast where the network takes enough of the
-    reference. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what is finer than
-    its pixels: both make a fill look out of focus. False gives the network's own answer.
+    low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast where the network takes
+    enough of the reference. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what
+    is finer than its pixels: both make a fill look out of focus. None gives the network's own answer.
     """
     places = places.astype(np.float32, copy=False)
     synthesis = _picture(fields["synthesis"])
     if reference is None:
         return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
-    smooth = [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "offset", "weight")]
+    smooth = _smooth(fields)
     source = shrunk(*reference, max(detail, 1))
-    parts = np.array_split(places, -(-len(places) // BAND))
+    fill = np.empty((*places.shape[:2], 3), np.float32)
+
+    def render_tile(tile):
+        fill[tile] = _tile(synthesis, smooth, source, low, places[tile])
+
+    rows, columns = ([slice(start, start + TILE) for start in range(0, side, TILE)] for side in fill.shape[:2])
+    tiles = list(product(rows, columns))
     with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as threads:
-        made = list(threads.map(lambda part: _render_band(synthesis, smooth, source, part), parts))
-    fill, pixels, given = (np.concatenate(parts) for parts in zip(*made, strict=True))
-    if texture:
-        trust = np.clip((given - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
-        fine = pixels - _blurred(pixels, FINE * detail)
-        fine *= np.maximum(0, trust - given)
-        fill += fine
-    return np.clip(fill, 0, 1, out=fill)
+        list(threads.map(render_tile, tiles))
+    return fill
 
 
-def _render_band(synthesis, smooth, source, places):
-    """Some rows of `render` -> the network's answer, the moved reference, and how much of it was taken."""
-    flow, gain, offset, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth)
-    weight = weight.reshape(*places.shape[:2], 1)
+def smoothed(fields, reference, detail):
+    """The moved reference without its fine texture -> float32 (S, S, 3), over the crop frame. Arguments as of `render`.
+
+    It is as smooth in a large photo as in a small one, so a few pixels for each of the crop's are enough.
+    """
+    finer = int(np.clip(round(detail), 1, SMOOTH))
+    along = (np.arange(finer * SIZE, dtype=np.float32) + 0.5) / finer - 0.5
+    places = np.stack(np.meshgrid(along, along), -1)
+    moved = _moved(_smooth(fields)[0], shrunk(*reference, finer), places)
+    return cv2.GaussianBlur(moved, (0, 0), FINE * finer)
+
+
+def _smooth(fields):
+    return [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "offset", "weight")]
+
+
+def _moved(flow, source, places):
+    """The reference where the network moved it, at some places -> float32 (H, W, 3)."""
     picture, grid = source
-    moved = at_places(grid, np.clip(places + flow, 0, SIZE - 1))
+    moved = at_places(grid, np.clip(places + _sample(flow, places, cv2.INTER_LINEAR), 0, SIZE - 1))
     picture = np.multiply(_needed(picture, moved), 1 / 255, dtype=np.float32)
-    pixels = _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
+    return _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
+
+
+def _tile(synthesis, smooth, source, low, places):
+    """A part of `render`."""
+    gain, offset, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth[1:])
+    weight = weight.reshape(*places.shape[:2], 1)
+    pixels = _moved(smooth[0], source, places)
     invented = _sample(synthesis, places, cv2.INTER_CUBIC)
     fill = weight * (gain * pixels + offset - invented) + invented
-    return fill, pixels, weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
+    if low is not None:
+        given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
+        trust = np.clip((given - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
+        finer = len(low) / SIZE
+        pixels -= _sample(low, (places + 0.5) * np.float32(finer) - 0.5, cv2.INTER_LINEAR)
+        pixels *= np.maximum(0, trust - given)
+        fill += pixels
+    return np.clip(fill, 0, 1, out=fill)
 
 
 def match_texture(fill, hole, photo, ring, detail, seed=0):
@@ -249,17 +283,6 @@ def _needed(picture, places):
         return picture
     places -= low.astype(np.float32)
     return picture[low[1] : high[1], low[0] : high[0]]
-
-
-def _blurred(picture, sigma):
-    """A gaussian blur; a wide one is made of a smaller picture, where it costs little and is as smooth."""
-    factor = int(sigma / 4)
-    if factor < 2:
-        return cv2.GaussianBlur(picture, (0, 0), sigma)
-    size = picture.shape[1::-1]
-    small = cv2.resize(picture, [max(1, round(side / factor)) for side in size], interpolation=cv2.INTER_AREA)
-    rest = ((sigma / factor) ** 2 - 0.25) ** 0.5  # shrinking and enlarging blur by the other half pixel
-    return cv2.resize(cv2.GaussianBlur(small, (0, 0), rest), size, interpolation=cv2.INTER_LINEAR)
 
 
 def _picture(planes):

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
+from twoface.bands import by_bands
 from twoface.errors import TwoFaceError
 
 # Linear sRGB -> XYZ of D50, the white of profiles.
@@ -37,7 +38,6 @@ _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}  # CICP transfers that are powers; the others
 _PQ, _HLG = 16, 18
 _WHITE = 203 / 10_000  # BT.2408: the light of a white paper, of PQ's whole
 _STEPS = 65_536
-_BAND = 1 << 20  # pixels that are computed at once
 
 
 class ProfileError(TwoFaceError):
@@ -59,13 +59,14 @@ class Space:
         """uint8 or uint16 (H, W, 3), grey (H, W) -> uint8 (H, W, 3)."""
         tables = self.curves[:, :: 257 if samples.dtype == np.uint8 else 1].astype(np.float32)
         if self.matrix is None:
-            return np.repeat(_encoded(tables[0])[samples][..., None], 3, axis=-1)
-        out, matrix = np.empty(samples.shape, np.uint8), self.matrix.astype(np.float32)
-        rows = max(1, _BAND // samples.shape[1])
-        for start in range(0, len(samples), rows):
-            light = cv2.LUT(np.ascontiguousarray(samples[start : start + rows]), np.ascontiguousarray(tables.T)[None])
-            out[start : start + rows] = _encoded(cv2.transform(light, matrix))
-        return out
+            grey = _encoded(tables[0])
+            return by_bands(lambda part: np.repeat(grey[part][..., None], 3, axis=-1), samples)
+        tables, matrix = np.ascontiguousarray(tables.T)[None], self.matrix.astype(np.float32)
+
+        def seen(part):
+            return _encoded(cv2.transform(cv2.LUT(np.ascontiguousarray(part), tables), matrix))
+
+        return by_bands(seen, samples)
 
     def from_srgb(self, pixels, dtype):
         """uint8 (N, 3) -> `dtype` (N, 3), grey (N,): the nearest samples that show these colours."""
@@ -89,7 +90,11 @@ class Tables:
 
     def to_srgb(self, samples):
         """uint8 or uint16 (H, W, C), grey (H, W) -> uint8 (H, W, 3)."""
-        return np.array(self._transform(Image.fromarray(eight_bits(samples), self.mode), inward=True))
+
+        def seen(part):
+            return np.asarray(self._transform(Image.fromarray(eight_bits(part), self.mode), inward=True))
+
+        return by_bands(seen, samples)
 
     def from_srgb(self, pixels, dtype):
         """uint8 (N, 3) -> `dtype` (N, C), grey (N,)."""
@@ -113,7 +118,7 @@ class PlainCmyk:
 
     def to_srgb(self, samples):
         """uint8 (H, W, 4) -> uint8 (H, W, 3)."""
-        return np.array(Image.fromarray(samples, "CMYK").convert("RGB"))
+        return by_bands(lambda part: np.asarray(Image.fromarray(part, "CMYK").convert("RGB")), samples)
 
     def from_srgb(self, pixels, dtype):
         """uint8 (N, 3) -> uint8 (N, 4)."""
@@ -179,8 +184,10 @@ def of_gamma(gamma, chromaticities=None, chunks=()):
 
 
 def eight_bits(samples):
-    """uint16 -> uint8, rounded; uint8 as it is."""
-    return samples if samples.dtype == np.uint8 else ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    """uint16 (H, W, ...) -> uint8, rounded; uint8 as it is."""
+    if samples.dtype == np.uint8:
+        return samples
+    return by_bands(lambda part: ((part.astype(np.uint32) + 128) // 257).astype(np.uint8), samples)
 
 
 def grey_of(pixels):

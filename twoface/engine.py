@@ -22,7 +22,7 @@ from twoface.mesh import PRESENT, Mesher, corrected, moved
 from twoface.model import FillModel
 from twoface.outlook import Outlook, outlook
 from twoface.reference import Registered, no_reference, registered
-from twoface.tone import toned
+from twoface.tone import tone_of
 from twoface.verdict import verdict
 
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
@@ -229,7 +229,8 @@ class Inpainter:
         clock.lap("references")
         fields = self.predict(prepared, used)
         clock.lap("network")
-        pixels = self.paste(prepared, fields, used)
+        owned = not isinstance(photo, Photo | np.ndarray)  # a file that was decoded here
+        pixels = self.paste(prepared, fields, used, owned)
         clock.lap("blend")
         identity = self._identity(pixels, prepared, used)
         warnings = list(prepared.warnings)
@@ -321,19 +322,18 @@ class Inpainter:
         fields = self.network.run(image, mask, *given)
         return lowered({name: field[0] for name, field in fields.items()}, factor)
 
-    def paste(self, prepared, fields, reference=None):
+    def paste(self, prepared, fields, reference=None, in_place=False):
         """Put a fill into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.
 
-        fields: what `predict` gave; reference: the Reference that it was given.
+        fields: what `predict` gave; reference: the Reference that it was given. in_place: write over the photo's own
+        pixels, which spares the memory of a copy.
         """
-        x0, y0, x1, y1 = window(prepared.transform, prepared.photo.pixels.shape)
-        part, hole, transform = _part(prepared.photo, prepared.hole, prepared.transform)
+        pixels = prepared.photo.pixels if in_place else prepared.photo.pixels.copy()
+        part, hole, transform = _part(pixels, prepared.hole, prepared.transform)
         known = crop_mask(hole, transform, 0)
         seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
         source = None if reference is None else (reference.photo.pixels, reference.registered.map)
-        pixels = prepared.photo.pixels.copy()
-        filled = blend(part, hole, transform, fields, source, prepared.feather, seam)
-        pixels[y0:y1, x0:x1] = toned(part, filled, hole)
+        blend(part, hole, transform, fields, source, prepared.feather, seam, tone_of(part, hole))
         return pixels
 
     def _frame(self, photo, square, mask=None):
@@ -389,14 +389,14 @@ class Inpainter:
 
 def _seen(photo, hole, transform, feather):
     """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
-    part, hole, transform = _part(photo, hole, transform)
+    part, hole, transform = _part(photo.pixels, hole, transform)
     return crop(part, transform), crop_mask(hole, transform, feather)
 
 
-def _part(photo, hole, transform):
+def _part(pixels, hole, transform):
     """The window of a photo that the crop needs -> its pixels, its hole, its own photo -> crop transform."""
-    x0, y0, x1, y1 = window(transform, photo.pixels.shape)
-    return photo.pixels[y0:y1, x0:x1], hole[y0:y1, x0:x1], shifted(transform, x0, y0)
+    x0, y0, x1, y1 = window(transform, pixels.shape)
+    return pixels[y0:y1, x0:x1], hole[y0:y1, x0:x1], shifted(transform, x0, y0)
 
 
 class _Clock:

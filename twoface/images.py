@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from twoface import colour
+from twoface.bands import bands
 from twoface.errors import InputError
 from twoface.formats import jpeg, png, tiff
 from twoface.formats.read import read_fields, turned
-from twoface.masks import feather as weight
-from twoface.masks import hole_of
+from twoface.masks import distances, fading, hole_of
 from twoface.metadata import mark_generated
 from twoface.originals import Original
 
@@ -40,7 +40,8 @@ class Photo:
     exif, xmp, irb (Photoshop's blocks, IPTC among them), comment: bytes or None; the EXIF as TIFF bytes, its
     Orientation 1, its thumbnail gone. texts: ((key, words), ...) of a PNG. dpi: (x, y) or None.
     name: of the file, for messages; format: what it was read from, "" when made in memory. tables: of a JPEG, its
-    quantisation tables and chroma subsampling. orientation: of EXIF, 1..8, before it was turned.
+    quantisation tables and chroma subsampling; lossless: of a WebP, whether it was packed so. orientation: of EXIF,
+    1..8, before it was turned.
     notes: `twoface.formats.read.Note`s, of what was read but cannot be kept. missing: bool (H, W), what a file that
     ends too early does not tell, or None.
     """
@@ -57,6 +58,7 @@ class Photo:
     name: str = "the photo"
     format: str = ""
     tables: tuple | None = None
+    lossless: bool = False
     orientation: int = 1
     notes: tuple = ()
     missing: np.ndarray | None = None
@@ -69,18 +71,25 @@ class Photo:
     @property
     def nbytes(self):
         """Bytes of memory."""
-        alpha = 0 if self.alpha is None else self.alpha.nbytes
-        return self.pixels.nbytes + alpha + (0 if self.original is None else self.original.nbytes)
+        held = [self.pixels, self.alpha]
+        if self.original is not None:
+            held += [self.original.samples, self.original.alpha]
+        return sum({id(array): array.nbytes for array in held if array is not None}.values())
 
     def filled(self, pixels, hole, feather=0):
         """The photo with other pixels in a hole, bool (H, W), which is opaque then -> Photo.
 
         feather: photo pixels about the hole, as of `twoface.masks.feather`.
         """
-        alpha = self.alpha
+        alpha, original = self.alpha, self.original
         if alpha is not None and alpha.min() < 255:
-            alpha = np.maximum(alpha, np.rint(weight(hole, feather) * 255).astype(np.uint8))
-        return dataclasses.replace(self, pixels=pixels, alpha=alpha)
+            alpha = alpha.copy()
+            for place, distance in distances(hole, feather):
+                opaque = np.rint(fading(distance, feather) * 255).astype(np.uint8)
+                alpha[place] = np.maximum(alpha[place], opaque)
+        if original is not None and original.samples is self.pixels:  # which are then no longer needed
+            original = dataclasses.replace(original, samples=pixels)
+        return dataclasses.replace(self, pixels=pixels, alpha=alpha, original=original)
 
 
 def read_photo(source, max_pixels=MAX_PIXELS, name="the photo"):
@@ -124,8 +133,9 @@ def encode_photo(photo, format, quality=None, generated=True, effort=4):
 
     format: "PNG", "TIFF" (lossless: what was not filled returns bit for bit in the file's own mode, depth and colour
     space, as far as `losses` is silent), "JPEG" or "WEBP" (lossy: all is encoded anew). quality: 1..100 of the lossy
-    formats; None for that of the JPEG that the photo was, else `_QUALITY`. generated: say in XMP that a part was made
-    by a network (`twoface.metadata`). effort: 0..9, to make a PNG small; more than 4 gains next to nothing.
+    formats; None for that of the JPEG that the photo was, no loss for a WebP that had none, else `_QUALITY`. generated:
+    say in XMP that a part was made by a network (`twoface.metadata`). effort: 0..9, to make a PNG small; more than 4
+    gains next to nothing.
     Raises InputError when the format cannot hold so large a photo.
     """
     _check_size(photo, format)
@@ -133,13 +143,13 @@ def encode_photo(photo, format, quality=None, generated=True, effort=4):
     if format == "JPEG":
         photo, xmp = _fitting(photo, xmp)
     plan = _plan(photo, format)
-    samples, palette = _samples(photo, plan)
+    samples = _Samples(photo, plan)
     own = photo.original.colour if plan.own and photo.original else colour.Colour()
     if format == "TIFF":
         return tiff.write(samples, plan.mode, photo, xmp, own.icc)
     if format == "PNG":
-        return png.join(_png(samples, palette, plan, effort), png.chunks_of(photo, xmp, own.chunks, own.icc))
-    return _lossy(photo, format, samples, plan, quality, xmp, own.icc)
+        return png.join(_png(samples, effort), png.chunks_of(photo, xmp, own.chunks, own.icc))
+    return _lossy(photo, format, samples, quality, xmp, own.icc)
 
 
 def losses(photo, format):
@@ -230,24 +240,37 @@ def _check_size(photo, format):
         raise InputError(f"{format} holds at most {_MAX_SIDE[format]} pixels a side: write .png instead")
 
 
-def _samples(photo, plan):
-    """-> the samples to write, alpha last, uint8 or uint16; the palette of mode P, else None."""
-    original, palette = photo.original, None
-    if original is None or not plan.own or (plan.mode == "RGB" and original.mode == "L"):
-        samples, alpha = photo.pixels, photo.alpha
-    elif plan.mode == "P":
-        samples, palette = original.indexed(photo.pixels)
-        alpha = photo.alpha
-    else:
-        samples, alpha = original.filled(photo.pixels), photo.alpha
-        alpha = None if alpha is None else original.filled_alpha(alpha)
-    if plan.depth == 8:
-        samples, alpha = colour.eight_bits(samples), None if alpha is None else colour.eight_bits(alpha)
-    if alpha is None:
-        return samples, palette
-    if not plan.alpha:
-        return _on_white(samples, alpha), palette
-    return np.dstack([samples, alpha]), palette
+class _Samples:
+    """The samples to write, alpha last: an array (H, W) or (H, W, C) of which a slice gives rows, made when asked for.
+
+    mode: Pillow's, of 8 bits. palette: of mode P, else None.
+    """
+
+    def __init__(self, photo, plan):
+        self._photo, self._plan, self._original, self._indices, self.palette = photo, plan, photo.original, None, None
+        if self._original is not None and (not plan.own or (plan.mode == "RGB" and self._original.mode == "L")):
+            self._original = None
+        elif plan.mode == "P":
+            self._indices, self.palette = self._original.indexed(photo.pixels)
+        first = self[:1]
+        self.dtype, self.shape = first.dtype, (photo.pixels.shape[0], *first.shape[1:])
+        self.mode = plan.mode + "A" * (photo.alpha is not None and plan.alpha)
+
+    def __getitem__(self, rows):
+        pixels, alpha = self._photo.pixels[rows], self._photo.alpha
+        alpha = None if alpha is None else alpha[rows]
+        if self._indices is not None:
+            samples = self._indices[rows]
+        elif self._original is not None:
+            samples = self._original.filled(pixels, rows)
+            alpha = None if alpha is None else self._original.filled_alpha(alpha, rows)
+        else:
+            samples = pixels
+        if self._plan.depth == 8:
+            samples, alpha = colour.eight_bits(samples), None if alpha is None else colour.eight_bits(alpha)
+        if alpha is None:
+            return samples
+        return np.dstack([samples, alpha]) if self._plan.alpha else _on_white(samples, alpha)
 
 
 def _on_white(samples, alpha):
@@ -255,26 +278,35 @@ def _on_white(samples, alpha):
     return ((samples * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _png(samples, palette, plan, effort):
+def _png(samples, effort):
     if samples.dtype == np.uint16:
         return png.write_deep(samples, effort)
-    image = Image.fromarray(samples, "P" if palette is not None else None)
-    if palette is not None:
-        image.putpalette(palette.tobytes())
+    image = _image(samples)
+    if samples.palette is not None:
+        image.putpalette(samples.palette.tobytes())
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=effort)
     return buffer.getvalue()
 
 
-def _lossy(photo, format, samples, plan, quality, xmp, icc):
-    image = Image.fromarray(samples, "CMYK" if plan.mode == "CMYK" else None)
+def _image(samples):
+    """-> a Pillow picture."""
+    height, width = samples.shape[:2]
+    image = Image.new(samples.mode, (width, height))
+    for rows in bands(height, width):
+        image.paste(Image.fromarray(samples[rows], samples.mode), (0, rows.start))
+    return image
+
+
+def _lossy(photo, format, samples, quality, xmp, icc):
+    image = _image(samples)
     options = {"xmp": xmp} if xmp else {}
     if icc:
         options["icc_profile"] = icc
     if photo.exif:
         options["exif"] = _EXIF_PREFIX + photo.exif
     if format == "WEBP":
-        options |= {"quality": quality or _QUALITY, "exact": True}
+        options |= {"lossless": photo.lossless and quality is None, "quality": quality or _QUALITY, "exact": True}
     else:
         options |= _jpeg_options(photo, quality)
     buffer = io.BytesIO()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from twoface.errors import InputError
+from twoface.files import is_name
 
 COLUMNS = ("photo", "mask", "hole", "face", "reference", "reference_face", "out")
 JSON_LINES = (".jsonl", ".ndjson")
@@ -40,10 +41,10 @@ class Row:
 def read_jobs(path):
     """The rows of a CSV file, or of one in JSON Lines if it is called .jsonl or .ndjson -> list of Row.
 
-    CSV: UTF-8, UTF-16 or Windows-1252; separated by commas, semicolons or tabs, or as a first line `sep=` says; the
-    header names some of `COLUMNS` in any order and case, photo among them; several references, and their faces, are
-    separated by `;`. JSON Lines: an object in each line with these keys; a box may be a list of numbers, and
-    references a list. A row that cannot be understood comes with its `error`.
+    CSV: UTF-8, UTF-16 or Windows-1252, names also as the bytes that the files have; separated by commas, semicolons or
+    tabs, or as a first line `sep=` says; the header names some of `COLUMNS` in any order and case, photo among them;
+    several references, and their faces, are separated by `;`. JSON Lines: an object in each line with these keys; a box
+    may be a list of numbers, and references a list. A row that cannot be understood comes with its `error`.
     Raises InputError for a file that cannot be read, has no row, or has other columns.
     """
     path = Path(path)
@@ -64,7 +65,8 @@ def _text(path):
     if data.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
         raise InputError(f"{path} is a spreadsheet or an archive: save it as CSV in the program that made it")
     try:
-        return data.decode(_encoding(data))
+        encoding = _encoding(data)
+        return data.decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read {path} as text ({error.reason}): save it as CSV in UTF-8") from error
 
@@ -75,10 +77,6 @@ def _encoding(data):
             return encoding
     if b"\0" in data[:2]:  # the file begins with an ASCII letter
         return "utf-16-be" if data[0] == 0 else "utf-16-le"
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return "cp1252"
     return "utf-8"
 
 
@@ -97,7 +95,22 @@ def _csv_rows(text, path):
         return []
     header = [cell.lower() for cell in lines[0]]
     _check_header([name for name in header if name], path)
-    return [_csv_row(number, line, header) for number, line in enumerate(lines[1:], 1)]
+    return [_csv_row(number, _words(line, path.parent), header) for number, line in enumerate(lines[1:], 1)]
+
+
+def _words(line, home):
+    """A line with bytes that are not UTF-8: Windows-1252, unless they are so in the name of a file that exists."""
+    raw = [part.strip() for cell in line for part in cell.split(";") if not _is_utf8(part)]
+    if not raw or any(is_name(name) and (home / name).exists() for name in raw):
+        return line
+    try:
+        return [cell.encode("utf-8", "surrogateescape").decode("cp1252") for cell in line]
+    except UnicodeDecodeError:
+        return line
+
+
+def _is_utf8(text):
+    return not any("\udc80" <= character <= "\udcff" for character in text)
 
 
 def _separator(text):

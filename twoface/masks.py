@@ -6,11 +6,13 @@ A mask is a bool array (H, W), True = hole. NumPy and OpenCV only.
 import cv2
 import numpy as np
 
+from twoface.bands import bands, widened
 from twoface.errors import InputError
 
 # Of a mask with transparent parts: the spread of a brush's one colour, how far black and white may be off, the share
 # of the pixels that must agree, the colours that a drawing may have.
 _STROKE, _TONE, _NEARLY, _BRUSHES = 24, 32, 0.9, 8
+_JUDGED = 1_000_000  # pixels, evenly spread, from which its colours are told
 
 
 def box_hole(box, shape):
@@ -64,6 +66,7 @@ def hole_of(pixels, alpha=None):
     opaque = pixels[~clear]
     if np.ptp(opaque, axis=0).max() <= _STROKE:
         return ~clear
+    opaque = opaque[:: -(-len(opaque) // _JUDGED)]
     if _is_drawing(opaque):
         return (luma >= 128) & ~clear
     return ~clear if _is_flat(opaque) else clear
@@ -76,13 +79,26 @@ def distance_to(mask):
     return cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
+def distances(mask, reach):
+    """Distances to a mask, bool (H, W), a band of rows at a time, wherever they may be `reach` pixels or less.
+
+    -> iterator of (rows and columns, slices; distances float32). Those of more than `reach` may come out too large.
+    """
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    reach = int(min(reach, max(mask.shape))) + 1
+    top, left = max(0, y - reach), max(0, x - reach)
+    near = mask[top : y + height + reach, left : x + width + reach]
+    for rows in bands(*near.shape):
+        around = widened(rows, reach, len(near))
+        distance = distance_to(near[around])[rows.start - around.start :][: rows.stop - rows.start]
+        yield (slice(top + rows.start, top + rows.stop), slice(left, left + near.shape[1])), distance
+
+
 def grow(mask, px):
     """The mask dilated by a disc of `px` pixels (a fraction is allowed) -> bool (H, W)."""
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    reach = int(min(px, max(mask.shape))) + 1
-    near = (slice(max(0, y - reach), y + height + reach), slice(max(0, x - reach), x + width + reach))
     grown = np.zeros_like(mask)
-    grown[near] = distance_to(mask[near]) <= px
+    for place, distance in distances(mask, px):
+        grown[place] = distance <= px
     return grown
 
 

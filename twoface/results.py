@@ -20,8 +20,8 @@ class Entry:
     """A line of the log. Of several lines for one `out` the last counts.
 
     time: UTC. row: 1 for the first job. out: relative to the folder. status: done or failed, and then error.
-    seconds: from reading to encoding. The similarities are cosines; same_person is yes or no; these, and
-    reference_used, are None without a reference.
+    warnings: of a fill, as its report has them. seconds: from reading to encoding. The similarities are cosines;
+    same_person is yes or no; these, and reference_used, are None without a reference.
     jobs: the file of the jobs, relative to the folder. inputs: a digest of the content of each. sha256: of the result.
     Texts are as of `printable`.
     """
@@ -31,6 +31,7 @@ class Entry:
     out: str
     status: str
     error: str | None = None
+    warnings: str | None = None
     seconds: float | None = None
     similarity_result_reference: float | None = None
     similarity_visible_reference: float | None = None

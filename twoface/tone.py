@@ -11,19 +11,15 @@ _SPREAD = 9.0  # of 0..255: nearly all places of a photo without colours lie as 
 _NEARLY = 95  # per cent
 
 
-def toned(known, filled, hole):
-    """A fill in the tone of its photo -> uint8 (H, W, 3): `filled` itself where the photo has colours.
+def toned(known, filled, tone):
+    """A fill in the tone of its photo -> uint8 (H, W, 3).
 
-    known, filled: uint8 (H, W, 3), the photo before and after; hole: bool (H, W). Pixels that were not filled, where
-    both are the same, stay bit for bit; the others keep their brightness.
+    known, filled: uint8 (H, W, 3), the photo before and after, or a part of it; tone: what `tone_of` says of the photo.
+    Pixels that were not filled, where both are the same, stay bit for bit; the others keep their brightness.
     """
-    curve = tone_of(known, hole)
-    if curve is None:
-        return filled
     changed = (known != filled).any(-1)
     result = filled.copy()
-    luma = np.rint(filled[changed].astype(np.float32) @ _LUMA).astype(np.uint8)
-    result[changed] = curve[luma]
+    result[changed] = tone[np.rint(filled[changed].astype(np.float32) @ _LUMA).astype(np.uint8)]
     return result
 
 
@@ -56,5 +52,5 @@ def _places(pixels, hole):
     height, width = pixels.shape[:2]
     factor = min(1, _SIDE / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    known = cv2.resize((~hole).view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA) == 255
+    known = cv2.resize(hole.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA) == 0
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)[known].astype(np.float32)

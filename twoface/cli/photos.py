@@ -151,7 +151,8 @@ def batch(args):
             print(printable(f"{step.action:4} row {step.row}: {step.photo} -> {step.out or '?'}: {step.why}"))
         return 1 if any(step.action == FAIL for step in steps) else 0
     made = run_batch(args.jobs, args.out, args.workers, options, args.force)
-    print(f"{made.done} done, {made.skipped} done before, {made.failed} failed: see {printable(made.log)}")
+    warned = f" ({made.warned} with warnings)" if made.warned else ""
+    print(f"{made.done} done{warned}, {made.skipped} done before, {made.failed} failed: see {printable(made.log)}")
     return 1 if made.failed else 0
 
 
@@ -261,9 +262,9 @@ the column photo is needed, with --hole for rows that name no hole. JOBS.jsonl h
 line: {"photo": "a.jpg", "hole": "eyes", "reference": ["a1.jpg", "a2.jpg"], "face": [40, 30, 240, 230]}
 
 results/results.csv (of a JOBS.jsonl: results.jsonl) is a log that is only added to; of the lines for one result the
-last counts. It tells what happened, in how many seconds, and the identity figures. A bad row is reported and the rest
-goes on. Run it again, and it does what is missing, what failed, and what changed: the content of a photo, mask or
-reference, the row, the options, the network. Files that it did not make stay. Exit code 1 if a row failed."""
+last counts. It tells what happened, with the warnings, the seconds and the identity figures. A bad row is reported and
+the rest goes on. Run it again, and it does what is missing, what failed, and what changed: the content of a photo, mask
+or reference, the row, the options, the network. Files that it did not make stay. Exit code 1 if a row failed."""
 
 
 def _fill_options(command):

@@ -289,13 +289,10 @@ def _compose(fields, masked, masks):
 
 def _paste(fields, masked, masks, crops, moved):
     """The same with texture and grain, as `twoface fill` pastes it, but no feather: hard edges like the others."""
-    frame = np.eye(2, 3)
-    return np.stack(
-        [
-            blend(picture, mask, frame, {name: field[i] for name, field in fields.items()}, (crop, found.map))
-            for i, (picture, mask, crop, found) in enumerate(zip(masked, masks, crops, moved, strict=True))
-        ]
-    )
+    pasted = masked.copy()
+    for i, (picture, mask, crop, found) in enumerate(zip(pasted, masks, crops, moved, strict=True)):
+        blend(picture, mask, np.eye(2, 3), {name: field[i] for name, field in fields.items()}, (crop, found.map))
+    return pasted
 
 
 class Meshes:

@@ -1,5 +1,6 @@
 """PNG by its chunks: read whatever their length, written beside the picture; and pictures of 16 bits."""
 
+import io
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twoface import colour
+from twoface.bands import bands
 from twoface.formats.irb import of_iptc
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -54,7 +56,7 @@ class Said:
 def split(data):
     """A PNG's bytes -> the bytes of its bare picture, Said. What is left of a chunk that is cut off stays in it."""
     bare, said = [_SIGNATURE], Said()
-    start = len(_SIGNATURE)
+    start, data = len(_SIGNATURE), memoryview(data)
     while start + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, start)
         end = start + 12 + length
@@ -75,20 +77,30 @@ def split(data):
 
 def join(picture, chunks):
     """A PNG with chunks, [(name, bytes)], put in after its header -> bytes."""
-    head = len(_SIGNATURE) + 25
-    return picture[:head] + b"".join(_chunk(*chunk) for chunk in chunks) + picture[head:]
+    head, picture = len(_SIGNATURE) + 25, memoryview(picture)
+    return b"".join([picture[:head], *(_chunk(*chunk) for chunk in chunks), picture[head:]])
 
 
 def write_deep(samples, effort):
-    """uint16 (H, W) grey, or (H, W, C) of grey and alpha, RGB or RGBA -> a PNG of 16 bits. effort: 0..9."""
-    height, width, channels = samples.reshape(*samples.shape[:2], -1).shape
-    lines = samples.reshape(height, -1).astype(">u2").view(np.uint8).reshape(height, -1)
-    filtered = np.empty((height, lines.shape[1] + 1), np.uint8)
-    filtered[:, 0], filtered[0, 1:], filtered[1:, 1:] = 2, lines[0], lines[1:] - lines[:-1]  # each less the one above
+    """uint16 (H, W) grey, or (H, W, C) of grey and alpha, RGB or RGBA -> a PNG of 16 bits. effort: 0..9.
+
+    samples: an array, or whatever has its shape and gives its rows by a slice.
+    """
+    height, width, channels = (*samples.shape, 1)[:3]
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
-    packed = zlib.compress(filtered, effort)
-    return _SIGNATURE + _chunk(b"IHDR", head) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+    out = io.BytesIO()
+    out.write(_SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)))
+    packer, above = zlib.compressobj(effort), None
+    for rows in bands(height, width):
+        lines = samples[rows].reshape(rows.stop - rows.start, -1).astype(">u2").view(np.uint8)
+        filtered = np.empty((len(lines), lines.shape[1] + 1), np.uint8)
+        filtered[:, 0], filtered[1:, 1:] = 2, lines[1:] - lines[:-1]  # each less the one above
+        filtered[0, 1:] = lines[0] if above is None else lines[0] - above
+        above = lines[-1]
+        if packed := packer.compress(filtered):
+            out.write(_chunk(b"IDAT", packed))
+    out.write(_chunk(b"IDAT", packer.flush()) + _chunk(b"IEND", b""))
+    return out.getvalue()
 
 
 def clear_colour(bare):

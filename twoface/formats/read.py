@@ -17,7 +17,8 @@ import pillow_heif
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from twoface import colour
-from twoface.errors import InputError
+from twoface.bands import array_of, by_bands, red_first
+from twoface.errors import InputError, is_out_of_memory
 from twoface.formats import heif, jpeg, png, tiff
 from twoface.metadata import upright_exif
 from twoface.originals import Original, alpha8
@@ -55,8 +56,7 @@ class Note(NamedTuple):
 class _Decoded:
     """A file's picture as Pillow has it, loaded, and what the file says beside it.
 
-    orientation: of EXIF; turn: that by which the picture is still to be turned.
-    deep: the samples, uint16, where they have 16 bits, else None. png: of a PNG, what its chunks say.
+    orientation: of EXIF; turn: that by which the picture is still to be turned. png: of a PNG, what its chunks say.
     """
 
     image: Image.Image
@@ -65,7 +65,6 @@ class _Decoded:
     data: bytes
     orientation: int
     turn: int
-    deep: np.ndarray | None
     png: png.Said | None
     boxes: heif.Boxes | None
     ended: bool
@@ -73,29 +72,12 @@ class _Decoded:
 
 def read_fields(source, max_pixels, name):
     """Decode a photo -> the fields of a Photo. Arguments and errors as of `twoface.images.read_photo`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's words about what it reads are not for the user
-        return _fields(_decode(source, max_pixels, name))
-
-
-def turned(array, orientation):
-    """A picture's array, upright. orientation: of EXIF, 1..8."""
-    return np.ascontiguousarray(_TURNS[orientation](array) if orientation in _TURNS else array)
-
-
-def _decode(source, max_pixels, name):
-    """-> _Decoded."""
     _register_heif()
-    from_bytes = isinstance(source, (bytes, bytearray, memoryview))
-    name = name if from_bytes else os.fspath(source)
+    name = name if isinstance(source, (bytes, bytearray, memoryview)) else os.fspath(source)
     try:
-        data = bytes(source) if from_bytes else Path(source).read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{name} does not exist: check the path") from error
-    except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror}") from error
-    try:
-        return _opened(data, max_pixels, name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's words about what it reads are not for the user
+            return _fields(_opened(_bytes_of(source, name), max_pixels, name))
     except Image.DecompressionBombError as error:
         raise _too_large(name, max_pixels) from error
     except UnidentifiedImageError as error:
@@ -104,8 +86,26 @@ def _decode(source, max_pixels, name):
     except InputError:
         raise
     except _DAMAGED as error:
+        if is_out_of_memory(error):
+            raise
         text = f"{name} is damaged or truncated ({error}): get a whole copy of the file"
         raise InputError(text, code="damaged") from error
+
+
+def turned(array, orientation):
+    """A picture's array, upright. orientation: of EXIF, 1..8."""
+    return np.ascontiguousarray(_TURNS[orientation](array) if orientation in _TURNS else array)
+
+
+def _bytes_of(source, name):
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    try:
+        return Path(source).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{name} does not exist: check the path") from error
+    except OSError as error:
+        raise InputError(f"cannot read {name}: {error.strerror}") from error
 
 
 def _opened(data, max_pixels, name):
@@ -116,7 +116,10 @@ def _opened(data, max_pixels, name):
     if image.width * image.height > max_pixels:
         raise _too_large(name, max_pixels)
     form = "JPEG" if image.format == "MPO" else image.format
-    orientation = image.tag_v2.get(_ORIENTATION, 1) if form == "TIFF" else None
+    orientation = None
+    if form == "TIFF":
+        orientation = image.tag_v2.get(_ORIENTATION, 1)
+        tiff.mend_planes(image, data)
     try:
         image.load()
     except OSError as error:
@@ -132,19 +135,29 @@ def _opened(data, max_pixels, name):
         orientation = image.getexif().get(_ORIENTATION, 1)
     boxes = heif.read_boxes(data) if form in ("HEIF", "AVIF") else None
     turn = 1 if form == "TIFF" else orientation  # Pillow and OpenCV have turned a TIFF themselves
-    return _Decoded(image, name, form, data, orientation, turn, _deep(image, data, form, said), said, boxes, ended)
+    return _Decoded(image, name, form, data, orientation, turn, said, boxes, ended)
 
 
-def _deep(image, data, form, said):
-    """The unturned samples of 16 bits, uint16 (H, W[, C]) with alpha last; None where there are 8."""
-    if form == "TIFF" and tiff.is_deep(image):
-        return tiff.read_deep(image, data)
-    if form == "HEIF" and image.info.get("bit_depth", 8) > 8:
-        deep = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+def _deep(file):
+    """The unturned samples of 16 bits, uint16 (H, W[, C]) with alpha last; None where 8 are to be read.
+
+    What Pillow has decoded is given up for them: both at once would take the memory of three photos.
+    """
+    image, data = file.image, file.data
+    if file.format == "TIFF" and tiff.is_deep(image) and tiff.can_read_deep(image):
+        image.close()
+        samples = tiff.read_deep(data, len(image.mode))
+        if samples is None:
+            file.image = Image.open(io.BytesIO(data), formats=_READ)
+        return samples
+    if file.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
         bits = image.info["bit_depth"]
-        values = np.asarray(deep).astype(np.uint32) >> (16 - bits)
-        return np.rint(values * (65535 / ((1 << bits) - 1))).astype(np.uint16)
-    if form == "PNG" and said.depth == 16:
+        image.close()
+        deep = np.asarray(pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False))
+        levels = np.rint(np.arange(1 << bits) * (65535 / ((1 << bits) - 1))).astype(np.uint16)
+        return by_bands(lambda part: levels[part >> (16 - bits)], deep)
+    if file.format == "PNG" and file.png.depth == 16:
+        image.close()
         return _deep_png(data)
     return None
 
@@ -154,12 +167,14 @@ def _deep_png(data):
     if samples is None:
         raise ValueError("its samples cannot be decoded")
     kind, clear = data[25], png.clear_colour(data)
-    samples = samples[..., None] if samples.ndim == 2 else samples[..., [2, 1, 0, 3][: samples.shape[2]]]
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    if samples.shape[2] > 2:
+        red_first(samples)
     colours = samples[..., :3] if kind & 2 else samples[..., :1]
-    alpha = samples[..., 3:]
-    if clear is not None and not kind & 4:
+    if kind & 4:
+        return np.concatenate([colours, samples[..., 3:]], -1) if colours.shape[2] == 1 else samples
+    if clear is not None:
         alpha = np.where((colours == clear).all(-1, keepdims=True), np.uint16(0), np.uint16(65535))
-    if kind & 4 or clear is not None:
         return np.concatenate([colours, alpha], -1)
     return colours if kind & 2 else colours[..., 0]
 
@@ -172,25 +187,25 @@ def _too_large(name, max_pixels):
 def _fields(file):
     image, info = file.image, file.image.info
     notes = _left_out(file)
-    mode, samples, alpha, palette = _own_samples(file, notes)
-    meaning = _colour(file, mode, notes)
-    samples, alpha = (None if a is None else turned(a, file.turn) for a in (samples, alpha))
-    seen = _seen(samples, mode, palette, meaning)
-    original = Original(samples, mode, alpha, meaning, seen, palette)
-    missing = _missing(file, notes) if file.ended else None
-    return {
-        "pixels": seen,
-        "alpha": None if alpha is None else alpha8(alpha),
-        "original": original,
+    said = {
         "name": file.name,
         "format": file.format,
         "tables": (image.quantization, max(0, jpeg.sampling_of(image))) if file.format == "JPEG" else None,
+        "lossless": file.format == "WEBP" and _is_lossless(file.data),
         "orientation": file.orientation,
         "dpi": _dpi(file.png.dpi if file.png else info.get("dpi")),
-        "notes": tuple(notes),
-        "missing": missing,
         **_metadata(file),
     }
+    mode, samples, alpha, palette = _own_samples(file, notes)
+    meaning = _colour(file, mode, notes)
+    missing = _missing(file, samples, notes) if file.ended else None
+    file.image.close()  # of what is made from here on each takes as much memory
+    file.data = b""
+    samples, alpha = (None if a is None else turned(a, file.turn) for a in (samples, alpha))
+    original = Original(samples, mode, alpha, meaning, palette)
+    pixels, alpha = original.seen(), None if alpha is None else alpha8(alpha)
+    pictures = {"pixels": pixels, "alpha": alpha, "original": original, "missing": missing}
+    return said | pictures | {"notes": tuple(notes)}
 
 
 def _metadata(file):
@@ -210,29 +225,31 @@ def _metadata(file):
 
 def _own_samples(file, notes):
     """-> mode, samples, alpha, palette, as of Original but unturned."""
-    image = file.image
-    if file.deep is not None:
-        samples = file.deep
-        if samples.ndim == 2:
-            return "L", samples, None, None
-        colours = samples.shape[2] - 1 + samples.shape[2] % 2
-        alpha = samples[..., -1] if samples.shape[2] % 2 == 0 else None
-        return ("L", samples[..., 0], alpha, None) if colours == 1 else ("RGB", samples[..., :3], alpha, None)
+    deep, image = _deep(file), file.image
+    if deep is not None:
+        if deep.ndim == 2:
+            return "L", deep, None, None
+        colours = deep.shape[2] - 1 + deep.shape[2] % 2
+        alpha = deep[..., -1] if deep.shape[2] % 2 == 0 else None
+        return ("L", deep[..., 0], alpha, None) if colours == 1 else ("RGB", deep[..., :3], alpha, None)
     if image.mode == "F" or image.mode.startswith("I"):
         return "L", _integers(image, file.name), None, None
+    if file.format == "TIFF" and tiff.is_deep(image):
+        notes.append(Note("depth", f"{file.name} has 16 bits a sample in a form of which 8 are read"))
     if image.mode == "LAB":
         lab = colour.Tables(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(), "LAB")
         notes.append(Note("lab", f"the Lab colours of {file.name} were converted to sRGB"))
-        return "RGB", lab.to_srgb(np.array(image)), None, None
+        return "RGB", lab.to_srgb(array_of(image)), None, None
     if image.has_transparency_data:
-        image = image.convert("LA" if image.mode in ("L", "LA", "La", "1") else "RGBA")
-        return image.mode[:-1], np.array(image.convert(image.mode[:-1])), np.array(image.getchannel("A")), None
+        whole = "LA" if image.mode in ("L", "LA", "La", "1") else "RGBA"
+        samples = array_of(image, lambda part: part.convert(whole).convert(whole[:-1]))
+        return whole[:-1], samples, array_of(image, lambda part: part.convert(whole).getchannel("A")), None
     if image.mode == "P":
-        return "P", np.array(image), None, _palette(image)
+        return "P", array_of(image), None, _palette(image)
     if image.mode == "1":
         notes.append(Note("bilevel", f"{file.name} has black and white only: the result has greys too"))
     kept = {"1": "L", "L": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
-    return kept, np.array(image.convert(kept)), None, None
+    return kept, array_of(image, lambda part: part.convert(kept)), None, None
 
 
 def _palette(image):
@@ -243,7 +260,7 @@ def _palette(image):
 
 def _integers(image, name):
     """Grey of more than 8 bits -> uint16 (H, W)."""
-    samples = np.array(image)
+    samples = array_of(image)
     if samples.dtype.kind == "f" or samples.min() < 0 or samples.max() > 65535:
         text = f"{name} has samples of 32 bits, which have no fixed white: save it with 8 or 16 bits a sample"
         raise InputError(text, code="not_a_picture")
@@ -272,17 +289,6 @@ def _colour(file, mode, notes):
     return plain
 
 
-def _seen(samples, mode, palette, meaning):
-    """Samples -> uint8 (H, W, 3) sRGB; the same array where they are that already."""
-    if mode == "P":
-        colours = palette[None] if meaning.space is None else meaning.space.to_srgb(palette[None])
-        return np.concatenate([colours[0], np.zeros((256 - len(palette), 3), np.uint8)])[samples]
-    if meaning.space is not None:
-        return meaning.space.to_srgb(samples)
-    samples = colour.eight_bits(samples)
-    return samples if mode == "RGB" else np.repeat(samples[..., None], 3, axis=2)
-
-
 def _left_out(file):
     """What lies in the file beside the picture and is not kept -> list of Note."""
     image, data, name = file.image, file.data, file.name
@@ -300,24 +306,32 @@ def _left_out(file):
         notes.append(Note("frames", f"{name} holds {frames} pictures: only the first is filled and kept"))
     if file.format == "AVIF" and boxes.depth > 8:
         notes.append(Note("depth", f"{name} has {boxes.depth} bits a sample, of which 8 are read"))
-    if file.format == "TIFF" and file.deep is None and tiff.is_deep(image):
-        notes.append(Note("depth", f"{name} has 16 bits a sample in a form of which 8 are read"))
     return notes
 
 
-def _missing(file, notes):
+def _missing(file, samples, notes):
     """What a JPEG that ends too early does not tell -> bool (H, W), upright. Raises InputError where it is much."""
-    pixels = np.array(file.image)
-    rows = jpeg.missing_rows(pixels)
-    if rows > _MISSING * len(pixels):
-        lost = f"{rows} of {len(pixels)} rows are missing"
+    rows = jpeg.missing_rows(samples)
+    if rows > _MISSING * len(samples):
+        lost = f"{rows} of {len(samples)} rows are missing"
         text = f"{file.name} is damaged or truncated ({lost}): get a whole copy of the file"
         raise InputError(text, code="damaged")
     lost = f"its last {rows} rows are missing" if rows else "nothing that is seen is missing"
     notes.append(Note("ended", f"{file.name} ends too early: {lost}"))
-    missing = np.zeros(pixels.shape[:2], bool)
-    missing[len(pixels) - rows :] = True
+    missing = np.zeros(samples.shape[:2], bool)
+    missing[len(samples) - rows :] = True
     return turned(missing, file.turn)
+
+
+def _is_lossless(data):
+    """Whether the picture of a WebP, or the first of several, was packed without loss, by the file's chunks."""
+    start = 12
+    while start + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, start)
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        start += 24 if name == b"ANMF" else 8 + length + length % 2  # a frame holds chunks behind its own 16 bytes
+    return False
 
 
 def _dpi(given):

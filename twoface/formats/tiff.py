@@ -9,13 +9,15 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from twoface.bands import red_first
 from twoface.formats.irb import iptc_of, of_iptc
 
 _HEAD = b"II*\0\x08\0\0\0"
 _EXIF, _GPS = 0x8769, 0x8825
-# What a directory says about the photo, not about the place of its samples: description, maker, model, program, date,
-# artist, computer, rights, Windows' own, and the directories of EXIF and GPS.
-_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, *range(0x9C9B, 0x9CA0), _EXIF, _GPS)
+# What a directory says about the photo, not about the place of its samples: name, description, maker, model, page,
+# transfer function, program, date, artist, computer, white point, primaries, rights, Windows' own, and the directories
+# of EXIF and GPS.
+_KEPT = (269, 270, 271, 272, 285, 301, 305, 306, 315, 316, 318, 319, 0x8298, *range(0x9C9B, 0x9CA0), _EXIF, _GPS)
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 _BITS, _PLANES, _EXTRA = 258, 284, 338
 _PHOTOMETRIC = {"L": 1, "RGB": 2, "CMYK": 5}
@@ -52,37 +54,49 @@ def is_deep(image):
     return set(image.tag_v2.get(_BITS, ())) == {16}
 
 
-def read_deep(image, data):
-    """The samples of a TIFF of 16 bits, upright -> uint16 (H, W) or (H, W, 3 or 4); None where it cannot be so.
+def mend_planes(image, data):
+    """Have Pillow read planes of 16 bits that lie apart and are not packed, which it takes for 8 bits."""
+    if is_deep(image) and image.tag_v2.get(_PLANES) == 2:
+        order = ";16L" if data[:2] == b"II" else ";16B"
+        image.tile = [
+            tile._replace(args=(tile.args[0] + order, *tile.args[1:])) if tile.codec_name == "raw" else tile
+            for tile in image.tile
+        ]
 
-    These are planes that lie apart, and colours already multiplied by their alpha.
-    """
-    if image.mode == "I;16":
-        return np.array(image)
-    if image.tag_v2.get(_PLANES) == 2 or 1 in image.tag_v2.get(_EXTRA, ()) or image.mode not in ("RGB", "RGBA"):
-        return None
+
+def can_read_deep(image):
+    """Whether `read_deep` can read a TIFF of 16 bits: planes that lie apart, and multiplied alpha, it cannot."""
+    apart, multiplied = image.tag_v2.get(_PLANES) == 2, 1 in image.tag_v2.get(_EXTRA, ())
+    return image.mode in ("RGB", "RGBA") and not apart and not multiplied
+
+
+def read_deep(data, channels):
+    """The samples of a TIFF of 16 bits, upright -> uint16 (H, W, channels); None where they are of another form."""
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None or samples.dtype != np.uint16 or samples.shape[2] != len(image.mode):
+    if samples is None or samples.dtype != np.uint16 or samples.shape[2] != channels:
         return None
-    return cv2.cvtColor(samples, cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    red_first(samples)
+    return samples
 
 
 def write(samples, mode, photo, xmp, icc):
     """A TIFF -> bytes.
 
-    samples: uint8 or uint16 (H, W) or (H, W, C), the last of them alpha where there is one more than `mode` has.
+    samples: uint8 or uint16 (H, W) or (H, W, C), the last of them alpha where there is one more than `mode` has; an
+    array, or whatever has its shape and dtype and gives its rows by a slice.
     mode: "L", "RGB" or "CMYK". photo: whose metadata is written; xmp, icc: bytes or None.
     """
-    if mode == "L" and samples.ndim == 3 and samples.dtype == np.uint16:
-        mode, samples = "RGB", samples[..., [0, 0, 0, 1]]  # few programs read grey with alpha at 16 bits
-    height, width, channels = samples.reshape(*samples.shape[:2], -1).shape
+    height, width, channels = (*samples.shape, 1)[:3]
+    repeated = mode == "L" and channels == 2 and samples.dtype == np.uint16
+    if repeated:  # few programs read grey with alpha at 16 bits
+        mode, channels = "RGB", 4
     tags = ImageFileDirectory_v2(_HEAD)
     if photo.exif:
         given = Image.Exif()
         given.load(photo.exif)
         _take(tags, given)
     tags[256], tags[257], tags[277], tags[262] = width, height, channels, _PHOTOMETRIC[mode]
-    tags[_BITS], tags[259], tags[317] = (samples.itemsize * 8,) * channels, 8, 2
+    tags[_BITS], tags[259], tags[317] = (samples.dtype.itemsize * 8,) * channels, 8, 2
     if channels > len(mode):
         tags[_EXTRA] = (2,)
     if photo.dpi:
@@ -92,16 +106,25 @@ def write(samples, mode, photo, xmp, icc):
         if value:
             tags.tagtype[tag] = 7 if tag in (_ICC, _PHOTOSHOP, _IPTC) else 1
             tags[tag] = value
-    rows = max(1, _STRIP // (width * channels * samples.itemsize))
-    strips = [_packed(samples[start : start + rows]) for start in range(0, height, rows)]
-    starts = np.cumsum([0, *map(len, strips)])[:-1].tolist()
+    rows = max(1, _STRIP // (width * channels * samples.dtype.itemsize))
+    starts = range(0, height, rows)
+    lengths, out = [0] * len(starts), io.BytesIO()
+    _write_directory(tags, rows, lengths, out)  # for its length, which stays
+    for i, start in enumerate(starts):
+        strip = samples[start : start + rows]
+        lengths[i] = out.write(_packed(strip[..., [0, 0, 0, 1]] if repeated else strip))
+    out.seek(0)
+    _write_directory(tags, rows, lengths, out)
+    return out.getvalue()
+
+
+def _write_directory(tags, rows, lengths, out):
+    """Of strips of some rows, which follow it and have these lengths."""
     tags[278] = rows
-    for tag, values in ((273, starts), (279, [len(strip) for strip in strips])):
+    for tag, values in ((273, np.cumsum([0, *lengths])[:-1].tolist()), (279, lengths)):
         tags.tagtype[tag] = 4
         tags[tag] = tuple(values)
-    out = io.BytesIO()
     tags.save(out)
-    return b"".join([out.getvalue(), *strips])
 
 
 def _packed(samples):

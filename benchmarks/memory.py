@@ -1,0 +1,101 @@
+"""The most memory that a fill takes: a tight portrait of 50 megapixels, its lower face filled, from several formats.
+
+    python benchmarks/memory.py [--megapixels 50] [--hole lower] [--only "JPEG, its reference as large"]
+
+The face of the sample photo is scaled up to the whole picture, with some grain. Each case is a `twoface fill` of its
+own; memory is the peak of its resident set, as Linux tells, in MB of a million bytes. Prints a Markdown table.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pillow_heif
+from PIL import Image
+
+from twoface.faces import FaceDetector
+from twoface.formats import png, tiff
+from twoface.images import Photo
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+SMALL = SAMPLES / "reference.jpg"
+LARGE = "large.jpg"  # the reference, as large as the photo
+# case -> the photo, its reference, the result.
+CASES = {
+    "JPEG": ("photo.jpg", SMALL, "out.jpg"),
+    "JPEG, turned by EXIF": ("turned.jpg", SMALL, "out.jpg"),
+    "JPEG, its reference as large": ("photo.jpg", LARGE, "out.jpg"),
+    "JPEG to PNG": ("photo.jpg", SMALL, "out.png"),
+    "PNG, 8 bits": ("photo.png", SMALL, "out.png"),
+    "PNG with transparency": ("clear.png", SMALL, "out.png"),
+    "HEIC to JPEG": ("photo.heic", SMALL, "out.jpg"),
+    "JPEG to WebP": ("photo.jpg", SMALL, "out.webp"),
+    "PNG, 16 bits": ("deep.png", SMALL, "out.png"),
+    "TIFF, 16 bits": ("deep.tif", SMALL, "out.tif"),
+    "TIFF, 16 bits, its reference as large": ("deep.tif", LARGE, "out.tif"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megapixels", type=float, default=50)
+    parser.add_argument("--hole", default="lower")
+    parser.add_argument("--only", choices=CASES, action="append", help="one case; may be given several times")
+    options = parser.parse_args()
+
+    cases = {name: CASES[name] for name in options.only or CASES}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name in {str(name) for photo, reference, _ in cases.values() for name in (photo, reference)} - {str(SMALL)}:
+            make(name, round((options.megapixels * 1e6) ** 0.5))
+        print("| case | peak MB | processor s |\n|---|---|---|")
+        for name, (photo, reference, out) in cases.items():
+            peak, seconds = fill(photo, reference, out, options.hole)
+            print(f"| {name} | {peak / 1e6:.0f} | {seconds:.1f} |", flush=True)
+
+
+def fill(photo, reference, out, hole):
+    """-> the peak of the resident set in bytes, seconds of the processor."""
+    run = "import sys; from twoface.cli import main; sys.exit(main(sys.argv[1:]))"
+    given = ["fill", photo, "--reference", str(reference), "--hole", hole, "-o", out, "--force"]
+    child = subprocess.Popen([sys.executable, "-c", run, *given], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"twoface {' '.join(given)} failed")
+    return used.ru_maxrss * 1024, used.ru_utime + used.ru_stime
+
+
+def make(name, side):
+    """Write the face of a sample, `side` pixels large, as a file of this name."""
+    photo = Image.open(SMALL if name == LARGE else SAMPLES / "photo.jpg").convert("RGB")
+    x0, y0, x1, y1 = FaceDetector().detect(np.asarray(photo))[0].frame[:4]
+    inner = 0.02 * (x1 - x0)
+    face = photo.crop(tuple(round(v) for v in (x0 + inner, y0 + inner, x1 - inner, y1 - inner)))
+    pixels = cv2.resize(np.asarray(face), (side, side), interpolation=cv2.INTER_CUBIC)
+    rng = np.random.default_rng(0)
+    for row in range(side):
+        grain = rng.normal(0, 3, (side, 1)).astype(np.float32)
+        pixels[row] = np.clip(pixels[row] + grain, 0, 255).astype(np.uint8)
+    if name == "deep.png":
+        Path(name).write_bytes(png.write_deep(pixels.astype(np.uint16) * 257, 1))
+    elif name == "deep.tif":
+        Path(name).write_bytes(tiff.write(pixels.astype(np.uint16) * 257, "RGB", Photo(pixels[:1]), None, None))
+    elif name == "clear.png":
+        Image.fromarray(np.dstack([pixels, np.full((side, side), 200, np.uint8)])).save(name, compress_level=1)
+    elif name == "turned.jpg":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(np.rot90(pixels)).save(name, quality=92, exif=exif)
+    else:
+        pillow_heif.register_heif_opener()
+        quick = {"enc_params": {"preset": "ultrafast"}} if name.endswith(".heic") else {}
+        Image.fromarray(pixels).save(name, quality=92, compress_level=1, **quick)
+
+
+if __name__ == "__main__":
+    main()
