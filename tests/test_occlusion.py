@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from test_mesh import turned
 
-from twoface.mesh import template_mesh
-from twoface.occlusion import GROWN, grown, marked
+from twoface.mesh import Mesh, template_mesh
+from twoface.occlusion import GROWN, closed_eyes, grown, marked
 
 
 def chances(*boxes, sure=0.95):
@@ -54,3 +54,14 @@ def test_a_hole_stays_in_the_frame_and_in_the_photo():
     hole = grown(everything, np.array([[1.0, 0, -50], [0, 1, -30]]), (100, 300))
     assert hole[32:, 52:176].all() and not hole[:, :48].any() and not hole[:, 180:].any() and not hole[:28].any()
     assert not grown(~everything, np.eye(2, 3), (128, 128)).any()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "hole"),
+    [(0.3, 0.3, None), (0.12, 0.12, None), (0.04, 0.05, "eyes"), (0.08, 0.3, "left-eye"), (0.3, 0.08, "right-eye")],
+)
+def test_closed_eyes(left, right, hole):
+    points = template_mesh()
+    for (upper, lower, outer, inner), opening in (((159, 145, 33, 133), left), ((386, 374, 263, 362), right)):
+        points[upper] = points[lower] - (0, opening * np.linalg.norm(points[outer] - points[inner]), 0)
+    assert closed_eyes(Mesh(points, 1.0)) == hole

@@ -14,26 +14,29 @@ SIZE = 128
 COVERED = 0.5  # probability from which a pixel shows something in front of the face
 SURE = 0.8  # which some pixel of a part must reach
 FEWEST = 45  # crop pixels: a smaller part is an error
-TOUCHES = 0.12  # the share of a part, or of the face, that must lie in front of the face
+TOUCHES = 0.1  # the share of a part, or of the face, that must lie in front of the face or at its edge
 GROWN = 1.5  # crop pixels that the proposed hole reaches further, so that nothing of the rim stays
-CLOSED = 0.12  # `Mesh.eye_open` below which an eye is closed
-
-
-@dataclass(frozen=True)
-class Cover:
-    """What is to be filled: hole, bool (H, W), in photo pixels. what: a key of `WORDS`. share: of the crop's frame."""
-
-    hole: np.ndarray
-    what: str
-    share: float
-
-
+CLOSED = 0.08  # `Mesh.eye_open` of both eyes, below which they are closed and not only narrow
+WINK = (0.11, 0.2)  # of one eye that is closed while the other, open by more than this, is not
 WORDS = {
     "something": "something in front of the face",
     "eyes": "closed eyes",
     "left-eye": "a closed eye, the left one as seen",
     "right-eye": "a closed eye, the right one as seen",
 }
+
+
+@dataclass(frozen=True)
+class Cover:
+    """What is to be filled: hole, bool (H, W), in photo pixels. what: a key of `WORDS`. share: of the face's frame."""
+
+    hole: np.ndarray
+    what: str
+    share: float
+
+    def report(self):
+        """Ready for JSON -> dict."""
+        return {"code": self.what, "what": WORDS[self.what], "share": round(self.share, 4)}
 
 
 class Occlusion:
@@ -66,6 +69,7 @@ def marked(chance, points):
     above = cv2.morphologyEx((chance > COVERED).astype(np.uint8), cv2.MORPH_CLOSE, close)
     face = np.zeros((SIZE, SIZE), np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(np.rint(points[list(POLYGONS["oval"]), :2]).astype(np.int32)), 1)
+    face = cv2.dilate(face, np.ones((9, 9), np.uint8))
     kept = np.zeros((SIZE, SIZE), bool)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     for number in range(1, count):
@@ -91,3 +95,13 @@ def grown(hidden, transform, shape, reach=GROWN):
     hole = np.zeros(shape[:2], bool)
     hole[y0:y1, x0:x1] = near
     return hole
+
+
+def closed_eyes(mesh):
+    """Which eyes of a `twoface.mesh.Mesh` are closed -> the hole for them, a name of `twoface.parts.PARTS`, or None."""
+    left, right = mesh.eye_open("left"), mesh.eye_open("right")
+    if max(left, right) < CLOSED:
+        return "eyes"
+    if min(left, right) < WINK[0] and max(left, right) > WINK[1]:
+        return "left-eye" if left < right else "right-eye"
+    return None

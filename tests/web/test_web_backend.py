@@ -7,7 +7,7 @@ import time
 from functools import partial
 
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, write_network
 from web_server import FACE, fill, fill_request, good, mask_text, problem, running, upload
 
 from twoface.client import connect
@@ -30,7 +30,7 @@ def remote_studio(url, network, pixels):
 
 def remote_inpainter(url):
     detector = FakeDetector(placed_face(frame_transform(FACE)))
-    return Inpainter(connect(url, KEY, timeout=3), detector, FakeEmbedder(), FakeMesher())
+    return Inpainter(connect(url, KEY, timeout=3), detector, FakeEmbedder(), FakeMesher(), FakeOcclusion())
 
 
 @contextlib.contextmanager

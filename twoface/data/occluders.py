@@ -42,7 +42,7 @@ class Scene:
         self.face = polygon_alpha([self.points[list(POLYGONS["oval"]), :2]]) > 0.5
         light = cv2.GaussianBlur(cv2.cvtColor(self.picture, cv2.COLOR_RGB2GRAY), (0, 0), 12)
         self.light = (light / max(float(light[self.face].mean() if self.face.any() else light.mean()), 20))[..., None]
-        self.from_side = self.pick(0, 6.3)  # whence things are lit, radians
+        self.from_side, self.edge = self.pick(0, 6.3), self.pick(0.05, 0.5)  # whence things are lit, and how hard
         self.bright = float(np.clip(light.mean() / 120, 0.4, 1.5))
 
     def lay(self, layer: np.ndarray, alpha: np.ndarray, region: np.ndarray | None = None) -> None:
@@ -346,7 +346,7 @@ def _hand(scene: Scene) -> None:
     if scene.chance(0.4):
         heading = -np.pi / 2 + rng.normal(0, 0.5)  # upright, as a hand at the cheek
     along, across = np.array([np.cos(heading), np.sin(heading)]), np.array([-np.sin(heading), np.cos(heading)])
-    size = unit * scene.pick(0.75, 1.35)  # the palm's width
+    size = unit * scene.pick(0.85, 1.6)  # the palm's width
     skin = _skin(scene)
     side = 1 if scene.chance(0.5) else -1
     pose = rng.choice(["open", "together", "fist", "pointing", "tips"], p=[0.15, 0.25, 0.3, 0.15, 0.15])
@@ -403,7 +403,7 @@ def _skin(scene: Scene) -> np.ndarray:
     """A layer of skin, of this face or of another -> float32 (128, 128, 3)."""
     rng = scene.rng
     picture, points = np.clip(scene.picture, 0, 255).astype(np.uint8), scene.points
-    if scene.chance(0.25):
+    if scene.chance(0.2):
         picture, points = scene.other()
     x, y = points[int(rng.choice([50, 280, 151, 205, 425])), :2].round().astype(int)
     reach = int(rng.integers(5, 12))
@@ -413,8 +413,9 @@ def _skin(scene: Scene) -> np.ndarray:
     patch = cv2.resize(patch, (40, 40), interpolation=cv2.INTER_CUBIC)
     patch = np.vstack([np.hstack([patch, patch[:, ::-1]]), np.hstack([patch[::-1], patch[::-1, ::-1]])])
     tiled = np.tile(patch, (2, 2, 1))[:SIZE, :SIZE]
-    tone = np.clip(tone * scene.pick(0.7, 1.25) * (1 + rng.normal(0, 0.04, 3)), 5, 250)
-    return tone + (tiled - tiled.mean((0, 1))) * scene.pick(0.2, 0.8) + noise(rng, 10) * scene.pick(1, 6)
+    tone = np.clip(tone * scene.pick(0.75, 1.2) * (1 + rng.normal(0, 0.03, 3)), 5, 250)
+    flush = noise(rng, 6) * np.array([1.0, 0.4, 0.4]) * scene.pick(0, 8)  # knuckles and tips are redder
+    return tone + (tiled - tiled.mean((0, 1))) * scene.pick(0.2, 0.8) + noise(rng, 5) * scene.pick(1, 10) + flush
 
 
 def _limb(scene: Scene, points: list, radius: float, layer: np.ndarray) -> None:
@@ -445,8 +446,9 @@ def _rounded_lay(scene: Scene, alpha: np.ndarray, layer: np.ndarray, radius: flo
     bulge = np.sqrt(1 - (1 - depth) ** 2)
     dy, dx = np.gradient(cv2.GaussianBlur(bulge, (0, 0), 1))
     side = (dx * np.cos(scene.from_side) + dy * np.sin(scene.from_side)) * radius
-    shade = 1 - scene.pick(0.15, 0.5) * (1 - bulge) + scene.pick(0.05, 0.3) * np.clip(side, -1, 1)
-    scene.shade(alpha, scene.pick(0.1, 0.45), (scene.pick(-2, 2), scene.pick(-1, 2.5)), scene.pick(0.8, 2.5))
+    shade = 1 - scene.edge * scene.pick(0.5, 1) * (1 - bulge) + scene.pick(0.05, 0.3) * np.clip(side, -1, 1)
+    depth = scene.edge * scene.pick(0.5, 1)
+    scene.shade(alpha, depth, (scene.pick(-2, 2), scene.pick(-1, 2.5)), scene.pick(0.8, 2.5))
     scene.lay(layer * shade[..., None], alpha, alpha)
 
 
@@ -464,7 +466,7 @@ def _nail(scene: Scene, points: list, radius: float) -> None:
 def draw_microphone(scene: Scene) -> None:
     rng, unit = scene.rng, scene.unit
     mouth = scene.points[[13, 14], :2].mean(0)
-    place = mouth + rng.normal(0, 0.35, 2) * unit + (0, scene.pick(0, 0.9) * unit)
+    place = mouth + rng.normal(0, 0.4, 2) * unit + (0, scene.pick(0, 1.2) * unit)
     heading = scene.pick(0.15, 0.85) * np.pi if scene.chance(0.8) else scene.pick(-0.1, 1.1) * np.pi
     way = np.array([np.cos(heading), np.sin(heading)])
     radius = unit * scene.pick(0.14, 0.5)
@@ -698,13 +700,13 @@ def draw_shadow(scene: Scene) -> None:
 
 
 OCCLUDERS: dict[str, tuple[Callable[[Scene], None], float]] = {  # and how often each is drawn
-    "glasses": (draw_glasses, 0.28),
-    "sunglasses": (draw_sunglasses, 0.11),
-    "hand": (draw_hand, 0.20),
-    "mask": (draw_mask, 0.06),
-    "microphone": (draw_microphone, 0.08),
+    "glasses": (draw_glasses, 0.25),
+    "sunglasses": (draw_sunglasses, 0.09),
+    "hand": (draw_hand, 0.23),
+    "mask": (draw_mask, 0.05),
+    "microphone": (draw_microphone, 0.11),
     "thing": (draw_thing, 0.06),
-    "person": (draw_person, 0.04),
+    "person": (draw_person, 0.05),
     "hair": (draw_hair, 0.03),
     "strokes": (draw_strokes, 0.04),
     "stain": (draw_stain, 0.02),

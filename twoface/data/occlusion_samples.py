@@ -10,10 +10,10 @@ import numpy as np
 from twoface.data.found import Found
 from twoface.data.occluders import OCCLUDERS, SIZE, UNKNOWN, Scene, draw_shadow
 from twoface.data.parsing import BACKGROUND, CLOTH, GLASSES, HAIR, HAT, Parsed
-from twoface.data.portraits import CROP, Augmentation, Portraits, in_crop, moved_frame, moved_points, recoloured
-from twoface.mesh import POLYGONS, mirrored
+from twoface.data.portraits import CROP, Augmentation, Portraits, in_crop, moved_frame, recoloured
+from twoface.mesh import POLYGONS, mirrored, moved
 
-FEWEST = 12  # pixels of the face that something must cover to be in front of it
+NEAR, FEWEST = 9, 8  # crop pixels about the face, and how many of these something must cover to be in front of it
 
 
 class OcclusionSamples:
@@ -23,9 +23,10 @@ class OcclusionSamples:
     of the face, 0 where nothing is, `UNKNOWN` where nobody knows.
 
     parsed: pictures whose parts are known; things are drawn over them. portraits, meshes (N, 478, 3): crops to cut
-    things from. found: what covers the portraits; with it things are drawn over those that are bare, and some of the others
-    are shown as they are. plain_share: of samples with nothing drawn; parsed_share: from `parsed`, all without `found`;
-    glasses_share: besides, those of `parsed` with glasses; found_share: of the portraits, those that something covers.
+    things from. found: what covers the portraits; with it things are drawn over those that are bare, and some of the
+    others are shown as they are.
+    plain_share: of samples with nothing drawn; parsed_share: from `parsed`, all without `found`; glasses_share:
+    besides, those of `parsed` with glasses; found_share: of the portraits, those that something covers.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class OcclusionSamples:
         crop, points, known, behind, plain = self._base(rng)
         how, move = self.augmentation, moved_frame(rng, self.augmentation)
         view = cv2.warpAffine(crop, move, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        points = moved_points(points, move)
+        points = moved(points, move)
         nearest = {"flags": cv2.INTER_NEAREST, "borderMode": cv2.BORDER_REFLECT_101}
         covered = cv2.warpAffine(known, move, (SIZE, SIZE), **nearest)
         scene = Scene(rng, view.astype(np.float32), points, covered, lambda: self._other(rng), lambda: self._head(rng))
@@ -116,7 +117,8 @@ class OcclusionSamples:
         draw: Callable = self.kinds[int(scene.rng.choice(len(self.kinds), p=self.shares))][0]
         draw(scene)
         fresh = (scene.covered == 1) & (before != 1)
-        if np.count_nonzero(fresh & scene.face) < FEWEST:  # beside the face
+        near = cv2.dilate(scene.face.astype(np.uint8), np.ones((NEAR, NEAR), np.uint8)) > 0
+        if np.count_nonzero(fresh & near) < FEWEST:  # beside the face
             scene.covered[fresh] = UNKNOWN
 
     def _draw_behind(self, scene: Scene, background: np.ndarray) -> None:

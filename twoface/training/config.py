@@ -31,9 +31,7 @@ class DataConfig:
     # things drawn over faces
     sets: Literal["pairs", "triples", "meshes", "occluders"] = "pairs"
     parsed: str = ""  # of occluders: pictures with masks of their parts (`twoface.data.parsing`)
-    found: str = (
-        ""  # and what really covers the crops of `split`, as `twoface.data.found` writes it; else none is used
-    )
+    found: str = ""  # and what really covers the crops of `split`, as `twoface.data.found` writes it; else none is used
     shares: tuple[float, float, float] = (0.4, 0.4, 0.2)  # of triples: masked, real, reference pictures (0 = none)
     hole: int = 64  # px, the side of the centre square: the hole of triples and of validation
     split: str = "train"
