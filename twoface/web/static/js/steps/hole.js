@@ -68,6 +68,7 @@ function show(root, app) {
 
   function side() {
     return [
+      button(t("hole.auto"), { symbol: "spark", onclick: takeCover }),
       el(
         "div",
         { class: "group", role: "group", "aria-labelledby": "presets" },
@@ -122,15 +123,35 @@ function show(root, app) {
     waiting.remove();
   }
 
-  async function takePreset(name) {
+  function takePreset(name) {
+    return take(
+      () => takePreset(name),
+      async () => [await work.photo.hole(name, SIDE), t(`hole.preset.${name}`)],
+    );
+  }
+
+  /** Mark what is in front of the face, or closed eyes; it can be painted on. */
+  function takeCover() {
+    return take(takeCover, async () => {
+      const found = await work.photo.cover(SIDE);
+      return [found.mask, t(`hole.auto.${found.code}`)];
+    });
+  }
+
+  /** Make a drawing the mask. draw: async () -> [its Blob, its name]; again: what tries once more. */
+  async function take(again, draw) {
+    let name;
     try {
-      work.mask.takePicture(await createImageBitmap(await work.photo.hole(name, SIDE)));
+      const [blob, called] = await draw();
+      work.mask.takePicture(await createImageBitmap(blob));
+      name = called;
     } catch (error) {
-      trouble.replaceChildren(problem(error, { text: t("action.retry"), run: () => takePreset(name) }));
+      const retry = error.code === "nothing_found" ? [] : [{ text: t("action.retry"), run: again }];
+      trouble.replaceChildren(problem(error, ...retry));
       return;
     }
-    trouble.replaceChildren();
-    announce(t("hole.preset_set", { name: t(`hole.preset.${name}`) }));
+    trouble.replaceChildren(el("p", { class: "muted" }, t("hole.preset_set", { name })));
+    announce(t("hole.preset_set", { name }));
     refresh();
   }
 
