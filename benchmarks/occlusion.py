@@ -5,7 +5,7 @@
 Prints a Markdown table: for each kind of cover, and all, how many photos; the mean overlap (intersection over union)
 of what is marked with the outlines, both cut by the face's frame; found, an overlap of .3 and more; and which share of
 the outlined part the proposed hole, which is grown by a rim, holds. Then the share of clean photos with anything
-marked, and what a look takes. Photos in which no face is found count as not found. The pictures show outlines green,
+marked, in how many closed eyes are offered, and what a look takes. Photos in which no face is found count as not found. The pictures show outlines green,
 marks red.
 """
 
@@ -21,7 +21,7 @@ from twoface.engine import Inpainter
 from twoface.errors import InputError
 from twoface.faces import apply, choose, crop, frame_transform
 from twoface.images import read_photo
-from twoface.occlusion import Occlusion, grown, marked
+from twoface.occlusion import Occlusion, closed_eyes, grown, marked
 
 OUTLINES = Path(__file__).with_name("occluders.json")
 FOUND = 0.3
@@ -47,11 +47,13 @@ def main():
     seen = [row for row in clean if row["face"]]
     false = sum(row["marked"] for row in seen)
     print(f"\nclean: {false} of {len(seen)} have something marked ({false / len(seen):.1%})")
+    closed = [row for row in seen if row["closed"]]
+    print(f"closed eyes are offered in {len(closed)} of the clean ones in which nothing is marked")
     print(f"a look: {1000 * seconds(look):.1f} ms")
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
-        shown = [row for row in covered if row["face"]], [row for row in clean if row["face"] and row["marked"]]
-        for name, rows in zip(("covered", "false"), shown, strict=True):
+        shown = [row for row in covered if row["face"]], [row for row in seen if row["marked"]], closed
+        for name, rows in zip(("covered", "false", "closed"), shown, strict=True):
             if rows:
                 cv2.imwrite(str(options.pictures / f"{name}.png"), sheet([row["picture"] for row in rows])[:, :, ::-1])
 
@@ -65,7 +67,7 @@ def judged(engine, look, path, covers):
     try:
         frame = framed(engine, photo, truth > 0)
     except InputError:
-        return {"face": False, "marked": False, "overlap": 0.0, "held": 0.0}
+        return {"face": False, "overlap": 0.0, "held": 0.0}
     aligned = crop(photo.pixels, frame)
     nothing = np.zeros((SIDE, SIDE), bool)
     hidden = marked(look.look(aligned), engine.mesher.through(aligned, nothing))
@@ -77,6 +79,7 @@ def judged(engine, look, path, covers):
     return {
         "face": True,
         "marked": bool(hidden.any()),
+        "closed": not hidden.any() and closed_eyes(engine.mesher.find(photo.pixels, frame)),
         "overlap": np.count_nonzero(truth & bare) / either if either else 1.0,
         "held": np.count_nonzero(truth & hole) / max(np.count_nonzero(truth), 1),
         "picture": outlined(aligned, hidden, covers, frame),
