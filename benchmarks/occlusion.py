@@ -5,8 +5,8 @@
 Prints a Markdown table: for each kind of cover, and all, how many photos; the mean overlap (intersection over union)
 of what is marked with the outlines, both cut by the face's frame; found, an overlap of .3 and more; and which share of
 the outlined part the proposed hole, which is grown by a rim, holds. Then the share of clean photos with anything
-marked, in how many closed eyes are offered, and what a look takes. Photos in which no face is found count as not found. The pictures show outlines green,
-marks red.
+marked, in how many of the others closed eyes are offered, and what a look takes. Photos in which no face is found count
+as not found. The pictures show outlines green, marks red.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main():
     false = sum(row["marked"] for row in seen)
     print(f"\nclean: {false} of {len(seen)} have something marked ({false / len(seen):.1%})")
     closed = [row for row in seen if row["closed"]]
-    print(f"closed eyes are offered in {len(closed)} of the clean ones in which nothing is marked")
+    print(f"closed eyes are offered in {len(closed)} of the others")
     print(f"a look: {1000 * seconds(look):.1f} ms")
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
