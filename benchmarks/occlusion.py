@@ -61,18 +61,17 @@ def main():
 def judged(engine, look, path, covers):
     """What is marked in a photo, and how it agrees with the outlines -> dict."""
     photo = read_photo(path)
-    truth = np.zeros(photo.pixels.shape[:2], np.uint8)
-    for cover in covers:
-        cv2.fillPoly(truth, [np.rint(cover["polygon"]).astype(np.int32)], 1)
+    truth = drawn(covers, photo)
+    people = drawn([cover for cover in covers if cover["kind"] == "person"], photo)
     try:
-        frame = framed(engine, photo, truth > 0)
+        frame = framed(engine, photo, truth, people)
     except InputError:
         return {"face": False, "overlap": 0.0, "held": 0.0}
     aligned = crop(photo.pixels, frame)
     nothing = np.zeros((SIDE, SIDE), bool)
     hidden = marked(look.look(aligned), engine.mesher.through(aligned, nothing))
     inside = grown(np.ones((SIDE, SIDE), bool), frame, truth.shape, 0)
-    truth = (truth > 0) & inside
+    truth = truth & inside
     bare = grown(hidden, frame, truth.shape, 0) & inside
     hole = grown(hidden, frame, truth.shape) & inside
     either = np.count_nonzero(truth | bare)
@@ -86,12 +85,27 @@ def judged(engine, look, path, covers):
     }
 
 
-def framed(engine, photo, hidden):
-    """The frame of the face that a cover touches, else of the largest -> photo -> crop transform."""
-    faces = engine.faces(photo)
-    if not faces:
-        raise InputError("no face was found", code="no_face")
+def drawn(covers, photo):
+    """The outlines filled -> bool (H, W)."""
+    mask = np.zeros(photo.pixels.shape[:2], np.uint8)
+    for cover in covers:
+        cv2.fillPoly(mask, [np.rint(cover["polygon"]).astype(np.int32)], 1)
+    return mask > 0
+
+
+def framed(engine, photo, hidden, people):
+    """The frame of the face that is covered -> photo -> crop transform.
+
+    hidden: bool (H, W), the outlines; people: of other people, whose faces are not meant.
+    """
+    faces = [face for face in engine.faces(photo) if not people[middle(face, people.shape)]]
     return frame_transform(choose(faces, hidden if hidden.any() else None).frame)
+
+
+def middle(face, shape):
+    """Where the landmarks' mean lies -> (row, column)."""
+    x, y = np.clip(np.rint(face.landmarks.mean(0)), 0, (shape[1] - 1, shape[0] - 1)).astype(int)
+    return y, x
 
 
 def outlined(aligned, hidden, covers, frame):

@@ -69,6 +69,7 @@ function show(root, app) {
   function side() {
     return [
       button(t("hole.auto"), { symbol: "spark", onclick: takeCover }),
+      trouble,
       el(
         "div",
         { class: "group", role: "group", "aria-labelledby": "presets" },
@@ -82,7 +83,6 @@ function show(root, app) {
         el("div", { class: "toolbar" }, toolButtons, el("span", { class: "gap" }), undo, redo, clear),
         el("label", { class: "range" }, el("span", {}, t("hole.size")), size),
       ),
-      trouble,
       api.server.indexes.length > 0 && button(t("find.open"), { symbol: "zoom", onclick: find }),
       seenPlace,
       el(
