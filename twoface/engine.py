@@ -397,7 +397,7 @@ class Inpainter:
                 text = f"nothing in front of the face was found in {photo.name}, and its eyes are open"
                 raise InputError(f"{text}: say what to fill with --hole NAME, or paint a --mask", code="nothing_found")
             hole = part_of_face(what, SIZE, mesh.moved(transform).points, transform, shape)
-        return Cover(hole, what, np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2)
+        return Cover(hole, what, float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2))
 
     def _visible(self, aligned, unknown):
         return self._embedder.embed(embedding_view(hide(aligned, unknown))[None])[0]

@@ -329,15 +329,24 @@ def _rounded(corners: np.ndarray) -> np.ndarray:
 
 def draw_hand(scene: Scene) -> None:
     """A palm and fingers of skin, at the face from its side or from below; sometimes two, sometimes with something."""
-    for _ in range(2 if scene.chance(0.15) else 1):
-        _hand(scene)
+    kind = scene.rng.random()
+    if kind < 0.12:  # at both cheeks
+        _hand(scene, scene.points[58, :2])
+        _hand(scene, scene.points[288, :2])
+    elif kind < 0.3:  # under the chin
+        _hand(scene, scene.points[152, :2] + scene.rng.normal(0, 0.25, 2) * scene.unit)
+    else:
+        for _ in range(2 if scene.chance(0.15) else 1):
+            _hand(scene)
 
 
-def _hand(scene: Scene) -> None:
+def _hand(scene: Scene, edge: np.ndarray | None = None) -> None:
+    """edge: where at the face it is; anywhere at its outline, below the eyes as a rule, where nothing is said."""
     rng, unit = scene.rng, scene.unit
-    oval = scene.points[list(POLYGONS["oval"]), :2]
-    low = oval[oval[:, 1] > scene.eyes[:, 1].mean()] if scene.chance(0.85) else oval
-    edge = low[rng.integers(len(low))]
+    if edge is None:
+        oval = scene.points[list(POLYGONS["oval"]), :2]
+        low = oval[oval[:, 1] > scene.eyes[:, 1].mean()] if scene.chance(0.75) else oval
+        edge = low[rng.integers(len(low))]
     centre = scene.points[4, :2] + rng.normal(0, 0.25, 2) * unit
     inward = (centre - edge) / max(np.linalg.norm(centre - edge), 1)
     if scene.chance(0.25):  # right into the middle of the face
@@ -700,9 +709,9 @@ def draw_shadow(scene: Scene) -> None:
 
 
 OCCLUDERS: dict[str, tuple[Callable[[Scene], None], float]] = {  # and how often each is drawn
-    "glasses": (draw_glasses, 0.25),
-    "sunglasses": (draw_sunglasses, 0.09),
-    "hand": (draw_hand, 0.23),
+    "glasses": (draw_glasses, 0.22),
+    "sunglasses": (draw_sunglasses, 0.08),
+    "hand": (draw_hand, 0.27),
     "mask": (draw_mask, 0.05),
     "microphone": (draw_microphone, 0.11),
     "thing": (draw_thing, 0.06),
