@@ -10,7 +10,7 @@ os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
 
 import httpx
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, write_digits, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, write_digits, write_network
 
 from twoface.engine import Inpainter
 from twoface.model import FillModel
@@ -28,7 +28,8 @@ def network(tmp_path):
 @pytest.fixture
 def inpainter(network):
     """Make an Inpainter of stand-ins: inpainter(*faces, **fields of the network)."""
-    return lambda *faces, **fields: Inpainter(network(**fields), FakeDetector(*faces), FakeEmbedder(), FakeMesher())
+    stand_ins = FakeEmbedder(), FakeMesher(), FakeOcclusion()
+    return lambda *faces, **fields: Inpainter(network(**fields), FakeDetector(*faces), *stand_ins)
 
 
 @pytest.fixture(scope="session")

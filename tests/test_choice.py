@@ -5,25 +5,21 @@ from fakes import textured
 from test_mesh import turned
 
 from twoface.choice import best, sharpness, worth
-from twoface.mesh import POLYGONS, template_mesh
+from twoface.mesh import template_mesh
 
 EYES = np.zeros((128, 128), bool)
 EYES[40:75, 25:103] = True
 TRUST = np.ones((128, 128), np.float32)
 
 
-def face(sunglasses=False):
-    picture = np.clip(textured(128, 128).astype(float) * 0.2 + 140, 0, 255).astype(np.uint8)
-    if sunglasses:
-        for side in ("left", "right"):
-            x, y = template_mesh()[list(POLYGONS[f"{side}_eye"]), :2].mean(0).round().astype(int).tolist()
-            cv2.circle(picture, (x, y), 13, (15, 15, 18), -1)
-    return picture
+def face():
+    return np.clip(textured(128, 128).astype(float) * 0.2 + 140, 0, 255).astype(np.uint8)
 
 
-def value(picture=None, trust=TRUST, mesh=None, finer=1.0, hole=EYES):
+def value(picture=None, trust=TRUST, mesh=None, finer=1.0, hole=EYES, bare=1.0):
+    """bare: what is left of the trust, by what covers the reference."""
     mesh = template_mesh() if mesh is None else mesh
-    return worth(template_mesh(), hole, trust, face() if picture is None else picture, mesh, finer)
+    return worth(template_mesh(), hole, (trust, trust * bare), face() if picture is None else picture, mesh, finer)
 
 
 def test_who_is_alike_comes_first_then_who_shows_the_part():
@@ -41,7 +37,9 @@ def test_a_turned_head_a_soft_and_a_small_one_are_worth_less():
         assert other.total < 0.8 * value().total
 
 
-def test_sunglasses_count_where_the_eyes_are_wanted():
-    assert value(face(sunglasses=True)).clear < 0.3 < 0.9 < value().clear
+def test_a_reference_covered_where_the_hole_is_ranks_behind_the_others():
+    sunglasses = np.where(EYES, np.float32(0), np.float32(1))
+    assert value(bare=sunglasses).clear < 0.05 < 0.9 < value().clear
+    assert best([0.75, 0.7], [value(bare=sunglasses), value(mesh=turned(yaw=50))]) == 1
     mouth = np.roll(EYES, 45, axis=0)
-    assert value(face(sunglasses=True), hole=mouth).clear == 1
+    assert value(bare=sunglasses, hole=mouth).clear == 1

@@ -10,7 +10,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from fakes import textured, write_network
+from fakes import FakeOcclusion, textured, write_network
 from PIL import Image
 
 import twoface
@@ -98,6 +98,18 @@ def test_fill_reports_and_writes_the_crops(shop, capsys):
 def test_a_box_is_in_photo_pixels(shop):
     assert fill("--hole", "60,70,100,90", "--report", "out/report.json") == 0
     assert json.loads((shop / "out/report.json").read_text())["hole"]["box"] == [60, 70, 100, 90]
+
+
+def test_auto_tells_what_it_found_or_asks(shop, capsys, fails, monkeypatch):
+    monkeypatch.setattr("twoface.engine.Occlusion", lambda threads: FakeOcclusion())
+    monkeypatch.setattr("twoface.engine.closed_eyes", lambda mesh: None)
+    assert "say what to fill with --hole NAME" in fails("--hole", "auto", photo="photo.png")
+    found = textured(200, 240)
+    found[70:95, 60:140] = (0, 255, 0)  # what the stand-in sees in front of a face
+    Image.fromarray(found).save("bar.png")
+    assert fill("--hole", "auto", "--report", "out/r.json", photo="bar.png") == 0
+    assert "found      something in front of the face" in capsys.readouterr().out
+    assert json.loads((shop / "out" / "r.json").read_text())["found"]["code"] == "something"
 
 
 def test_center_size_sets_the_centre_square(shop):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, textured, write_network
 from PIL import Image
 
 from twoface import FillResult, Inpainter, InputError, Photo
@@ -77,7 +77,7 @@ def test_a_chosen_square_needs_no_detection(network, photo):
         def detect(self, pixels, near=None):
             raise AssertionError("asked to detect")
 
-    result = Inpainter(network(), NoDetector(), FakeEmbedder(), FakeMesher()).fill(
+    result = Inpainter(network(), NoDetector(), FakeEmbedder(), FakeMesher(), FakeOcclusion()).fill(
         photo, hole="nose", face=(40, 30, 296, 286), reference=photo, reference_face=(0, 0, 200, 200)
     )
     assert result.face == (40, 30, 296, 286) and np.allclose(result.transform, FRAME)
@@ -139,7 +139,7 @@ def test_any_model_with_a_run_will_do(network, photo):
     remote = Inpainter.load(Remote(), threads=1)
     remote._embedder, remote.mesher = FakeEmbedder(), FakeMesher()
     face = {"face": (40, 30, 296, 286), "reference": photo, "reference_face": (0, 0, 200, 200)}
-    local = Inpainter(network(), None, FakeEmbedder(), FakeMesher()).fill(photo, hole="nose", **face)
+    local = Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).fill(photo, hole="nose", **face)
     assert np.array_equal(remote.fill(photo, hole="nose", **face).photo.pixels, local.photo.pixels)
 
 
@@ -240,7 +240,7 @@ def test_no_face(inpainter, network, photo):
         def detect(self, pixels, near=None):
             return self.faces if pixels is photo else []
 
-    only = Inpainter(network(), OnlyThePhoto(placed_face(FRAME)), FakeEmbedder(), FakeMesher())
+    only = Inpainter(network(), OnlyThePhoto(placed_face(FRAME)), FakeEmbedder(), FakeMesher(), FakeOcclusion())
     with pytest.raises(InputError, match="you.jpg.*--reference-face"):
         only.fill(photo, hole=HOLE, reference=Photo(photo.copy(), name="you.jpg"))
 
@@ -248,6 +248,50 @@ def test_no_face(inpainter, network, photo):
 def test_a_photo_must_be_rgb(fill):
     with pytest.raises(InputError, match="uint8"):
         fill(np.zeros((8, 8)), hole="center")
+
+
+GREEN = (0, 255, 0)  # what the stand-in sees in front of a face
+
+
+def test_auto_fills_what_is_in_front_of_the_face(fill, inpainter, photo):
+    photo[150:190, 130:210] = GREEN
+    result = fill(photo, hole="auto", reference=textured(320, 340, 9))
+    assert result.hole[150:190, 130:210].all() and result.hole.sum() < 52 * 92
+    assert not changed(result, photo)[~feather(result.hole, 4).astype(bool)].any()
+    assert (result.photo.pixels[150:190, 130:210] != GREEN).any(-1).all()
+    found = result.report()["found"]
+    assert (found["code"], found["what"]) == ("something", "something in front of the face")
+    assert found["share"] == pytest.approx(result.hole.sum() / 256**2, abs=1e-3)
+    assert inpainter(placed_face(FRAME)).cover(photo).what == "something"
+    assert fill(photo, hole=HOLE).report()["found"] is None
+
+
+def test_auto_offers_closed_eyes_and_never_fills_at_random(inpainter, photo):
+    engine = inpainter(placed_face(FRAME))
+    with pytest.raises(InputError, match="say what to fill") as caught:
+        engine.fill(photo, hole="auto")
+    assert caught.value.code == "nothing_found"
+    engine.mesher = ClosedEyes()
+    result = engine.fill(photo, hole="auto")
+    assert result.report()["found"]["what"] == "closed eyes"
+    assert np.array_equal(result.hole, engine.fill(photo, hole="eyes").hole)
+
+
+class ClosedEyes(FakeMesher):
+    def find(self, pixels, transform):
+        mesh = super().find(pixels, transform)
+        for upper, lower in ((159, 145), (386, 374)):
+            mesh.points[upper] = mesh.points[lower]
+        return mesh
+
+
+def test_a_covered_reference_is_not_trusted_there_and_ranks_behind(fill, photo):
+    bare, covered = photo.copy(), photo.copy()
+    covered[128:168, 100:236] = GREEN
+    result = fill(photo, hole="eyes", references=[covered, bare])
+    worths = [reference["worth"] for reference in result.references]
+    assert result.reference_used == 1 and worths[0]["clear"] < 0.2 < 0.99 < worths[1]["clear"]
+    assert worths[0]["shown"] == worths[1]["shown"]
 
 
 def test_real_networks_find_and_fill(tmp_path, samples):

@@ -8,7 +8,7 @@ from twoface.errors import InputError
 from twoface.faces import apply
 from twoface.masks import grow
 from twoface.mesh import EYE_CORNERS, POLYGONS, moved, template_mesh
-from twoface.parts import HOLES, PARTS, eye_distance, named_hole, parse_hole, part_hole
+from twoface.parts import AUTO, HOLES, PARTS, eye_distance, named_hole, parse_hole, part_hole
 
 MESH = template_mesh()
 
@@ -87,6 +87,7 @@ def test_unknown_names_are_refused_with_the_known_ones(bad):
 
 
 def test_a_hole_is_a_name_or_a_box():
+    assert parse_hole("auto") == AUTO and AUTO not in HOLES
     assert parse_hole("glasses") == "glasses" and parse_hole("1,2, 3,4") == (1, 2, 3, 4)
     with pytest.raises(InputError, match="whole numbers"):
         parse_hole("1,2,3")

@@ -5,7 +5,7 @@ from test_mesh import turned
 
 from twoface.faces import apply, crop, frame_transform, invert
 from twoface.mesh import Mesh, template_mesh
-from twoface.reference import registered, sampled
+from twoface.reference import registered, sampled, uncovered
 from twoface.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 FRAME = frame_transform((40, 30, 296, 286, 10))
@@ -62,3 +62,17 @@ def test_a_registered_reference_is_sampled_as_a_crop_is():
     reference, trust = found.planes()
     assert reference.shape == (1, 3, 128, 128) and trust.shape == (1, 1, 128, 128) and reference.max() <= 1
     assert np.array_equal(sampled(photo[:128, :128], straight(np.eye(2, 3))), photo[:128, :128])
+
+
+def test_what_covers_a_reference_is_not_trusted():
+    turn = frame_transform((40, 30, 296, 286, -10))
+    mesh = moved(template_mesh(), invert(turn))
+    found = registered(template_mesh(), np.zeros((128, 128), bool), textured(400, 400), mesh)
+    hidden = np.zeros((128, 128), bool)
+    hidden[50:60, 40:60] = True
+    bare = uncovered(found, hidden, turn)
+    assert not bare.trust[50:60, 40:60].any()
+    far = np.ones((128, 128), bool)
+    far[44:66, 34:66] = False
+    assert np.array_equal(bare.trust[far], found.trust[far])
+    assert uncovered(found, hidden & False, turn) is found

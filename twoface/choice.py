@@ -9,7 +9,7 @@ from twoface.mesh import POLYGONS, Mesh
 
 ALIKE = 0.12  # of similarity: who is so much less like the photo than the best is not taken for the same person
 TURNED = 40.0  # degrees of yaw between photo and reference that halve a reference's worth and more (a gaussian's width)
-DARK, LIT = 0.30, 0.55  # brightness of the eyes' region by that of the cheeks: behind sunglasses, and open to view
+COVERED = 0.02  # what a reference is still worth, by the others, that is covered where the hole is
 SHARP = 0.12  # `sharpness` of a face in focus
 
 
@@ -17,8 +17,8 @@ SHARP = 0.12  # `sharpness` of a face in focus
 class Worth:
     """What a reference can give to a hole, 0..1 each; total is their product.
 
-    shown: the part of the hole, in the face, that it shows. pose: how near its yaw is. sharp: its focus and size.
-    clear: whether its eyes are open to view, where the hole hides eyes.
+    shown: the part of the hole, in the face, that is turned to us in it. pose: how near its yaw is. sharp: its focus
+    and size. clear: the share of what it shows that nothing covers.
     """
 
     shown: float
@@ -32,20 +32,20 @@ class Worth:
 
 
 def worth(points, unknown, trust, aligned, mesh, finer):
-    """points: (478, 3), the photo's mesh in crop pixels; unknown: bool (128, 128), its hole. trust: float (128, 128).
+    """points: (478, 3), the photo's mesh in crop pixels; unknown: bool (128, 128), its hole. trust: two float
+    (128, 128), of the reference as it is turned, and less what covers it.
 
     aligned: uint8 (128, 128, 3), the reference's crop; mesh: (478, 3), its mesh in the crop's pixels. finer: pixels of
     the reference photo per pixel of the photo. -> Worth.
     """
     part = unknown & _inside(points, "oval")
-    eyes = _inside(points, "left_eye") | _inside(points, "right_eye")
-    hides_eyes = np.count_nonzero(eyes & unknown) > 0.3 * np.count_nonzero(eyes)
+    shown, bare = (float(each[part].mean()) if part.any() else 1.0 for each in trust)
     apart = Mesh(points, 1.0).pose.yaw - Mesh(mesh, 1.0).pose.yaw
     return Worth(
-        shown=float(trust[part].mean()) if part.any() else 1.0,
+        shown=shown,
         pose=float(np.exp(-((apart / TURNED) ** 2))),
         sharp=float(min(1, sharpness(aligned) / SHARP) ** 0.5 * min(1, finer) ** 0.25),
-        clear=_clear(aligned, mesh) if hides_eyes else 1.0,
+        clear=max(bare / shown, COVERED) if shown else 1.0,
     )
 
 
@@ -64,19 +64,6 @@ def sharpness(aligned, region=None):
     fine = gray - cv2.GaussianBlur(gray, (0, 0), 1.5)
     part = slice(20, 108) if region is None else region
     return float(fine[part].std() / max(gray[20:108, 20:108].std(), 1))
-
-
-def _clear(aligned, mesh):
-    """Eyes behind sunglasses are much darker than the cheeks -> 0..1."""
-    gray = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY)
-    eyes = cv2.dilate((_inside(mesh, "left_eye") | _inside(mesh, "right_eye")).astype(np.uint8), np.ones((7, 7)))
-    cheeks = np.zeros_like(eyes)
-    for point in (50, 280):  # the middles of the cheeks
-        cv2.circle(cheeks, mesh[point, :2].round().astype(int).tolist(), 4, 1, -1)
-    if not eyes.any() or not cheeks.any():
-        return 1.0
-    ratio = gray[eyes > 0].mean() / max(gray[cheeks > 0].mean(), 1)
-    return float(np.clip((ratio - DARK) / (LIT - DARK), 0.05, 1))
 
 
 def _inside(points, name):

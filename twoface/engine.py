@@ -20,12 +20,15 @@ from twoface.images import Photo, encode_photo, losses, output_format, read_phot
 from twoface.masks import box_hole
 from twoface.mesh import PRESENT, Mesher, corrected, moved
 from twoface.model import FillModel
+from twoface.occlusion import Cover, Occlusion, closed_eyes, grown, marked
 from twoface.outlook import Outlook, outlook
-from twoface.reference import Registered, no_reference, registered
+from twoface.parts import AUTO
+from twoface.reference import Registered, no_reference, registered, uncovered
 from twoface.tone import tone_of
 from twoface.verdict import verdict
 
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
+SIZE = 128  # crop pixels, the side of the face's frame
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
     "similarity_result_reference",
@@ -48,6 +51,7 @@ class FillResult:
     identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
     same_person (None without one), the threshold it was judged by, and strangers_warned, the share of wrong
     references that this threshold finds under such a hole. outlook: how real the fill is likely to look.
+    cover: what was found in front of the face, with the hole "auto", else None.
     references: one {"name", "similarity_visible", "worth", "face"} for each given, worth as of `twoface.choice.Worth`;
     reference_used: the index of the one used and reference_why. warnings: sentences for the user.
     timing: seconds by stage.
@@ -66,6 +70,7 @@ class FillResult:
     box: tuple
     identity: dict
     outlook: Outlook
+    cover: Cover | None
     references: list
     reference_used: int | None
     reference_why: str
@@ -90,6 +95,7 @@ class FillResult:
             "identity": self.identity,
             "verdict": verdict(self.identity)._asdict(),
             "outlook": self.outlook._asdict(),
+            "found": None if self.cover is None else self.cover.report(),
             "references": self.references,
             "reference_used": self.reference_used,
             "reference_why": self.reference_why,
@@ -114,7 +120,7 @@ class Prepared:
 
     hole: bool (H, W), in photo pixels. face: as of `FillResult`. transform: photo -> crop. feather: photo pixels.
     crop: uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. mesh: (478, 3) in crop pixels,
-    estimated where the hole hides it. warnings: sentences for the user.
+    estimated where the hole hides it. warnings: sentences for the user. cover: as of `FillResult`.
     """
 
     photo: Photo
@@ -126,6 +132,7 @@ class Prepared:
     unknown: np.ndarray
     mesh: np.ndarray
     warnings: list
+    cover: Cover | None = None
 
     @property
     def masked(self):
@@ -154,16 +161,18 @@ class Reference:
 class Inpainter:
     """Fills holes in face photos. Make one with `load` and use it for many photos.
 
-    network, detector, mesher: what it was made of, for others to use too.
+    network, detector, mesher, occlusion: what it was made of, for others to use too.
     """
 
-    def __init__(self, network, detector, embedder=None, mesher=None):
+    def __init__(self, network, detector, embedder=None, mesher=None, occlusion=None):
         self.network = network
         self.detector = detector
         if embedder is not None:
             self._embedder = embedder
         if mesher is not None:
             self.mesher = mesher
+        if occlusion is not None:
+            self.occlusion = occlusion
 
     @classmethod
     def load(cls, model=None, threads=None):
@@ -171,11 +180,15 @@ class Inpainter:
         `FillModel`, such as `twoface.client.connect` gives. threads: default at most 2.
         """
         network = model if hasattr(model, "run") else FillModel(model, threads)
-        return cls(network, FaceDetector(threads), mesher=Mesher(threads))
+        return cls(network, FaceDetector(threads), mesher=Mesher(threads), occlusion=Occlusion(threads))
 
     @cached_property
     def mesher(self):
         return Mesher()
+
+    @cached_property
+    def occlusion(self):
+        return Occlusion()
 
     @cached_property
     def _embedder(self):
@@ -186,11 +199,29 @@ class Inpainter:
         blank = np.zeros((1, VIEW, VIEW, 3), np.uint8)
         self.detector.detect(blank[0])
         self.mesher.find(blank[0], np.eye(2, 3))
+        self.occlusion.look(blank[0, :SIZE, :SIZE])
         self._embedder.embed(blank)
 
     def faces(self, photo):
         """All faces of a photo, the largest first -> list of `twoface.faces.Face`. photo: as of `fill`."""
         return self.detector.detect(_as_photo(photo).pixels)
+
+    def cover(self, photo, face=None):
+        """What is in front of a face, or else closed eyes -> Cover. photo, face: as of `prepare`.
+
+        Raises InputError, code "nothing_found", when there is neither.
+        """
+        photo = _as_photo(photo)
+        return self._cover(photo, self._frame(photo, face)[1])
+
+    def covered(self, aligned, points=None):
+        """Where something is in front of the face in a crop, uint8 (128, 128, 3) -> bool (128, 128).
+
+        points: (478, 3), its mesh in crop pixels, where it is known.
+        """
+        if points is None:
+            points = self.mesher.through(aligned, np.zeros((SIZE, SIZE), bool))
+        return marked(self.occlusion.look(aligned), points)
 
     def fill(
         self,
@@ -254,6 +285,7 @@ class Inpainter:
             box=_changed(prepared.hole, prepared.feather),
             identity=identity,
             outlook=_outlook(prepared, used),
+            cover=prepared.cover,
             references=[
                 {
                     "name": r.photo.name,
@@ -273,8 +305,8 @@ class Inpainter:
         """Find the face and the hole of a photo -> Prepared. photo: as of `fill`.
 
         One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
-        `twoface.parts.HOLES` or a box (x0, y0, x1, y1) in photo pixels. frame_mask: bool (S, S) of any size, drawn
-        over the face's frame.
+        `twoface.parts.HOLES`, `AUTO` for what `cover` finds, or a box (x0, y0, x1, y1) in photo pixels. frame_mask:
+        bool (S, S) of any size, drawn over the face's frame.
         face: a square of the photo with the face in it, (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1, degrees),
         turned clockwise about its centre; nothing is detected then. A turned one, be it by 0 degrees, may reach over
         the photo's border (the border is reflected) if its centre lies inside. Without it, the face that the mask
@@ -292,6 +324,9 @@ class Inpainter:
         photo = _as_photo(photo)
         mask = given_hole(mask, hole, photo)
         box, transform = self._frame(photo, face, mask)
+        cover = self._cover(photo, transform) if hole == AUTO else None
+        if cover is not None:
+            mask = cover.hole
         if frame_mask is not None:  # drawn over the frame as it was given
             mask = drawn_hole(frame_mask, transform, photo.pixels.shape)
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
@@ -311,7 +346,7 @@ class Inpainter:
         feather = FEATHER / scale_of(transform) if feather is None else feather
         aligned, unknown = _seen(photo, mask, transform, feather)
         mesh = self.mesher.behind(aligned, unknown, self.network)
-        return Prepared(photo, mask, tuple(box), transform, feather, aligned, unknown, mesh, warnings)
+        return Prepared(photo, mask, tuple(box), transform, feather, aligned, unknown, mesh, warnings, cover)
 
     def predict(self, prepared, reference=None):
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
@@ -351,6 +386,19 @@ class Inpainter:
         face = choose(faces, mask)
         return face.box, align(face.landmarks)
 
+    def _cover(self, photo, transform):
+        aligned, shape = crop(photo.pixels, transform), photo.pixels.shape
+        hidden, what = self.covered(aligned), "something"
+        hole = grown(hidden, transform, shape)
+        if not hole.any():
+            mesh = self.mesher.find(photo.pixels, transform)
+            what = closed_eyes(mesh)
+            if what is None:
+                text = f"nothing in front of the face was found in {photo.name}, and its eyes are open"
+                raise InputError(f"{text}: say what to fill with --hole NAME, or paint a --mask", code="nothing_found")
+            hole = part_of_face(what, SIZE, mesh.moved(transform).points, transform, shape)
+        return Cover(hole, what, float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2))
+
     def _visible(self, aligned, unknown):
         return self._embedder.embed(embedding_view(hide(aligned, unknown))[None])[0]
 
@@ -365,11 +413,13 @@ class Inpainter:
         if mesh.presence >= PRESENT:
             transform = corrected(transform, mesh.moved(transform).points)
         picture, unknown = crop(photo.pixels, transform), prepared.unknown
+        points = mesh.moved(transform).points
         moved = registered(prepared.mesh, unknown, photo.pixels, mesh.points)
+        bare = uncovered(moved, self.covered(picture, points), transform)
         alike = similarity(visible, self._visible(picture, unknown))
         finer = scale_of(prepared.transform) / scale_of(transform)
-        value = worth(prepared.mesh, unknown, moved.trust, picture, mesh.moved(transform).points, finer)
-        return Reference(photo, box, transform, picture, mesh.points, moved, alike, value)
+        value = worth(prepared.mesh, unknown, (moved.trust, bare.trust), picture, points, finer)
+        return Reference(photo, box, transform, picture, mesh.points, bare, alike, value)
 
     def _identity(self, pixels, prepared, used):
         if used is None:

@@ -22,6 +22,11 @@ from twoface.training.trained import trained
 
 INPUTS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # depth of (N, depth, 128, 128)
 OUTPUTS = ("fill", "synthesis", "flow", "gain", "offset", "weight")
+CONTRACT = {"twoface.format": "2", "twoface.field_size": str(FIELD), "twoface.mask": "1=hole"}
+HELPER_CONTRACTS = {  # inputs, outputs and metadata of the networks that fill nothing
+    "see_through": (("image", "mask"), ("points",), {"twoface.mesh": "1", "twoface.mask": "1=hole"}),
+    "occlusion": (("image",), ("covered",), {"twoface.occlusion": "1"}),
+}
 PARITY = 0.02  # largest difference of a pixel, 0..1, between PyTorch in float32 and the file with its fp16 weights
 
 
@@ -30,7 +35,7 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
 
     data, license: words for the file's metadata. Returns {"path", "bytes", "samples", "largest_difference"}.
     A generator of the thesis has no fields to give, and no use for trust; its file says in `twoface.hole` which part of
-    the frame it fills. That of a see-through network (`twoface.models.see_through`) takes image and mask, gives points.
+    the frame it fills. A helper's takes and gives what `HELPER_CONTRACTS` says.
     Raises InputError when `run` holds no run, or one on digits, or `output` exists (without `force`), TwoFaceError when
     the file does not agree with PyTorch.
     """
@@ -39,16 +44,13 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
     if experiment.data.kind == "mnist":
         raise InputError(f"{run} was trained on digits of 28x28, and what fills photos wants faces: there is no export")
 
-    meshes = experiment.data.sets == "meshes"
-    inputs = ("image", "mask") if meshes else tuple(INPUTS)
-    outputs = ("points",) if meshes else OUTPUTS
-    contract = {"twoface.mesh": "1"} if meshes else {"twoface.format": "2", "twoface.field_size": str(FIELD)}
-    module = generator if meshes or experiment.model.name in OURS else Thesis(generator)
+    own = HELPER_CONTRACTS.get(experiment.model.name)
+    inputs, outputs, contract = own or (tuple(INPUTS), OUTPUTS, CONTRACT)
+    module = generator if own or experiment.model.name in OURS else Thesis(generator)
     model = half_weights(to_onnx(module, inputs, outputs))
     metadata = contract | {
         "twoface.size": str(SIZE),
         "twoface.range": "0..1",
-        "twoface.mask": "1=hole",
         "twoface.name": experiment.name,
         "twoface.data": data,
         "twoface.license": license,
@@ -62,7 +64,7 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
         metadata["twoface.hole"] = f"{start},{start},{end},{end}"
     helper.set_model_props(model, metadata)
     content = model.SerializeToString()
-    difference = largest_difference(module, content, inputs, outputs[0]) / (SIZE if meshes else 1)
+    difference = largest_difference(module, content, inputs, outputs[0]) / (SIZE if outputs[0] == "points" else 1)
     if difference > PARITY:
         raise TwoFaceError(
             f"the exported network differs from PyTorch by {difference:.4f} (at most {PARITY} is allowed)"

@@ -79,6 +79,7 @@ PARTS = (
     *("left", "right", "face"),
 )
 HOLES = ("center", *PARTS)
+AUTO = "auto"  # whatever covers the face, or eyes that are closed: found by `Inpainter.cover`
 
 
 def named_hole(name, points=None, center_size=64):
@@ -124,10 +125,11 @@ def check_name(name):
 
 
 def parse_hole(text):
-    """A name of `HOLES`, or a box as `parse_box`. Raises InputError for anything else."""
+    """A name of `HOLES`, `AUTO`, or a box as `parse_box`. Raises InputError for anything else."""
     if "," in text:
         return parse_box(text)
-    check_name(text)
+    if text != AUTO:
+        check_name(text)
     return text
 
 

@@ -1,12 +1,15 @@
 """A reference photo, registered to a face: what the network is shown of it, and where that lies in the photo."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from twoface.faces import apply
 from twoface.mesh import with_reference
-from twoface.register import SIZE, at_places, enlarged, pixels_per_crop_pixel, register
+from twoface.register import SIZE, at_places, enlarged, pixels, pixels_per_crop_pixel, register
+
+RIM = 3  # crop pixels about what covers a reference that are not trusted either
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,20 @@ def registered(points, unknown, pixels, mesh):
     """
     found = register(with_reference(points, mesh, unknown), mesh)
     return Registered(sampled(pixels, found.map), enlarged(found.trust), found.map)
+
+
+def uncovered(found, hidden, transform):
+    """A registered reference that is not trusted where something is in front of its face -> Registered.
+
+    hidden: bool (128, 128), in the reference's own crop; transform: its photo -> that crop.
+    """
+    if not hidden.any():
+        return found
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1, 2 * RIM + 1))
+    wide = cv2.dilate(hidden.astype(np.float32), disc)
+    places = apply(transform, at_places(found.map, pixels())).astype(np.float32)
+    shown = 1 - cv2.remap(wide, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return replace(found, trust=found.trust * shown)
 
 
 def sampled(pixels, grid):

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeMesher
+from fakes import FakeMesher, FakeOcclusion
 from search_fakes import SIZE, Embedder, networks, person, write
 
 from twoface.engine import Inpainter
@@ -29,7 +29,7 @@ def collection(index, network, monkeypatch):
 def assemble(index, network):
     both = np.concatenate([np.eye(512), np.eye(512)])  # the sum of hidden and filled
     space = FaceSpace(np.zeros(512), np.eye(512), {"whole": (np.zeros(1024), both)})
-    inpainter = Inpainter(network, networks()[0], Embedder(), FakeMesher())
+    inpainter = Inpainter(network, networks()[0], Embedder(), FakeMesher(), FakeOcclusion())
     return Collection(LanceStore(index), network, inpainter, Embedder(), space)
 
 

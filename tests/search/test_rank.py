@@ -24,6 +24,9 @@ NOTHING = np.zeros((128, 128), bool)
 EYES = named_hole("eyes")
 
 
+NOTHING = np.zeros((128, 128), bool)
+
+
 def row(**changes):
     figures = dict(size=128.0, yaw=0.0, pitch=0.0, roll=0.0, sharpness=0.2, eyes_open=0.5, mouth_open=0.2)
     base = dict(path="a", face=0, identity="", vector=None, frame=(0, 0, 128, 128, 0), box=(), landmarks=(), score=1.0)
@@ -34,8 +37,9 @@ def wanted(hole=EYES, **changes):
     return Wanted(**{"hole": hole, "pose": (0, 0), "size": 128, "eyes_open": None, "mouth_open": 0.2} | changes)
 
 
-def quality(row, wanted=None, aligned=None, size=(128, 128)):
-    return donor_quality(wanted or WANTED, row, textured(128, 128) if aligned is None else aligned, size)
+def quality(row, wanted=None, aligned=None, size=(128, 128), hidden=NOTHING):
+    aligned = textured(128, 128) if aligned is None else aligned
+    return donor_quality(wanted or WANTED, row, aligned, size, hidden)
 
 
 WANTED = wanted()
@@ -110,3 +114,8 @@ def test_what_the_hole_hides_or_nobody_knows_does_not_count():
     assert parts["expression"] == 1
     assert hides(EYES, TEMPLATE[:2]) and not hides(EYES, TEMPLATE[3:])
     assert quality(row(), wanted(NOTHING))["visible"] == pytest.approx(1)
+
+
+def test_a_donor_is_worth_less_where_something_covers_it():
+    assert quality(row(), hidden=EYES)["visible"] == 0 < quality(row())["visible"]
+    assert quality(row(), hidden=~EYES) == quality(row())

@@ -8,13 +8,16 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from fakes import textured
 from lightning.fabric import Fabric
+from PIL import Image
 
 from twoface import export as exporting
 from twoface.errors import InputError
 from twoface.export import export
 from twoface.model import FillModel
 from twoface.models.build import NEED_VGG
+from twoface.occlusion import Occlusion
 from twoface.training import trained as trained_runs
 from twoface.training.config import load_experiment, parse_experiment, to_table
 from twoface.training.loop import train
@@ -31,14 +34,25 @@ class Reader(torch.nn.Module):
 
 
 @pytest.fixture
-def data(digits, prepared):
-    """The folder for a kind of data."""
-    return {"mnist": digits, "portraits": prepared}
+def data(digits, prepared, tmp_path_factory):
+    """The folder for a kind of data, and one of pictures with parts."""
+    parsed = tmp_path_factory.mktemp("parsed")
+    for kind in ("images", "masks"):
+        (parsed / kind).mkdir()
+    for seed in range(2):
+        Image.fromarray(textured(64, 64, seed)).save(parsed / "images" / f"{seed}.jpg")
+        Image.fromarray(np.ones((64, 64), np.uint8)).save(parsed / "masks" / f"{seed}.png")
+    return {"mnist": digits, "portraits": prepared, "parsed": parsed}
 
 
-def tiny(name, **changes):
-    """The experiment of a file, its last stage from the start on, four samples long, two a step."""
+def tiny(name, parsed=None, **changes):
+    """The experiment of a file, its last stage from the start on, four samples long, two a step.
+
+    parsed: a folder of pictures with parts, for an experiment that learns from them.
+    """
     table = to_table(load_experiment(BY_NAME[name]))
+    if table["data"]["sets"] == "occluders":
+        table["data"]["parsed"] = str(parsed or "")
     table["train"] |= {"samples": 4, "batch": 2, "log_every": 1, "validate_every": 4}
     table["stages"] = [table["stages"][-1] | {"start": 0, "ramp": 0} | changes]
     return parse_experiment(table)
@@ -57,7 +71,7 @@ DISTINCT = {json.dumps(to_table(tiny(name)) | {"name": ""}): name for name in re
 
 @pytest.mark.parametrize("name", sorted(DISTINCT))
 def test_two_steps_of_every_experiment(name, data, frozen, tmp_path):
-    experiment = tiny(name)
+    experiment = tiny(name, data["parsed"])
     assert run(experiment, data, frozen, tmp_path / "run") == 4
     rows = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
     steps, scores = rows[:2], rows[2]
@@ -67,6 +81,7 @@ def test_two_steps_of_every_experiment(name, data, frozen, tmp_path):
     judged = {f"adv_{key.removeprefix('discriminator_')}" for key in steps[0] if key.startswith("discriminator_")}
     assert judged == set(stage.discriminate)
     figures = {"mnist": "class_kept", "mnist_two": "class_kept_wrong", "see_through": "error_center"}
+    figures["occlusion"] = "iou"
     figure = figures.get(experiment.model.name, "cosine_truth_right")
     assert np.isfinite(scores[f"val_{figure}"])
     assert (tmp_path / "run" / "previews" / "00000004.png").stat().st_size > 1000
@@ -145,6 +160,15 @@ def test_a_thesis_run_is_exported_for_its_own_hole(data, frozen, tmp_path, monke
     assert onnxruntime.InferenceSession(tmp_path / "final.onnx").get_inputs()[0].shape[0] != 3  # any batch
 
 
+def test_an_occlusion_run_is_exported_and_needs_its_pictures(data, frozen, tmp_path):
+    run(tiny("occlusion", data["parsed"]), data, frozen, tmp_path / "run", max_steps=1)
+    assert export(tmp_path / "run", tmp_path / "occlusion.onnx")["largest_difference"] < exporting.PARITY
+    chance = Occlusion(1, tmp_path / "occlusion.onnx").look(textured(128, 128))
+    assert chance.shape == (128, 128) and 0 <= chance.min() <= chance.max() <= 1
+    with pytest.raises(InputError, match=r"data\.parsed"):
+        run(tiny("occlusion"), data, frozen, tmp_path / "none")
+
+
 def test_a_run_on_digits_is_not_exported(data, frozen, tmp_path):
     run(tiny("mnist"), data, frozen, tmp_path / "run", max_steps=1)
     with pytest.raises(InputError, match="digits of 28x28"):
@@ -158,6 +182,7 @@ def test_a_run_on_digits_is_not_exported(data, frozen, tmp_path):
         ("mnist_two", {"identity": 0.1, "rec": 1.0}, "mnist_two has no identity"),
         ("faces_final", {"smooth": 0.1}, "faces_final has no smooth"),
         ("faces_vgg", {"discriminate": ["adv_local"]}, "faces_vgg has no adv_local"),
+        ("see_through", {"occlusion": 1.0}, "see_through has no occlusion"),
     ],
 )
 def test_terms_that_a_model_cannot_have(name, changes, message, data, frozen, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from twoface.errors import InputError
-from twoface.models.build import MESHES, OURS, THESIS
+from twoface.models.build import HELPERS, OURS, THESIS
 from twoface.training import losses
 from twoface.training.config import load_experiment, parse_experiment, to_table
 from twoface.training.curriculum import Stage, stage_at
@@ -124,5 +124,5 @@ def test_unreadable_experiments(tmp_path):
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_experiment_file_loads_and_survives_its_table(path):
     experiment = load_experiment(path)
-    assert experiment.name == path.stem and experiment.model.name in OURS | THESIS | MESHES
+    assert experiment.name == path.stem and experiment.model.name in OURS | THESIS | HELPERS
     assert parse_experiment(to_table(experiment)) == experiment

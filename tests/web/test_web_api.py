@@ -1,3 +1,4 @@
+import base64
 import io
 
 import cv2
@@ -10,6 +11,7 @@ from web_server import FRAME, fill, fill_request, mask_text, photo_bytes, proble
 
 import twoface
 from twoface.colour import of_cicp
+from twoface.images import Photo, encode_photo
 from twoface.metadata import GENERATED
 from twoface.parts import HOLES, named_hole
 
@@ -99,6 +101,20 @@ def test_presets_are_masks_of_the_frame(client, name):
     assert mask.shape == (256, 256) and set(np.unique(mask)) == {0, 255}
     small = cv2.resize(mask, (128, 128), interpolation=cv2.INTER_AREA) >= 128
     assert (small ^ named_hole(name)).sum() < 0.15 * small.sum() + 20
+
+
+def test_what_is_in_front_of_the_face_is_offered_as_a_mask(client):
+    pixels = textured(320, 400)
+    pixels[130:170, 120:200] = (0, 255, 0)  # what the stand-in sees in front of a face
+    photo = upload(client, encode_photo(Photo(pixels), "PNG"))
+    straight = FRAME | {"angle": 0, "side": 256, "x": 160, "y": 160}
+    found = client.get(f"api/photos/{photo['id']}/cover", params=straight | {"size": 256}).json()
+    assert found["code"] == "something" and 0 < found["share"] < 0.1
+    mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["mask"]))))
+    assert mask.shape == (256, 256) and set(np.unique(mask)) == {0, 255}
+    assert (mask[98:138, 88:168] == 255).all() and (mask == 255).sum() < 50 * 92
+    bare = upload(client)
+    problem(client.get(f"api/photos/{bare['id']}/cover", params=FRAME), 422, "nothing_found")
 
 
 def test_a_fill_with_a_reference(client):

@@ -6,7 +6,7 @@ import threading
 from functools import partial
 
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, until, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, until, write_network
 from web_server import FACE, fill, fill_request, good, mask_text, problem, running, upload
 
 from twoface.client import connect
@@ -29,7 +29,7 @@ def remote_studio(url, network, pixels):
 
 def remote_inpainter(url):
     detector = FakeDetector(placed_face(frame_transform(FACE)))
-    return Inpainter(connect(url, KEY, timeout=20), detector, FakeEmbedder(), FakeMesher())
+    return Inpainter(connect(url, KEY, timeout=20), detector, FakeEmbedder(), FakeMesher(), FakeOcclusion())
 
 
 @contextlib.contextmanager

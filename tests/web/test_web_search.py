@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion
 from PIL import Image
 from searching import ALIKE, OWN, STRANGER, LongEmbedder, networks, searching_studio
 from web_server import FRAME, browser, fill, fill_request, good, mask_text, photo_bytes, problem, running, upload
@@ -262,12 +262,12 @@ def test_faces_of_an_index_are_filled_here_also_with_a_backend(folder, network, 
     away = SimpleNamespace(run=None)
     monkeypatch.setattr("twoface.search.collection.FaceDetector", None)  # the Inpainter's own is used
     detector = FakeDetector()
-    opened = opener(Inpainter(away, detector, FakeEmbedder(), FakeMesher()))(folder / "my-photos")
+    opened = opener(Inpainter(away, detector, FakeEmbedder(), FakeMesher(), FakeOcclusion()))(folder / "my-photos")
     assert isinstance(opened.inpainter.network, FillModel) and opened.inpainter.detector is detector
 
 
 def test_the_network_that_is_here_is_shared(folder, network, monkeypatch):
     monkeypatch.setattr("twoface.search.facenet.BatchEmbedder", LongEmbedder)
-    ours = Inpainter(network(), FakeDetector(), FakeEmbedder(), FakeMesher())
+    ours = Inpainter(network(), FakeDetector(), FakeEmbedder(), FakeMesher(), FakeOcclusion())
     opened = opener(ours)(folder / "my-photos")
     assert isinstance(ours.network, FillModel) and opened.inpainter.network is ours.network

@@ -12,7 +12,7 @@ from functools import partial
 import cv2
 import httpx
 import numpy as np
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured, write_network
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, textured, write_network
 
 from twoface.engine import Inpainter
 from twoface.errors import TwoFaceError
@@ -35,7 +35,7 @@ def fake_studio(network, pixels):
 
 def fake_inpainter(network):
     face = placed_face(frame_transform(FACE))
-    return Inpainter(FillModel(network, threads=1), FakeDetector(face), FakeEmbedder(), FakeMesher())
+    return Inpainter(FillModel(network, threads=1), FakeDetector(face), FakeEmbedder(), FakeMesher(), FakeOcclusion())
 
 
 def wicked_studio(network, pixels):

@@ -185,6 +185,8 @@ def _tell(report):
     """Print the figures and the warnings of a fill's report."""
     from twoface.outlook import Outlook
 
+    if found := report["found"]:
+        print(f"found      {found['what']}, {found['share']:.0%} of the face's frame")
     print("\n".join(_identity(report)))
     print(f"picture    {Outlook(**report['outlook']).text}")
     for warning in report["warnings"]:
@@ -307,7 +309,8 @@ def _photo_options(command):
     add("--reference", metavar="REF", type=Path, action="append", default=[], help=several)
     hole = parser.add_mutually_exclusive_group(required=True)
     hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where to fill")
-    hole.add_argument("--hole", metavar="HOLE", help=f"{PARTS}; or a box X0,Y0,X1,Y1 in photo pixels")
+    told = f"auto: whatever is in front of the face, or closed eyes; or {PARTS}; or a box X0,Y0,X1,Y1 in photo pixels"
+    hole.add_argument("--hole", metavar="HOLE", help=told)
     box = "X0,Y0,X1,Y1[,DEGREES]"
     add("--invert-mask", action="store_true", help="the mask is black where to fill")
     add("--face", metavar=box, help="the face as a square in photo pixels, turned clockwise (default: found by itself)")

@@ -1,4 +1,4 @@
-"""Building blocks: residual block, cross-attention; without normalisation, which CPUs are slow at."""
+"""Building blocks: residual blocks, cross-attention. Those of the generator do without normalisation."""
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,19 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(activate(self.first(activate(x))))
+
+
+class NormedResBlock(nn.Module):
+    """x + norm(conv(act(norm(conv(act(x)))))), (N, C, H, W) -> the same (He et al. 2016), for small networks."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(2))
+        self.norm_first, self.norm_second = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm_first(self.first(F.leaky_relu(x, 0.1)))
+        return x + self.norm_second(self.second(F.leaky_relu(y, 0.1)))
 
 
 class CrossAttention(nn.Module):

@@ -10,6 +10,7 @@ from twoface.errors import InputError
 from twoface.models import thesis_discriminators, thesis_generators
 from twoface.models.discriminators import Discriminators, PatchDiscriminators
 from twoface.models.generator import TransferGenerator
+from twoface.models.occlusion import Occlusion
 from twoface.models.see_through import SeeThrough
 
 OURS = {
@@ -23,7 +24,7 @@ THESIS = {  # size, hole, vgg -> generator, discriminators
     "faces_vgg": (thesis_generators.faces_vgg, thesis_discriminators.faces_vgg),
     "faces_final": (thesis_generators.faces_final, thesis_discriminators.faces_final),
 }
-MESHES = {"see_through": SeeThrough}
+HELPERS = {"see_through": SeeThrough, "occlusion": Occlusion}  # that look at faces and fill nothing
 NEED_VGG = ("faces_vgg", "faces_final")
 
 
@@ -35,8 +36,8 @@ def build_generator(
     Raises InputError for a name that nobody registered.
     """
     _check(name)
-    if name in OURS | MESHES:
-        return (OURS | MESHES)[name](widths)
+    if name in OURS | HELPERS:
+        return (OURS | HELPERS)[name](widths)
     return THESIS[name][0](size, hole, vgg)
 
 
@@ -45,9 +46,9 @@ def build_discriminators(
 ) -> Discriminators:
     """The judges of that generator; window: px, of ours; the rest and the error as in `build_generator`."""
     _check(name)
-    return PatchDiscriminators(window) if name in OURS | MESHES else THESIS[name][1](size, hole, vgg)
+    return PatchDiscriminators(window) if name in OURS | HELPERS else THESIS[name][1](size, hole, vgg)
 
 
 def _check(name: str) -> None:
-    if name not in OURS | THESIS | MESHES:
-        raise InputError(f"no model is called {name!r}: choose of {', '.join(sorted(OURS | THESIS | MESHES))}")
+    if name not in OURS | THESIS | HELPERS:
+        raise InputError(f"no model is called {name!r}: choose of {', '.join(sorted(OURS | THESIS | HELPERS))}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from twoface.mesh import POINTS, template_mesh
+from twoface.models.blocks import NormedResBlock
 
 CODES = 96  # principal components: they give meshes back to some thousandths of a pixel
 
@@ -27,16 +27,16 @@ class SeeThrough(nn.Module):
         w64, w32, w16, w8 = widths
         self.trunk = nn.Sequential(
             nn.Conv2d(4, w64, 5, stride=2, padding=2),
-            Residual(w64),
+            NormedResBlock(w64),
             nn.Conv2d(w64, w32, 3, stride=2, padding=1),
-            Residual(w32),
-            Residual(w32),
+            NormedResBlock(w32),
+            NormedResBlock(w32),
             nn.Conv2d(w32, w16, 3, stride=2, padding=1),
-            Residual(w16),
-            Residual(w16),
+            NormedResBlock(w16),
+            NormedResBlock(w16),
             nn.Conv2d(w16, w8, 3, stride=2, padding=1),
-            Residual(w8),
-            Residual(w8),
+            NormedResBlock(w8),
+            NormedResBlock(w8),
             nn.LeakyReLU(0.1),
             nn.Conv2d(w8, 64, 1),
             nn.LeakyReLU(0.1),
@@ -61,16 +61,3 @@ class SeeThrough(nn.Module):
     def forward(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         code = self.trunk(torch.cat([(image - 0.5) * (1 - mask), mask], dim=1)).float()
         return {"points": (self.mean + code @ self.basis).reshape(-1, POINTS, 3)}
-
-
-class Residual(nn.Module):
-    """x + norm(conv(act(norm(conv(act(x)))))), (N, C, H, W) -> the same (He et al. 2016)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(2))
-        self.norm_first, self.norm_second = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.norm_first(self.first(F.leaky_relu(x, 0.1)))
-        return x + self.norm_second(self.second(F.leaky_relu(y, 0.1)))

@@ -198,9 +198,28 @@ class Collection:
         seconds = self._second_similarities(query, kept)
         known = calibration_for(query.hole)
         return [
-            _candidate(query, found, picture, second, known.log_odds(found.similarity, second, faces))
+            self._candidate(query, found, picture, second, known.log_odds(found.similarity, second, faces))
             for (found, picture), second in zip(kept, seconds, strict=True)
         ], left_out
+
+    def _candidate(self, query, found, picture, second, log_odds):
+        chance = probability(log_odds)
+        told, hidden = verdict(chance), np.zeros_like(query.hole)
+        if told != "nobody":  # who is not the person is no donor anyway
+            hidden = self.inpainter.covered(picture.aligned)
+        parts = donor_quality(query.wanted, found.row, picture.aligned, picture.size, hidden)
+        return Candidate(
+            path=found.row.path,
+            frame=tuple(found.row.frame),
+            identity=found.row.identity,
+            similarity=float(second),
+            first_similarity=float(found.similarity),
+            probability=chance,
+            verdict=told,
+            quality=float(np.prod(list(parts.values()))),
+            parts=parts,
+            face=found.row.face,
+        )
 
     def _owners(self):
         """-> {(path, face): Person}, read anew when it changed."""
@@ -302,23 +321,6 @@ def _shared(candidate, person, chances):
         return candidate
     chance = max(candidate.probability, PURE * chances.get(person.number, 0.0))
     return replace(candidate, person=person.label, probability=chance, verdict=verdict(chance))
-
-
-def _candidate(query, found, picture, second, log_odds):
-    chance = probability(log_odds)
-    parts = donor_quality(query.wanted, found.row, picture.aligned, picture.size)
-    return Candidate(
-        path=found.row.path,
-        frame=tuple(found.row.frame),
-        identity=found.row.identity,
-        similarity=float(second),
-        first_similarity=float(found.similarity),
-        probability=chance,
-        verdict=verdict(chance),
-        quality=float(np.prod(list(parts.values()))),
-        parts=parts,
-        face=found.row.face,
-    )
 
 
 def _order(candidate):

@@ -99,14 +99,15 @@ class Wanted:
     mouth_open: float | None
 
 
-def donor_quality(wanted, row, aligned, photo_size):
+def donor_quality(wanted, row, aligned, photo_size, hidden):
     """What a face can give to the hole -> {"visible", "pose", "expression", "sharp", "size"}, each 0..1, 1 is best.
 
-    row: FaceRow; aligned: its crop, uint8 (128, 128, 3); photo_size: (width, height) of its photo.
+    row: FaceRow; aligned: its crop, uint8 (128, 128, 3); photo_size: (width, height) of its photo. hidden: bool
+    (128, 128), where something is in front of the face in that crop.
     """
     hole = wanted.hole if wanted.hole.any() else np.ones_like(wanted.hole)
     return {
-        "visible": _inside(row, hole, photo_size) * _turned_to_us(row.yaw, hole),
+        "visible": _inside(row, hole, photo_size) * _turned_to_us(row.yaw, hole) * float(1 - hidden[hole].mean()),
         "pose": _alike_pose(wanted.pose, row),
         "expression": _alike_expression(wanted, row),
         "sharp": min(1.0, sharpness(aligned, hole) / 0.15),

@@ -224,7 +224,7 @@ def _add_fill(routes, work):
         request: Request,
         photo: Annotated[UploadFile, File(description=READS)],
         mask: Annotated[UploadFile | None, File(description="of the photo's size, white where to fill")] = None,
-        hole: Annotated[str | None, Form(description="instead of a mask: eyes, nose, ..., or X0,Y0,X1,Y1")] = None,
+        hole: Annotated[str | None, Form(description="instead of a mask: auto, eyes, ..., or X0,Y0,X1,Y1")] = None,
         face: Annotated[str | None, Form(description=f"the face {SQUARE}; else found")] = None,
         references: Annotated[
             list[UploadFile], File(description="the same person; the most alike is used", max_length=MAX_REFERENCES)

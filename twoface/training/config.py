@@ -17,7 +17,7 @@ from twoface.training.table import apply, read_table
 @dataclass(frozen=True)
 class ModelConfig:
     name: str = "transfer"  # a name of twoface.models.build
-    widths: tuple[int, ...] = (48, 96, 160, 192)  # of ours and the see-through network: channels at 64, 32, 16 and 8 px
+    widths: tuple[int, ...] = (48, 96, 160, 192)  # of all but the thesis' models: channels at 64, 32, 16 and 8 px
     vgg16: str = "vgg16-edges"  # the frozen networks, by their names in `twoface weights`
     facenet: str = "facenet-casia"
 
@@ -27,8 +27,11 @@ class DataConfig:
     """The last three lines are of pairs alone; triples take the pictures as they are."""
 
     kind: Literal["portraits", "mnist"] = "portraits"
-    # any two pictures of a person; masked, real, reference from sets apart; single pictures with their meshes
-    sets: Literal["pairs", "triples", "meshes"] = "pairs"
+    # any two pictures of a person; masked, real, reference from sets apart; single pictures with their meshes;
+    # things drawn over faces
+    sets: Literal["pairs", "triples", "meshes", "occluders"] = "pairs"
+    parsed: str = ""  # of occluders: pictures with masks of their parts (`twoface.data.parsing`)
+    found: str = ""  # and what really covers the crops of `split`, as `twoface.data.found` writes it; else none is used
     shares: tuple[float, float, float] = (0.4, 0.4, 0.2)  # of triples: masked, real, reference pictures (0 = none)
     hole: int = 64  # px, the side of the centre square: the hole of triples and of validation
     split: str = "train"

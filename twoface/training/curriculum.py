@@ -24,6 +24,7 @@ class Stage:
     adv_global: float = 0.0
     transfer: float = 0.0  # what the mixing weight leaves to the synthesis where the reference is trusted
     mesh: float = 0.0  # the see-through network's points against those of the whole face
+    occlusion: float = 0.0  # what the occlusion network marks against what was drawn over the face
     smooth: float = 0.0  # total variation of the fields
 
 

@@ -46,6 +46,7 @@ class Batch:
     real: what the discriminators are shown as real, the target itself or another picture of the same identity.
     embedding: FaceNet's (N,512) of what the fill is to look like, the target or the reference; None without FaceNet.
     trust: (N,1,S,S) in [0,1], of a registered reference; None where references are taken as they are.
+    covered: (N,S,S), what is in front of the face, as `losses.occlusion` takes it; None where that is not learned.
     points: (N,478,3), the mesh of the whole face in the picture's pixels; None where none is learned.
     """
 
@@ -57,10 +58,13 @@ class Batch:
     seen: Seen = Seen()
     trust: Tensor | None = None
     points: Tensor | None = None
+    covered: Tensor | None = None
 
     @property
     def inputs(self) -> tuple:
         """What the generator is given."""
+        if self.covered is not None:
+            return (self.target,)
         if self.points is not None:
             return self.target, self.mask
         extra = [x for x in (self.trust, self.seen.generator or None) if x is not None]
@@ -92,8 +96,10 @@ def train_step(
     _set_rate(nets.generator_optimizer, stage.lr)
     _set_rate(nets.discriminator_optimizer, stage.discriminator_lr)
     fields = nets.generator(*batch.inputs)
+    if batch.covered is not None:  # nobody judges these two
+        return _descend(fabric, nets, {"occlusion": losses.occlusion(fields["logits"], batch.covered)}, stage, config)
     if batch.points is not None:
-        return mesh_turn(fabric, nets, batch, fields, stage, config)
+        return _descend(fabric, nets, {"mesh": losses.mesh(fields["points"], batch.points)}, stage, config)
     composite = batch.mask * fields["fill"] + (1 - batch.mask) * batch.target
 
     # What the judges' frozen layers say of the composite serves both turns.
@@ -155,13 +161,6 @@ def generator_turn(
     if not terms:  # a warm-up of judges alone
         return {}
     return _descend(fabric, nets, terms, stage, config)
-
-
-def mesh_turn(
-    fabric: Fabric, nets: Networks, batch: Batch, fields: dict[str, Tensor], stage: Stage, config: TrainConfig
-) -> dict[str, Tensor]:
-    """The turn of a network that finds meshes: nobody judges it."""
-    return _descend(fabric, nets, {"mesh": losses.mesh(fields["points"], batch.points)}, stage, config)
 
 
 def _descend(

@@ -10,26 +10,33 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from twoface.data.found import Found
 from twoface.data.mesh_samples import MeshSamples
 from twoface.data.meshes import meshes_of
 from twoface.data.mnist import SIZE as DIGIT_SIZE
 from twoface.data.mnist import Digits
+from twoface.data.occlusion_samples import OcclusionSamples
+from twoface.data.parsing import Parsed
 from twoface.data.portraits import MARGIN, SIZE, PortraitPairs, Portraits
 from twoface.data.triples import Roles, Triples
 from twoface.errors import InputError
-from twoface.models.build import MESHES, NEED_VGG, OURS, build_discriminators, build_generator
+from twoface.models.build import HELPERS, NEED_VGG, OURS, build_discriminators, build_generator
 from twoface.models.digits import digit_classifier
 from twoface.models.discriminators import Discriminators
 from twoface.models.facenet import FaceNet
 from twoface.models.pretrained import weights
 from twoface.models.vgg import VGG16
-from twoface.training import validate, validate_digits, validate_meshes
+from twoface.training import validate, validate_digits, validate_meshes, validate_occlusion
 from twoface.training.config import Experiment
 from twoface.training.features import Features
 from twoface.training.step import JUDGES, Batch, Seen
 from twoface.training.validate import Validation, embed_all
 from twoface.training.validate_digits import DigitValidation
 from twoface.training.validate_meshes import MeshValidation
+from twoface.training.validate_occlusion import OcclusionValidation
+
+SETS = {"see_through": "meshes", "occlusion": "occluders"}  # what a helper learns from
+TERMS = {"mesh": "see_through", "occlusion": "occlusion"}  # of one model alone
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Frozen:
             return cls(digits=digit_classifier())
         vgg = experiment.model.name in NEED_VGG or any(stage.perceptual for stage in experiment.stages)
         model = experiment.model
-        if model.name in MESHES:
+        if model.name in HELPERS:
             return cls()
         return cls(VGG16(weights(model.vgg16)) if vgg else None, FaceNet(weights(model.facenet)))
 
@@ -75,7 +82,7 @@ def check(experiment: Experiment, judges: Discriminators) -> None:
         raise InputError(
             f"{experiment.name}: the model {name} is not for {kind} data: change [model] name or [data] kind"
         )
-    sets = "pairs" if name in OURS else "meshes" if name in MESHES else "triples"
+    sets = "pairs" if name in OURS else SETS.get(name, "triples")
     if experiment.data.sets != sets:
         raise InputError(f"{experiment.name}: [data] sets must be {sets} for {name}")
     for i, stage in enumerate(experiment.stages):
@@ -83,10 +90,9 @@ def check(experiment: Experiment, judges: Discriminators) -> None:
         lacking = weighed - set(judges.judges)
         if name not in OURS:
             lacking |= {term for term in ("transfer", "smooth") if getattr(stage, term)}
-        if name in MESHES:
+        if name in HELPERS:
             lacking |= {term for term in ("rec", "perceptual", "identity", *JUDGES) if getattr(stage, term)}
-        elif stage.mesh:
-            lacking.add("mesh")
+        lacking |= {term for term, model in TERMS.items() if model != name and getattr(stage, term)}
         if kind == "mnist":
             lacking |= {term for term in ("perceptual", "identity") if getattr(stage, term)}
         if lacking:
@@ -99,7 +105,8 @@ def figures(experiment: Experiment) -> tuple[str, ...]:
     """The names of the figures that validation gives."""
     if experiment.data.kind == "mnist":
         return validate_digits.figures(bool(experiment.data.shares[2]))
-    return validate_meshes.FIGURES if experiment.data.sets == "meshes" else validate.FIGURES
+    own = {"meshes": validate_meshes.FIGURES, "occluders": validate_occlusion.FIGURES}
+    return own.get(experiment.data.sets, validate.FIGURES)
 
 
 @dataclass
@@ -111,7 +118,7 @@ class Task:
     """
 
     samples: Dataset
-    validation: Validation | DigitValidation | MeshValidation
+    validation: Validation | DigitValidation | MeshValidation | OcclusionValidation
     fabric: Fabric
     embeddings: Tensor | None = None
     embedded: str = "target_index"
@@ -123,7 +130,11 @@ class Task:
         def picture(name: str) -> Tensor:
             return drawn[name].permute(0, 3, 1, 2).float() / 255  # channels last in memory
 
-        target, mask = picture("target"), drawn["mask"][:, None].float()
+        target = picture("target")
+        if "covered" in drawn:
+            target, covered = map(self.fabric.to_device, (target, drawn["covered"]))
+            return Batch(target, target[:, :1], target, target, covered=covered)
+        mask = drawn["mask"][:, None].float()
         if "points" in drawn:
             target, mask, points = map(self.fabric.to_device, (target, mask, drawn["points"]))
             return Batch(target, mask, target, target, points=points)
@@ -161,6 +172,8 @@ def open_task(
 
     portraits = Portraits.load(data, about.split, cache)
     seen = Portraits.load(data, about.validation_split, cache)
+    if about.sets == "occluders":
+        return _occluders(experiment, portraits, cache, fabric)
     if about.sets == "meshes":
         meshes = meshes_of(portraits, cache)
         generator.set_space(meshes)
@@ -181,3 +194,18 @@ def open_task(
     seen_by = f"{name} {experiment.model.vgg16}"
     features = Features(seen_by, triples, generator, judges, fabric, cache) if name in NEED_VGG else None
     return Task(triples, validation, fabric, embeddings, compared, features)
+
+
+def _occluders(experiment: Experiment, portraits: Portraits, cache: Path | None, fabric: Fabric) -> Task:
+    """Drawn things over the pictures with known parts, and over the crops of the split that are known to be bare."""
+    about, seed = experiment.data, experiment.seed
+    if not about.parsed:
+        raise InputError(f"{experiment.name}: say where the pictures with parts are: --set data.parsed=PATH")
+    meshes = meshes_of(portraits, cache)
+    found = Found.load(about.found, portraits) if about.found else None
+    how = (about.augmentation, portraits, meshes)
+    watching = OcclusionSamples(Parsed.load(about.parsed, "val", cache), seed + 1, len(portraits), *how)
+    samples = OcclusionSamples(
+        Parsed.load(about.parsed, "train", cache), seed, experiment.train.samples, *how, found=found
+    )
+    return Task(samples, OcclusionValidation(watching, fabric), fabric)

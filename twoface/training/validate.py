@@ -161,6 +161,11 @@ def to_bytes(pictures: Tensor) -> np.ndarray:
     return np.broadcast_to(values, (*values.shape[:3], 3))
 
 
+def to_planes(pictures: np.ndarray) -> Tensor:
+    """uint8 (N, H, W, C) -> float (N, C, H, W) in [0, 1]."""
+    return torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).float() / 255
+
+
 def grid(columns: dict[str, Tensor], scale: int) -> np.ndarray:
     """Labelled columns of pictures, as `to_bytes` takes them -> one picture, uint8 RGB."""
     pictures = {label: to_bytes(column) for label, column in columns.items()}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from twoface.data.mnist import SIZE, Digits
 from twoface.masks import center_hole
-from twoface.training.validate import grid
+from twoface.training.validate import grid, to_planes
 
 BATCH = 500
 PREVIEWS = 12
@@ -96,8 +96,3 @@ class DigitValidation:
         """The digits that the classifier sees in pictures (N,1,28,28): int (N,)."""
         parts = [self.classifier(self.fabric.to_device(p)).argmax(1).cpu() for p in pictures.split(BATCH)]
         return torch.cat(parts).numpy()
-
-
-def to_planes(pictures: np.ndarray) -> Tensor:
-    """uint8 (N, H, W, C) -> float (N, C, H, W) in [0, 1]."""
-    return torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).float() / 255

@@ -9,7 +9,7 @@ from torch import nn
 
 from twoface.data.portraits import MARGIN, SIZE, Portraits
 from twoface.parts import named_hole
-from twoface.training.validate import grid, to_bytes
+from twoface.training.validate import grid, to_bytes, to_planes
 
 HOLES = ("center", "eyes", "lower", "mouth")
 FIGURES = (*(f"error_{name}" for name in (*HOLES, "whole")), "minus_error_center")
@@ -76,4 +76,4 @@ def _dotted(pictures: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     for picture, mesh in zip(result, points.numpy(), strict=True):
         x, y = mesh[:, :2].round().astype(int).clip(0, SIZE - 1).T
         picture[y, x] = (0, 255, 0)
-    return torch.from_numpy(result).permute(0, 3, 1, 2).float() / 255
+    return to_planes(result)

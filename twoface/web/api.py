@@ -165,6 +165,15 @@ def _add_photos(api, ask):
     ):
         return _picture(await ask(request, "hole", photo=photo, frame=frame.plain(), name=name, size=size), "png")
 
+    @api.get("/photos/{photo}/cover")
+    async def cover(
+        request: Request,
+        photo: Id,
+        frame: Annotated[Frame, Depends()],
+        size: Annotated[int, Query(ge=16, le=1024)] = 512,
+    ):
+        return await ask(request, "cover", photo=photo, frame=frame.plain(), size=size)
+
     @api.delete("/photos/{photo}", status_code=204)
     async def forget(request: Request, photo: Id):
         await ask(request, "forget", photo=photo)

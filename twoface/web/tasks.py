@@ -4,6 +4,7 @@ A task is (name of a method of `Studio`, its arguments); files of the user and p
 else.
 """
 
+import base64
 import dataclasses
 import threading
 import time
@@ -159,6 +160,19 @@ class Studio:
             shift = (zoom - 1) / 2  # pixels' centres lie at whole numbers
             drawn = part_hole(name, moved(mesh, np.array([[zoom, 0, shift], [0, zoom, shift]])), (size, size))
         return cv2.imencode(".png", drawn.astype(np.uint8) * 255)[1].tobytes()
+
+    def cover(self, session, photo, frame, size):
+        """What is in front of the face that the frame shows, or closed eyes -> dict: `code` and `share` as of
+        `Cover.report`, `mask`: base64 of a PNG, `size` pixels a side, drawn over the frame, white on black.
+
+        Raises InputError, code "nothing_found".
+        """
+        photo = self._cache.photo(session, photo)
+        frame.check(photo)
+        found = self._inpainter.cover(photo, frame.square)
+        hole = cv2.warpAffine(found.hole.astype(np.uint8) * 255, frame_transform(frame.square, size), (size, size))
+        picture = cv2.imencode(".png", np.where(hole >= 128, np.uint8(255), np.uint8(0)))[1].tobytes()
+        return found.report() | {"mask": base64.b64encode(picture).decode()}
 
     def fill(self, session, photo, frame, mask, references):
         """Fill a hole -> dict of the fill.

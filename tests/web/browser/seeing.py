@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face
 from web_server import FACE
 
 from twoface.engine import Inpainter
@@ -21,7 +21,7 @@ class Seeing(FakeDetector):
 
 def seeing_inpainter(network):
     detector = Seeing(placed_face(frame_transform(FACE)))
-    return Inpainter(FillModel(network, threads=1), detector, FakeEmbedder(), FakeMesher())
+    return Inpainter(FillModel(network, threads=1), detector, FakeEmbedder(), FakeMesher(), FakeOcclusion())
 
 
 def seeing_studio(network, pixels):

@@ -5,6 +5,7 @@ import io
 import cv2
 import numpy as np
 import pytest
+from fakes import textured
 from PIL import Image
 from visitor import file
 
@@ -170,6 +171,31 @@ def test_painting(visit):
     for name, least in (("eyes", 0.03), ("lower", 0.1), ("face", 0.2), ("nose", 0.02)):
         me.preset(name)
         assert me.covered() > least
+
+
+def test_what_is_in_front_of_the_face_is_marked_in_one_click(visit):
+    me = visit()
+    pixels = textured(320, 400)
+    pixels[130:170, 120:200] = (0, 255, 0)  # what the stand-in sees in front of a face
+    png = cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
+    me.to_hole({"name": "hand.png", "mimeType": "image/png", "buffer": png})
+    me.button("hole.auto").click()
+    me.sees("hole.preset_set", name=me.words("hole.auto.something"))
+    marked = me.covered()
+    assert 0.04 < marked < 0.2
+    me.button("hole.brush").click()
+    me.drag(me.page.get_by_role("application"), (0.3, 0.8), (0.7, 0.8))
+    assert me.covered() > marked + 0.005
+    me.go("result")
+    me.filled()
+
+
+def test_nothing_in_front_of_the_face_is_said_and_nothing_marked(visit):
+    me = visit("es")
+    me.to_hole(file())
+    me.button("hole.auto").click()
+    assert me.problem("nothing_found").get_by_role("button").count() == 0
+    assert me.covered() == 0
 
 
 def test_a_mask_goes_out_and_comes_back(visit):

@@ -65,6 +65,11 @@ export function hole(id, name, { x, y, side, angle }, size, signal) {
   return blob(`api/photos/${id}/holes/${name}?${new URLSearchParams({ x, y, side, angle, size })}`, { signal });
 }
 
+/** What is in front of the face, or closed eyes -> {code, mask: base64 of a picture drawn over the frame}. */
+export function cover(id, { x, y, side, angle }, size, signal) {
+  return json(`api/photos/${id}/cover?${new URLSearchParams({ x, y, side, angle, size })}`, { signal });
+}
+
 /** request: {photo, frame, mask, references} as the server takes it -> what it says of the fill. */
 export const fill = (request, signal) => post("api/fill", request, signal);
 

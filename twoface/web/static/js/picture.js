@@ -137,6 +137,13 @@ export class Picture {
     return withPictures([this], () => api.hole(this.id, name, this.frame, size));
   }
 
+  /** What is in front of the face, or closed eyes -> Promise of {code, mask: Blob, drawn over the frame}. */
+  async cover(size) {
+    const found = await withPictures([this], () => api.cover(this.id, this.frame, size));
+    const bytes = Uint8Array.from(atob(found.mask), (letter) => letter.charCodeAt(0));
+    return { ...found, mask: new Blob([bytes], { type: "image/png" }) };
+  }
+
   async #shrunk() {
     const full = await this.#decoded();
     const factor = Math.min(1, SCREEN / Math.max(full.width, full.height));

@@ -69,6 +69,8 @@ function show(root, app) {
 
   function side() {
     return [
+      button(t("hole.auto"), { symbol: "spark", onclick: takeCover }),
+      trouble,
       el(
         "div",
         { class: "group", role: "group", "aria-labelledby": "presets" },
@@ -82,7 +84,6 @@ function show(root, app) {
         el("div", { class: "toolbar" }, toolButtons, el("span", { class: "gap" }), undo, redo, clear),
         el("label", { class: "range" }, el("span", {}, t("hole.size")), size),
       ),
-      trouble,
       api.server.indexes.length > 0 && button(t("find.open"), { symbol: "zoom", onclick: find }),
       api.server.indexes.length > 0 && button(t("people.open"), { kind: "small", symbol: "people", onclick: openPeople }),
       seenPlace,
@@ -124,15 +125,35 @@ function show(root, app) {
     waiting.remove();
   }
 
-  async function takePreset(name) {
+  function takePreset(name) {
+    return take(
+      () => takePreset(name),
+      async () => [await work.photo.hole(name, SIDE), t(`hole.preset.${name}`)],
+    );
+  }
+
+  /** Mark what is in front of the face, or closed eyes; it can be painted on. */
+  function takeCover() {
+    return take(takeCover, async () => {
+      const found = await work.photo.cover(SIDE);
+      return [found.mask, t(`hole.auto.${found.code}`)];
+    });
+  }
+
+  /** Make a drawing the mask. draw: async () -> [its Blob, its name]; again: what tries once more. */
+  async function take(again, draw) {
+    let name;
     try {
-      work.mask.takePicture(await createImageBitmap(await work.photo.hole(name, SIDE)));
+      const [blob, called] = await draw();
+      work.mask.takePicture(await createImageBitmap(blob));
+      name = called;
     } catch (error) {
-      trouble.replaceChildren(problem(error, { text: t("action.retry"), run: () => takePreset(name) }));
+      const retry = error.code === "nothing_found" ? [] : [{ text: t("action.retry"), run: again }];
+      trouble.replaceChildren(problem(error, ...retry));
       return;
     }
-    trouble.replaceChildren();
-    announce(t("hole.preset_set", { name: t(`hole.preset.${name}`) }));
+    trouble.replaceChildren(el("p", { class: "muted" }, t("hole.preset_set", { name })));
+    announce(t("hole.preset_set", { name }));
     refresh();
   }
 
