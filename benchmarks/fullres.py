@@ -17,11 +17,12 @@ import numpy as np
 from twoface.blend import crop_mask, render, seam_correction, smoothed
 from twoface.engine import FEATHER
 from twoface.errors import InputError
-from twoface.faces import FaceDetector, align, apply, crop, scale_of
+from twoface.faces import align, apply, crop, scale_of
 from twoface.holes import part_of_face
 from twoface.images import read_photo
 from twoface.mesh import Mesher
 from twoface.model import FillModel
+from twoface.mtcnn import Mtcnn
 from twoface.parts import HOLES
 from twoface.reference import registered
 
@@ -82,7 +83,7 @@ def main():
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--min-scale", type=float, default=1.5, help="photo pixels per crop pixel, at least")
     arguments = parser.parse_args()
-    network, detector, mesher, rows = FillModel(arguments.model), FaceDetector(), Mesher(), []
+    network, detector, mesher, rows = FillModel(arguments.model), Mtcnn(), Mesher(), []
     for folder in sorted(path for path in arguments.photos.iterdir() if path.is_dir()):
         files = sorted(folder.glob("*.jpg"))[:2]
         if len(files) < 2 or len(rows) == arguments.people:

@@ -3,7 +3,7 @@
     python benchmarks/search_copies.py --data DATA [--cache FOLDER]
 
 Copies are val crops scaled by 0.56 to 1.4, compressed at quality 30 to 95, made brighter or darker, and moved, turned
-and scaled a little, as another run of the detector would. Prints Markdown; `twoface.search.rank.COPY` comes from it.
+and scaled a little, as another run of the detector would. Prints Markdown; `twoface.copies.COPY` comes from it.
 """
 
 import argparse
@@ -11,9 +11,9 @@ import argparse
 import cv2
 import numpy as np
 
+from twoface.copies import COPY, copy_score
 from twoface.data.portraits import MARGIN, SIZE, Portraits
 from twoface.parts import named_hole
-from twoface.search.rank import COPY, copy_score
 
 HOLES = ("none", "center", "eyes", "lower", "left")
 PAIRS = 6  # of each person

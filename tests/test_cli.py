@@ -79,7 +79,7 @@ def test_fill_writes_the_photo_and_nothing_outside_the_hole_changes(shop, capsys
 
 
 def test_fill_reports_and_writes_the_crops(shop, capsys):
-    reference = "--reference", "photo.png", "--reference-face", FACE
+    reference = "--reference", "photo.png", "--reference-face", FACE, "--same-photo"
     assert fill("--hole", "eyes", *reference, "--report", "out/report.json", "--crops", "out/crops") == 0
     printed = capsys.readouterr().out
     report = json.loads((shop / "out/report.json").read_text())
@@ -368,7 +368,7 @@ def test_a_terminal_that_cannot_show_a_name(shop, monkeypatch, encoding):
     streams = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
     for stream, place in zip(streams, ("stdout", "stderr"), strict=True):
         monkeypatch.setattr(sys, place, stream)
-    more = "--reference", name, "--reference-face", FACE, "--report", "out/report.json"
+    more = "--reference", name, "--reference-face", FACE, "--same-photo", "--report", "out/report.json"
     assert fill("--hole", "eyes", *more, photo=name, out=f"out/{name}") == 0
     assert b"mega\\udce9.png" in streams[0].buffer.getvalue()
     assert json.loads((shop / "out/report.json").read_text())["photo"] == name

@@ -2,6 +2,7 @@ import dataclasses
 import io
 import json
 
+import cv2
 import numpy as np
 import pytest
 from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, textured, write_network
@@ -78,17 +79,18 @@ def test_a_chosen_square_needs_no_detection(network, photo):
             raise AssertionError("asked to detect")
 
     result = Inpainter(network(), NoDetector(), FakeEmbedder(), FakeMesher(), FakeOcclusion()).fill(
-        photo, hole="nose", face=(40, 30, 296, 286), reference=photo, reference_face=(0, 0, 200, 200)
+        photo, hole="nose", face=(40, 30, 296, 286), reference=255 - photo, reference_face=(0, 0, 200, 200)
     )
     assert result.face == (40, 30, 296, 286) and np.allclose(result.transform, FRAME)
 
 
 def test_a_turned_square_is_the_frame(fill, photo):
     """A photo turned on its side, its square turned with it, is filled as the upright one."""
-    upright = fill(photo, hole="nose", face=(40, 30, 296, 286), reference=photo, reference_face=(40, 30, 296, 286))
+    given = {"hole": "nose", "reference": photo, "reference_face": (40, 30, 296, 286), "same_photo": True}
+    upright = fill(photo, face=(40, 30, 296, 286), **given)
     side = np.ascontiguousarray(np.rot90(photo, -1))  # clockwise
     turned = (320 - 286, 40, 320 - 30, 296, 90)
-    result = fill(side, hole="nose", face=turned, reference=photo, reference_face=(40, 30, 296, 286))
+    result = fill(side, face=turned, **given)
     assert np.abs(result.crop.astype(int) - upright.crop).max() <= 2
     assert np.count_nonzero(np.rot90(result.hole) ^ upright.hole) <= 4 * 62  # a pixel along the hole's edge
 
@@ -121,7 +123,7 @@ def test_the_box_holds_all_that_changed(fill, photo):
 
 def test_a_face_for_each_reference(fill, photo):
     faces = [(0, 0, 200, 200), None]
-    result = fill(photo, hole=HOLE, references=[photo, photo], reference_face=faces)
+    result = fill(photo, hole=HOLE, references=[photo, photo], reference_face=faces, same_photo=True)
     assert result.references[0]["face"] == [0, 0, 200, 200] and result.reference_used == 1
     assert result.references[1]["face"] != [0, 0, 200, 200]
 
@@ -138,7 +140,7 @@ def test_any_model_with_a_run_will_do(network, photo):
 
     remote = Inpainter.load(Remote(), threads=1)
     remote._embedder, remote.mesher = FakeEmbedder(), FakeMesher()
-    face = {"face": (40, 30, 296, 286), "reference": photo, "reference_face": (0, 0, 200, 200)}
+    face = {"face": (40, 30, 296, 286), "reference": 255 - photo, "reference_face": (0, 0, 200, 200)}
     local = Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).fill(photo, hole="nose", **face)
     assert np.array_equal(remote.fill(photo, hole="nose", **face).photo.pixels, local.photo.pixels)
 
@@ -154,17 +156,69 @@ def test_the_face_that_the_mask_touches(inpainter, photo):
 def test_the_most_alike_reference_is_used(fill, photo):
     other, near = 255 - photo, np.clip(photo.astype(int) + 4, 0, 255).astype(np.uint8)
     photos = [Photo(other, name="other"), Photo(near, name="near")]
-    result = fill(photo, hole=HOLE, references=photos)
+    result = fill(photo, hole=HOLE, references=photos, same_photo=True)
     figures = [r["similarity_visible"] for r in result.references]
     assert result.reference_used == 1 and figures[1] > figures[0] and "2" in result.reference_why
     assert [r["name"] for r in result.references] == ["other", "near"]
+
+
+def test_of_a_group_the_face_most_like_the_photos_is_taken(inpainter, photo):
+    group = textured(320, 340, 9)
+    group[200:296, 10:106] = cv2.resize(crop(photo, FRAME), (96, 96), interpolation=cv2.INTER_AREA)
+    both = inpainter(placed_face(FRAME), placed_face(frame_transform((10, 200, 106, 296))))
+    given = {"face": (40, 30, 296, 286), "hole": HOLE, "same_photo": True}
+    result = both.fill(photo, reference=group, **given)
+    (reference,) = result.report()["references"]
+    assert reference["faces"]["found"] == 2 and reference["faces"]["taken"] == 2
+    assert reference["faces"]["why"] == "alike" and not reference["faces"]["close"] and result.warning is None
+    chosen = both.fill(photo, reference=group, reference_face=reference["faces"]["frames"][0], **given)
+    assert chosen.references[0]["faces"]["why"] == "given" and np.allclose(chosen.reference_crop, crop(group, FRAME))
+
+
+def test_two_faces_about_as_alike_are_warned_of(inpainter, photo):
+    twins = inpainter(placed_face(FRAME), placed_face(frame_transform((42, 30, 298, 286))))
+    result = twins.fill(photo, face=(40, 30, 296, 286), hole=HOLE, reference=Photo(255 - photo, name="twins.jpg"))
+    assert "twins.jpg shows 2 faces" in result.warning and "--reference-face" in result.warning
+
+
+def test_of_several_faces_that_nothing_tells_apart_the_largest_is_said(inpainter, photo):
+    small = placed_face(frame_transform((0, 0, 64, 64)))
+    both = inpainter(placed_face(FRAME), small)
+    result = both.fill(photo, hole="center")
+    assert result.report()["faces"]["why"] == "largest" and "--face 0,0,64,64" in result.warning
+    touched = both.fill(photo, hole=(25, 25, 40, 40))
+    assert (touched.faces.number, touched.faces.why) == (1, "touched") and not any(
+        "faces" in w for w in touched.warnings
+    )
+    assert inpainter(small).fill(photo, hole="center").faces.why == "only"
+
+
+@pytest.mark.parametrize("kind", ["itself", "smaller", "brighter", "cut"])
+def test_the_photo_as_its_own_reference_is_refused(inpainter, photo, kind):
+    smaller = cv2.resize(photo, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
+    faces = {"smaller": (32, 24, 236.8, 228.8), "cut": (20, 10, 276, 266)}
+    copy = {"itself": photo, "smaller": smaller, "brighter": photo + np.uint8(8), "cut": photo[20:, 20:]}[kind]
+    given = {"face": (40, 30, 296, 286), "reference_face": faces.get(kind, (40, 30, 296, 286)), "hole": HOLE}
+    with pytest.raises(InputError, match="itself or a copy.*--same-photo") as told:
+        inpainter().fill(photo, reference=copy, **given)
+    assert told.value.code == "same_photo"
+    assert inpainter().fill(photo, reference=copy, same_photo=True, **given).reference_used == 0
+    others = [copy, Photo(textured(320, 340, 9), name="other.jpg")]
+    result = inpainter().fill(photo, references=others, **given | {"reference_face": [given["reference_face"]] * 2})
+    assert result.reference_used == 1 and "left out" in result.warning
+
+
+def test_a_copy_that_shows_the_holes_part_is_used(fill, photo):
+    covered = photo.copy()
+    covered[130:190, 140:200] = 0
+    assert fill(covered, hole=HOLE, reference=photo).reference_used == 0
 
 
 def test_strangers_are_warned_of(fill, photo):
     result = fill(photo, hole=HOLE, reference=Photo(255 - photo, name="someone.jpg"))
     assert result.identity["same_person"] is False
     assert "two people" in result.warning and "someone.jpg" in result.warning
-    assert fill(photo, hole=HOLE, reference=photo).warning is None
+    assert fill(photo, hole=HOLE, reference=photo, same_photo=True).warning is None
 
 
 def test_without_a_reference(inpainter, photo):
@@ -174,7 +228,7 @@ def test_without_a_reference(inpainter, photo):
 
 
 def test_report_is_json_and_save_writes(fill, photo, tmp_path):
-    result = fill(photo, hole=HOLE, reference=photo)
+    result = fill(photo, hole=HOLE, reference=photo, same_photo=True)
     report = json.loads(json.dumps(result.report()))
     assert report["hole"] == {"box": list(HOLE), "pixels": 3600} and report["size"] == [340, 320]
     assert report["seconds"]["total"] > 0 and report["identity"]["same_person"] is True

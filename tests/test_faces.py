@@ -2,36 +2,29 @@ import cv2
 import numpy as np
 import pytest
 from fakes import textured
-from PIL import Image
 
 from twoface.errors import InputError
 from twoface.faces import (
     TEMPLATE,
     Face,
-    FaceDetector,
+    Taken,
     align,
     apply,
     choose,
     crop,
+    distinct,
     frame_corners,
     frame_of,
     frame_transform,
     invert,
+    most_alike,
+    overlap,
     parse_frame,
     scale_of,
     shifted,
     shrink,
+    why,
 )
-
-
-@pytest.fixture(scope="module")
-def detector():
-    return FaceDetector(threads=1)
-
-
-@pytest.fixture(scope="module")
-def portrait(samples):
-    return np.array(Image.open(samples / "photo.jpg"))
 
 
 def similarity_matrix(angle, scale, shift):
@@ -131,32 +124,36 @@ def test_choose_the_touched_else_the_largest():
         choose([])
 
 
-def test_detects_the_portrait(detector, portrait):
-    (face,) = detector.detect(portrait)
-    eyes = face.landmarks[:2]
-    assert np.abs(eyes - [(205, 100), (247, 101)]).max() < 6 and face.score > 0.9
-    assert face.area == pytest.approx(np.prod(np.subtract(face.box[2:], face.box[:2])))
+def test_why_a_face_is_taken():
+    small, large = Face((0, 0, 10, 10), None, 1.0), Face((20, 20, 60, 60), None, 1.0)
+    mask = np.zeros((80, 80), bool)
+    assert why([small], small) == "only" and why([small, large], large, mask) == "largest"
+    mask[5:8, 5:8] = True
+    assert why([small, large], small, mask) == "touched"
 
 
-@pytest.mark.parametrize("scale", [0.35, 3])
-def test_detects_small_and_large(detector, portrait, scale):
-    (face,) = detector.detect(portrait)
-    (other,) = detector.detect(cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
-    assert np.abs((other.landmarks + 0.5) / scale - 0.5 - face.landmarks).max() < 6
+def test_the_most_alike_of_several():
+    frames = [(0, 0, 9, 9, 0), (10, 0, 19, 9, 0), (20, 0, 29, 9, 0)]
+    taken = most_alike(frames, [0.3, 0.8, 0.5])
+    assert taken == Taken(tuple(frames), 1, "alike", close=False)
+    assert taken.report() == {
+        "found": 3,
+        "taken": 2,
+        "why": "alike",
+        "close": False,
+        "frames": [list(f) for f in frames],
+    }
+    assert most_alike(frames, [0.3, 0.8, 0.79]).close
+    assert most_alike(frames[:1], [0.3]) == Taken(tuple(frames[:1]), 0, "only")
 
 
-def test_detects_a_face_that_fills_the_picture_or_is_cut(detector, portrait):
-    tiny = cv2.resize(portrait[45:185, 155:295], (60, 60), interpolation=cv2.INTER_AREA)
-    assert len(detector.detect(tiny)) == 1
-    assert len(detector.detect(portrait[75:, :])) == 1
+def test_distinct_keeps_the_first_of_faces_that_overlap():
+    one, near, far = (Face((x, 0, x + 10, 10), None, 1.0) for x in (0, 2, 30))
+    assert overlap(one.box, near.box) == pytest.approx(8 / 12) and overlap(one.box, far.box) == 0
+    assert distinct([one], [near, far]) == [one, far]
 
 
-def test_looks_near_a_box(detector, portrait):
-    wide = np.zeros((2400, 3200, 3), np.uint8)
-    wide[1500:1628, 2000:2128] = cv2.resize(portrait, (128, 128), interpolation=cv2.INTER_AREA)
-    (face,) = detector.detect(wide, near=(2040, 1510, 2080, 1550))
-    assert 2040 < face.landmarks[2, 0] < 2075 and 1515 < face.landmarks[2, 1] < 1545
-
-
-def test_finds_nothing_where_nothing_is(detector):
-    assert detector.detect(np.full((120, 90, 3), 128, np.uint8)) == []
+def test_a_face_moves_with_its_landmarks():
+    turn = np.array([[0.0, -2, 100], [2, 0, 0]])  # a quarter turn, twice as large
+    face = Face((0, 0, 10, 20), TEMPLATE * 10, 0.5).moved(turn)
+    assert face.box == (60, 0, 100, 20) and np.allclose(face.landmarks, apply(turn, TEMPLATE * 10))

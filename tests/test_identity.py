@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twoface.faces import FaceDetector, align, apply, crop
+from twoface.faces import align, apply, crop
 from twoface.identity import (
     Embedder,
     calibrated_holes,
@@ -14,6 +14,7 @@ from twoface.identity import (
 )
 from twoface.images import read_photo
 from twoface.masks import grow
+from twoface.mtcnn import Mtcnn
 from twoface.parts import named_hole
 
 
@@ -24,7 +25,7 @@ def embedder():
 
 @pytest.fixture(scope="module")
 def faces(samples):
-    detector = FaceDetector(threads=1)
+    detector = Mtcnn(threads=1)
     photos = {name: read_photo(samples / f"{name}.jpg").pixels for name in ("photo", "reference", "stranger")}
     return {name: (pixels, align(detector.detect(pixels)[0].landmarks)) for name, pixels in photos.items()}
 

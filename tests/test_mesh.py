@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twoface.faces import FaceDetector, align, apply, choose, crop, frame_of, frame_transform, scale_of
+from twoface.faces import align, apply, choose, crop, frame_of, frame_transform, scale_of
 from twoface.images import read_photo
 from twoface.mesh import (
     LANDMARKS,
@@ -17,6 +17,7 @@ from twoface.mesh import (
     template_mesh,
     with_reference,
 )
+from twoface.mtcnn import Mtcnn
 
 
 def turned(yaw=0.0, pitch=0.0, roll=0.0):
@@ -43,7 +44,7 @@ def portrait(samples):
 @pytest.fixture(scope="module")
 def frame(portrait):
     """The portrait's frame, photo -> crop."""
-    return align(choose(FaceDetector(threads=1).detect(portrait)).landmarks)
+    return align(choose(Mtcnn(threads=1).detect(portrait)).landmarks)
 
 
 def test_left_and_right_are_each_others_mirror():

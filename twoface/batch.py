@@ -48,6 +48,7 @@ class Options:
     center_size: int = 64
     quality: int | None = None
     hole: str | None = None
+    same_photo: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,8 @@ class _Contents:
             del options["quality"]
         if job.hole != "center":
             del options["center_size"]
+        if not (job.references and options["same_photo"]):
+            del options["same_photo"]
         return {
             "photo": self._read(job.photo),
             "mask": "-" if job.mask is None else self._read(job.mask),
@@ -342,6 +345,7 @@ def _do(inpainter, options, log, jobs, step):
         reference_face=job.reference_faces if any(job.reference_faces) else None,
         feather=options.feather,
         center_size=options.center_size,
+        same_photo=options.same_photo,
     )
     form = output_format(job.out)
     data = encode_photo(result.photo, form, options.quality)

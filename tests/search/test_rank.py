@@ -4,6 +4,7 @@ import pytest
 from fakes import textured
 
 from twoface.choice import sharpness
+from twoface.copies import copy_score, same_picture
 from twoface.faces import TEMPLATE
 from twoface.identity import calibrated_holes
 from twoface.parts import named_hole
@@ -11,11 +12,9 @@ from twoface.search.rank import (
     Calibration,
     Wanted,
     calibration_for,
-    copy_score,
     donor_quality,
     hides,
     probability,
-    same_picture,
     verdict,
 )
 from twoface.search.store import FaceRow

@@ -245,7 +245,8 @@ def test_too_much(client, photo, reference):
 
 def test_a_name_of_a_file_is_used_for_nothing(client, photo, tmp_path):
     name = f"../../{tmp_path}/<b>evil\\x.jpg"
-    answer = client.post("/v1/fill", data={"hole": "eyes"}, files={"photo": (name, photo), "references": (name, photo)})
+    sent = {"hole": "eyes", "same_photo": "true"}
+    answer = client.post("/v1/fill", data=sent, files={"photo": (name, photo), "references": (name, photo)})
     assert answer.status_code == 200 and "evil" not in str(answer.headers)
     refused = client.post("/v1/fill", data={"hole": "eyes"}, files={"photo": (name, b"hello")})
     assert "evil" not in refused.text

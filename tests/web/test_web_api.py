@@ -7,10 +7,11 @@ import pillow_heif
 import pytest
 from fakes import textured
 from PIL import Image
-from web_server import FRAME, fill, fill_request, mask_text, photo_bytes, problem, upload
+from web_server import FACE, FRAME, GROUP, fill, fill_request, mask_text, photo_bytes, problem, upload
 
 import twoface
 from twoface.colour import of_cicp
+from twoface.faces import crop, frame_transform
 from twoface.images import Photo, encode_photo
 from twoface.metadata import GENERATED
 from twoface.parts import HOLES, named_hole
@@ -133,6 +134,27 @@ def test_the_most_alike_reference_is_used(client):
     photo = upload(client)
     others = [upload(client, photo_bytes(seed=seed)) for seed in (1, 0, 2)]
     assert fill(client, photo, others)["reference_used"] == 1
+
+
+def test_of_a_group_the_face_most_like_the_photos_is_taken(client):
+    photo, group = textured(320, 400), textured(320, GROUP, 3)
+    group[60:200, 320:460] = crop(photo, frame_transform(FACE, 140), 140)
+    taken = upload(client, encode_photo(Photo(group), "PNG"), "group.png")
+    assert len(taken["faces"]) == 2
+    references = [{"photo": taken["id"], "frame": None}]
+    made = fill(client, upload(client, encode_photo(Photo(photo), "PNG")), references=references)
+    (face,) = made["reference_faces"]
+    assert (face["found"], face["taken"], face["close"]) == (2, 2, False) and made["warnings"] == []
+    assert face["frame"] == pytest.approx({"x": 390, "y": 130, "side": 140, "angle": 0}, abs=0.2)
+
+
+def test_the_photo_itself_is_no_reference_unless_it_is_asked_for(client):
+    photo, other = upload(client), upload(client, photo_bytes(seed=2))
+    wanted = fill_request(photo, [photo], same_photo=False)
+    problem(client.post("api/fill", json=wanted), 422, "same_photo")
+    assert fill(client, photo, [photo], same_photo=True)["reference_used"] == 0
+    made = fill(client, photo, [photo, other], same_photo=False)
+    assert made["reference_used"] == 1 and "same_photo" in [warning["code"] for warning in made["warnings"]]
 
 
 def test_a_stranger_is_warned_of(client):

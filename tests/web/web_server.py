@@ -25,17 +25,28 @@ from twoface.web.tasks import open_studio
 
 MARK = {"X-Two-Face": "1"}
 FACE = (60, 40, 260, 240, 5.0)  # where the stand-in finds a face, in every photo
+GROUP = 480  # pixels: a picture as wide has a second face, at OTHER
+OTHER = (320, 60, 460, 200, 0.0)
 FRAME = {"x": 160.0, "y": 140.0, "side": 200.0, "angle": 5.0}
 
 
+class Finder(FakeDetector):
+    """Finds FACE in every picture, and OTHER in those of a group."""
+
+    def __init__(self):
+        super().__init__(*(placed_face(frame_transform(frame)) for frame in (FACE, OTHER)))
+
+    def detect(self, pixels, near=None):
+        return self.faces if pixels.shape[1] == GROUP else self.faces[:1]
+
+
 def fake_studio(network, pixels):
-    """A setup of workers with a constant network, and a detector that finds FACE."""
+    """A setup of workers with a constant network, and a `Finder`."""
     return open_studio(partial(fake_inpainter, network), pixels)
 
 
 def fake_inpainter(network):
-    face = placed_face(frame_transform(FACE))
-    return Inpainter(FillModel(network, threads=1), FakeDetector(face), FakeEmbedder(), FakeMesher(), FakeOcclusion())
+    return Inpainter(FillModel(network, threads=1), Finder(), FakeEmbedder(), FakeMesher(), FakeOcclusion())
 
 
 def wicked_studio(network, pixels):
@@ -113,8 +124,16 @@ def mask_text(mask=None, size=64):
 
 
 def fill_request(photo, references=(), **changes):
+    """The stand-in sees likeness in pixels, so a reference may be the photo itself."""
     references = [{"photo": other["id"], "frame": FRAME} for other in references]
-    return {"photo": photo["id"], "frame": FRAME, "mask": mask_text(), "references": references, **changes}
+    return {
+        "photo": photo["id"],
+        "frame": FRAME,
+        "mask": mask_text(),
+        "references": references,
+        "same_photo": True,
+        **changes,
+    }
 
 
 def fill(client, photo, references=(), **changes):

@@ -49,7 +49,7 @@ def fill(args):
     if args.reference_from:
         result, search = _fill_from(args, network, photo, given)
     else:
-        references = {"references": args.reference, "reference_face": reference_face}
+        references = {"references": args.reference, "reference_face": reference_face, "same_photo": args.same_photo}
         result, search = Inpainter.load(network, args.threads).fill(photo, **references, **given), None
     result.save(args.out, args.quality, args.force)
     seconds = time.perf_counter() - start
@@ -101,6 +101,7 @@ def client_fill(args):
         reference_faces=[parse_frame(text) for text in args.reference_face],
         feather=args.feather,
         center_size=args.center_size,
+        same_photo=args.same_photo,
         format=output_format(args.out).lower(),
         quality=args.quality,
     )
@@ -144,7 +145,7 @@ def client_status(args):
 def batch(args):
     from twoface.batch import FAIL, Options, plan_batch, run_batch
 
-    options = Options(args.model, args.feather, args.center_size, args.quality, args.hole)
+    options = Options(args.model, args.feather, args.center_size, args.quality, args.hole, args.same_photo)
     if args.dry_run:
         steps = plan_batch(args.jobs, args.out, options, args.force)
         for step in steps:
@@ -185,6 +186,8 @@ def _tell(report):
     """Print the figures and the warnings of a fill's report."""
     from twoface.outlook import Outlook
 
+    if report["faces"]["found"] > 1:
+        print(f"face       {_which(report['faces'])}")
     if found := report["found"]:
         print(f"found      {found['what']}, {found['share']:.0%} of the face's frame")
     print("\n".join(_identity(report)))
@@ -201,13 +204,22 @@ def _identity(report):
     if report["reference_used"] is None:
         return [f"identity   {found.text}"]
     figures, used = report["identity"], report["references"][report["reference_used"]]
+    several = [f"           face {_which(used['faces'])}"] if used["faces"]["found"] > 1 else []
     return [
         f"reference  {printable(used['name'])}, {report['reference_why']}",
+        *several,
         f"identity   {found.text}: {figures['similarity_result_reference']:.2f} between result and reference,",
         f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference, where two"
         f" people would be below {figures['threshold']:.2f};",
         f"           (with such a hole {figures['strangers_warned']:.0%} of strangers are noticed by that alone)",
     ]
+
+
+def _which(faces):
+    """Which face of how many, and why, of a report."""
+    from twoface.faces import WHY
+
+    return f"{faces['taken']} of {faces['found']}, {WHY[faces['why']]}"
 
 
 def _crop_paths(folder, references):
@@ -242,7 +254,9 @@ The mask is a picture of the photo's size, white (128 and above) where it is to 
 strokes on a transparent layer, or a copy of the photo with the hole erased. --face is a square that
 you choose: then nothing has to be found in it, so a face that is covered altogether works too. Face and eyes should
 lie in it as in a portrait: the eyes at .375 and .625 of its width and .46 of its height. Outside the hole and its
-feather the photo stays as it is, bit for bit (in a .png or .tif). Without a reference the network invents a face."""
+feather the photo stays as it is, bit for bit (in a .png or .tif). Without a reference the network invents a face.
+Of a group photo the face that the mask touches is filled, else the largest; of a group reference the face most like it
+is used. --report lists all faces as --face and --reference-face take them."""
 
 CLIENT_EXAMPLES = """examples, with a `twoface serve` running elsewhere:
   twoface client status --backend http://192.168.1.5:8000 --api-key key.txt
@@ -340,4 +354,5 @@ def _result_options(add):
         help="side of the hole 'center', of the 128 pixels that the network sees (default 64)")  # fmt: skip
     add("--quality", metavar="Q", type=quality, default=None,
         help="of .jpg and .webp, 1 to 100; keep: that of a JPEG given, else 95 (default)")  # fmt: skip
+    add("--same-photo", action="store_true", help="use a reference although it is the photo itself or a copy of it")
     add("--force", action="store_true", help="overwrite what exists")

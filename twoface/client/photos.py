@@ -41,6 +41,7 @@ class PhotoClient:
         reference_faces=(),
         feather=None,
         center_size=None,
+        same_photo=False,
         format="jpeg",
         quality=None,
     ):
@@ -56,6 +57,7 @@ class PhotoClient:
             "reference_faces": [_text(box) or "" for box in reference_faces],
             "feather": _text(feather),
             "center_size": _text(center_size),
+            "same_photo": "true" if same_photo else None,
             "format": format,
             "quality": _text(quality),
         }

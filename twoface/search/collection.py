@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from twoface.copies import same_picture
+from twoface.detect import FaceDetector
 from twoface.engine import Inpainter
 from twoface.errors import TwoFaceError
-from twoface.faces import TEMPLATE, FaceDetector, choose, crop, frame_of, frame_transform, scale_of
-from twoface.identity import embedding_view, face_view, hide
+from twoface.faces import TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
+from twoface.identity import face_view
 from twoface.images import Photo, read_photo
 from twoface.mesh import Mesh
 from twoface.model import FillModel
@@ -25,10 +27,9 @@ from twoface.search.rank import (
     donor_quality,
     hides,
     probability,
-    same_picture,
     verdict,
 )
-from twoface.search.space import FaceSpace
+from twoface.search.space import FaceSpace, holed_views
 from twoface.search.store import Found, open_store
 
 BATCH = 32  # views that are embedded together
@@ -168,13 +169,7 @@ class Collection:
 
     def _holed_vectors(self, crops, hole):
         """Crops (128, 128, 3), the hole in each of them -> unit (N, 512), of `FaceSpace.holed`."""
-        views = []
-        for aligned in crops:
-            masked = np.where(hole[..., None], np.uint8(0), aligned)
-            picture = np.ascontiguousarray(masked.transpose(2, 0, 1)[None], np.float32) / 255
-            fill = self._network.run(picture, hole[None, None].astype(np.float32), np.zeros_like(picture))["fill"][0]
-            filled = np.rint(fill.transpose(1, 2, 0) * 255).astype(np.uint8)
-            views += [embedding_view(hide(masked, hole)), embedding_view(np.where(hole[..., None], filled, masked))]
+        views = holed_views(crops, hole, self._network)
         parts = (np.stack(views[i : i + BATCH]) for i in range(0, len(views), BATCH))
         embeddings = np.concatenate([self._embedder.embed(part) for part in parts])
         return self._space.holed(embeddings[::2], embeddings[1::2], hole)

@@ -13,8 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.choice import sharpness
+from twoface.detect import FaceDetector
 from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.faces import FaceDetector, align, crop, frame_of, scale_of
+from twoface.faces import align, crop, frame_of, scale_of
 from twoface.identity import face_view
 from twoface.images import read_photo
 from twoface.mesh import MeshNetwork

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-import cv2
 import numpy as np
 
 from twoface.choice import sharpness
@@ -18,7 +17,6 @@ VERDICTS = {
     "maybe": "looks alike, maybe someone else",
     "nobody": "nobody here",
 }
-COPY = 0.93  # correlation of what is visible from which two pictures are one (benchmarks/search_copies.py)
 POSE = 20.0  # degrees that two heads may be turned apart
 HINT = 0.2  # difference of an expression figure that matters
 ENOUGH = 128  # photo pixels a side of the frame: the network's own
@@ -61,27 +59,6 @@ def probability(log_odds):
 def verdict(chance):
     """A probability in one word: a key of `VERDICTS`."""
     return "same" if chance >= SAME else "maybe" if chance >= MAYBE else "nobody"
-
-
-def same_picture(one, other, visible):
-    """Is what is visible the same picture, perhaps scaled, cropped or compressed anew? Crops uint8 (128, 128, 3).
-
-    Brightness is taken out, so a brighter copy is a copy; and so is one whose frame lies a few pixels beside.
-    """
-    return copy_score(one, other, visible) >= COPY
-
-
-def copy_score(one, other, visible):
-    """The correlation, -1..1, of what is visible in two crops, at half their size and the best of small shifts."""
-    half, edge = (64, 64), 4
-    one, other = (cv2.resize(picture, half, interpolation=cv2.INTER_AREA) for picture in (one, other))
-    seen = cv2.resize(visible.astype(np.float32), half, interpolation=cv2.INTER_AREA) == 1
-    inner = np.s_[edge:-edge, edge:-edge]
-    if not seen[inner].any():
-        return -1.0
-    mask = np.repeat(seen[inner][..., None], 3, 2).astype(np.float32)
-    scores = cv2.matchTemplate(other, one[inner], cv2.TM_CCOEFF_NORMED, mask=mask)
-    return float(np.nanmax(np.where(np.isfinite(scores), scores, -1)))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from importlib import resources
 
 import numpy as np
 
-from twoface.identity import calibrated_holes
+from twoface.identity import calibrated_holes, embedding_view, hide
 
 FILE = resources.files("twoface") / "weights" / "search.npz"
 FACTS = b"mesh"  # what tells pose and expression of an index's faces
@@ -61,6 +61,22 @@ class FaceSpace:
 def space_version():
     """The first digits of the SHA-256 of `FILE` and `FACTS`: faces of two versions cannot be compared."""
     return sha256(FILE.read_bytes() + FACTS).hexdigest()[:12]
+
+
+def holed_views(crops, hole, network):
+    """What `FaceSpace.holed` takes embeddings of: each crop, uint8 (128, 128, 3), its hole closed, and filled.
+
+    hole: bool (128, 128); network: what has a `run` as `twoface.model.FillModel`. -> list of views, two for each crop,
+    uint8 (160, 160, 3).
+    """
+    views = []
+    for aligned in crops:
+        masked = np.where(hole[..., None], np.uint8(0), aligned)
+        picture = np.ascontiguousarray(masked.transpose(2, 0, 1)[None], np.float32) / 255
+        fill = network.run(picture, hole[None, None].astype(np.float32), np.zeros_like(picture))["fill"][0]
+        filled = np.rint(fill.transpose(1, 2, 0) * 255).astype(np.uint8)
+        views += [embedding_view(hide(masked, hole)), embedding_view(np.where(hole[..., None], filled, masked))]
+    return views
 
 
 def nearest_hole(hole, names):

@@ -21,6 +21,7 @@ class FillTask:
     reference_faces: list | None
     feather: float | None
     center_size: int
+    same_photo: bool
     format: str
     quality: int | None
 
@@ -58,6 +59,7 @@ def _fill(inpainter, max_pixels, photo, task):
         reference_face=task.reference_faces,
         feather=task.feather,
         center_size=task.center_size,
+        same_photo=task.same_photo,
     )
     return encode_photo(result.photo, task.format, task.quality), result.report(task.format)
 

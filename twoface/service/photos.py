@@ -234,6 +234,7 @@ def _add_fill(routes, work):
         ] = [],  # noqa: B006
         feather: Annotated[float | None, Form(ge=0, le=1000, description="width of the soft seam, pixels")] = None,
         center_size: Annotated[int, Form(ge=1, le=128, description="of the hole 'center', of 128")] = 64,
+        same_photo: Annotated[bool, Form(description="use a reference that is a copy of the photo")] = False,
         format: Annotated[Literal[tuple(FORMATS)], Form(description="of the filled photo")] = "jpeg",
         quality: Annotated[
             int | None, Form(ge=1, le=100, description="of jpeg and webp; default: a JPEG's own, else 95")
@@ -252,6 +253,7 @@ def _add_fill(routes, work):
             or None,
             feather=feather,
             center_size=center_size,
+            same_photo=same_photo,
             format=FORMATS[format],
             quality=quality,
         )

@@ -45,19 +45,25 @@ class Frame(BaseModel):
 
 
 class Reference(BaseModel):
+    """frame: None takes the face that is most like the photo's."""
+
     model_config = ConfigDict(extra="forbid")
     photo: Id
-    frame: Frame
+    frame: Frame | None = None
 
 
 class Fill(BaseModel):
-    """mask: base64 of a square picture, drawn over the frame, white = to be filled."""
+    """mask: base64 of a square picture, drawn over the frame, white = to be filled.
+
+    same_photo: as of `Inpainter.fill`.
+    """
 
     model_config = ConfigDict(extra="forbid")
     photo: Id
     frame: Frame
     mask: str
     references: list[Reference] = []
+    same_photo: bool = False
 
 
 class Search(BaseModel):
@@ -273,7 +279,8 @@ def _add_fills(api, ask, most):
             photo=wanted.photo,
             frame=wanted.frame.plain(),
             mask=_decoded(wanted.mask),
-            references=[(reference.photo, reference.frame.plain()) for reference in wanted.references],
+            references=[(each.photo, each.frame and each.frame.plain()) for each in wanted.references],
+            same_photo=wanted.same_photo,
         )
 
     @api.get("/fills/{fill}/patch")

@@ -174,21 +174,24 @@ class Studio:
         picture = cv2.imencode(".png", np.where(hole >= 128, np.uint8(255), np.uint8(0)))[1].tobytes()
         return found.report() | {"mask": base64.b64encode(picture).decode()}
 
-    def fill(self, session, photo, frame, mask, references):
+    def fill(self, session, photo, frame, mask, references, same_photo):
         """Fill a hole -> dict of the fill.
 
-        mask: a picture's bytes, drawn over the frame. references: [(photo id, Frame)], the most alike is used.
+        mask: a picture's bytes, drawn over the frame. references: [(photo id, Frame or None)], the most alike is used;
+        None: the face in it that is most like the photo's. same_photo: as of `Inpainter.fill`.
         """
         picture = self._cache.photo(session, photo)
         others = [self._cache.photo(session, id) for id, _ in references]
         for where, what in [(frame, picture), *zip((f for _, f in references), others, strict=True)]:
-            where.check(what)
+            if where is not None:
+                where.check(what)
         result = self._inpainter.fill(
             picture,
             frame_mask=_read_mask(mask),
             face=frame.square,
             references=others,
-            reference_face=[where.square for _, where in references],
+            reference_face=[where and where.square for _, where in references],
+            same_photo=same_photo,
         )
         x0, y0, x1, y1 = result.box
         crops = {"masked": result.masked_crop, "filled": result.crop, "reference": result.reference_crop}
@@ -205,6 +208,7 @@ class Studio:
             "verdict": verdict(result.identity)._asdict(),
             "outlook": result.outlook._asdict(),
             "reference_used": result.reference_used,
+            "reference_faces": [_face(reference["faces"]) for reference in result.references],
             "warnings": _warnings(result, picture, frame),
             "seconds": {stage: round(seconds, 4) for stage, seconds in result.timing.items()},
         }
@@ -308,10 +312,18 @@ def _read_mask(data):
     return mask
 
 
+def _face(taken):
+    """What the page gets of `Taken.report` -> {"found", "taken" (from 1), "close", "frame"}."""
+    frame = Frame.of(*taken["frames"][taken["taken"] - 1])._asdict()
+    return {name: taken[name] for name in ("found", "taken", "close")} | {"frame": frame}
+
+
 def _warnings(result, photo, frame):
     found = [{"code": note.code, "message": note.text} for note in photo.notes]
     if verdict(result.identity).word == "two_people":
         found.append({"code": "two_people", "message": "the photo and the reference look like two people"})
     if frame.side < GOOD_FACE:
         found.append({"code": "small_face", "message": f"the face is small: below {GOOD_FACE} pixels results are soft"})
+    if any(r["copy"] for i, r in enumerate(result.references) if i != result.reference_used):
+        found.append({"code": "same_photo", "message": "a reference is the photo itself or a copy, and was left out"})
     return found

@@ -3,25 +3,23 @@
 from functools import partial
 
 import numpy as np
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face
-from web_server import FACE
+from fakes import FakeEmbedder, FakeMesher, FakeOcclusion
+from web_server import Finder
 
 from twoface.engine import Inpainter
-from twoface.faces import frame_transform
 from twoface.model import FillModel
 from twoface.web.tasks import open_studio
 
 
-class Seeing(FakeDetector):
-    """Finds FACE in every picture that is not of one colour."""
+class Seeing(Finder):
+    """Finds nothing in a picture of one colour."""
 
     def detect(self, pixels, near=None):
-        return self.faces if np.ptp(pixels) > 20 else []
+        return super().detect(pixels) if np.ptp(pixels) > 20 else []
 
 
 def seeing_inpainter(network):
-    detector = Seeing(placed_face(frame_transform(FACE)))
-    return Inpainter(FillModel(network, threads=1), detector, FakeEmbedder(), FakeMesher(), FakeOcclusion())
+    return Inpainter(FillModel(network, threads=1), Seeing(), FakeEmbedder(), FakeMesher(), FakeOcclusion())
 
 
 def seeing_studio(network, pixels):

@@ -8,6 +8,7 @@ import pytest
 from fakes import textured
 from PIL import Image
 from visitor import file
+from web_server import GROUP
 
 from twoface.metadata import GENERATED
 
@@ -56,6 +57,34 @@ def test_with_a_reference_up_to_the_file(visit):
     assert slider.get_attribute("aria-valuenow") == "98"
 
 
+def test_a_group_asks_whose_face(visit):
+    """Of the photo; of a reference the face most like the photo's is taken, and the result says so."""
+    me = visit()
+    me.bring(file("group.png", width=GROUP), file("friends.png", width=GROUP, seed=1))
+    me.go("face")
+    me.sees("face.choose", count=2)
+    me.button("face.next").click()
+    me.sees("face.need_choice", name="group.png")
+    me.button("face.found", index=2).click()
+    me.page.get_by_title("friends.png").click()
+    me.sees("face.most_alike", count=2)
+    me.go("hole")
+    me.preset("eyes")
+    me.go("result")
+    me.filled()
+    assert "friends.png" in me.page.locator(".verdict").inner_text()
+
+
+def test_the_photo_as_its_own_reference_is_asked_about(visit):
+    me = visit()
+    me.to_hole(file(), file("copy.png"))
+    me.preset("eyes")
+    me.go("result")
+    me.problem("same_photo")
+    me.button("result.insist").click()
+    me.filled()
+
+
 def test_without_a_reference(visit):
     me = visit()
     me.to_result(file())
@@ -73,7 +102,10 @@ def test_with_another_person_as_reference_it_warns(visit):
 
 def test_variants_by_each_reference_and_by_none(visit):
     me = visit()
-    me.to_result(file(), file("far.png", seed=3), file("same.png"))
+    near = np.array(Image.open(io.BytesIO(file()["buffer"])))
+    near[80:160, 100:220] //= 2  # a copy that shows something else in the hole
+    data = cv2.imencode(".png", near[:, :, ::-1])[1].tobytes()
+    me.to_result(file(), file("far.png", seed=3), {"name": "near.png", "mimeType": "image/png", "buffer": data})
     me.sees("result.chosen", index=2)
     for key, values in (("result.with", {"index": 1}), ("result.without", {}), ("result.with", {"index": 2})):
         tile = me.page.locator(".tile", has_text=me.words(key, **values))

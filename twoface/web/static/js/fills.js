@@ -10,7 +10,8 @@ const made = new Map(); // what was asked -> Fill
 /** Fill the hole from these references, of which the server takes the most alike one -> Fill.
  *
  * Fill: what the server said, and `bitmap` (of the patch), `crops` ({masked, filled, reference} as addresses of
- * pictures, the last null without one), `used`, the reference it took or null, and what was asked: `photo`, `frame`,
+ * pictures, the last null without one), `used`, the reference it took or null, `face`, which of the faces in it, and
+ * what was asked: `photo`, `frame`,
  * `mask` (as text), `references` (as [Picture, frame] each) and `hole`, the mask's version.
  */
 export async function fill(references, signal) {
@@ -21,12 +22,14 @@ export async function fill(references, signal) {
     photo,
     frame: photo.frame,
     mask: await mask.text(),
-    references: references.map((picture) => [picture, picture.frame]),
+    references: references.map((picture) => [picture, meant(picture)]),
+    same_photo: references.some(({ insisted }) => insisted),
     hole: mask.version,
   };
   const answer = await ask(wanted, signal);
   const used = answer.reference_used === null ? null : references[answer.reference_used];
-  const result = { ...wanted, ...answer, used, ...(await pictures(answer, signal)) };
+  const face = used && answer.reference_faces[answer.reference_used];
+  const result = { ...wanted, ...answer, used, face, ...(await pictures(answer, signal)) };
   keep(name, result);
   keep(asked(used ? [used] : []), result);
   return result;
@@ -57,9 +60,12 @@ async function remade(result, signal, call) {
   }
 }
 
-function ask({ photo, frame, mask, references }, signal) {
+/** The frame of a reference; null leaves the choice among several faces to the server. */
+const meant = (picture) => (picture.asks ? null : picture.frame);
+
+function ask({ photo, frame, mask, references, same_photo }, signal) {
   return withPictures([photo, ...references.map(([picture]) => picture)], () =>
-    api.fill({ photo: photo.id, frame, mask, references: references.map(placed) }, signal),
+    api.fill({ photo: photo.id, frame, mask, references: references.map(placed), same_photo }, signal),
   );
 }
 
@@ -71,8 +77,9 @@ export function forgetFills() {
 const placed = ([{ id }, frame]) => ({ photo: id, frame });
 
 function asked(references) {
-  const picture = ({ key, frame }) => [key, frame];
-  return JSON.stringify([picture(work.photo), work.mask.version, references.map(picture)]);
+  const { photo, mask } = work;
+  const named = references.map((picture) => [picture.key, meant(picture)]);
+  return JSON.stringify([photo.key, photo.frame, mask.version, named]);
 }
 
 async function pictures({ id, reference_used: used }, signal) {

@@ -11,6 +11,8 @@ export class Picture {
   constructor(file, name) {
     Object.assign(this, { key: crypto.randomUUID(), file, name });
     Object.assign(this, { id: null, width: 0, height: 0, format: null, location: false, faces: [], frame: null });
+    this.picked = false; // whether the user said which face is meant
+    this.insisted = false; // whether it may be a reference although it is a copy of the photo
     Object.assign(this, { found: null }); // of one from an index: {key, verdict, probability}
     Object.assign(this, { state: "new", progress: 0, error: null }); // new, sending, looking, ready, failed
     this.crops = new Map();
@@ -22,10 +24,15 @@ export class Picture {
     return verdict === "same" ? "" : t(`find.doubt.${verdict}`);
   }
 
+  /** Whether it shows several faces and nobody has said which is meant. */
+  get asks() {
+    return this.faces.length > 1 && !this.picked;
+  }
+
   /** What IndexedDB keeps of it beside the file. */
   kept() {
-    const { key, name, id, width, height, format, location, faces, frame, found } = this;
-    return { key, name, id, width, height, format, location, faces, frame, found };
+    const { key, name, id, width, height, format, location, faces, frame, picked, found } = this;
+    return { key, name, id, width, height, format, location, faces, frame, picked, found };
   }
 
   static revive(kept, file) {

@@ -29,7 +29,8 @@ export async function take(answer, candidate, signal) {
   const file = await api.preview(added.id, Math.max(added.width, added.height), signal);
   const picture = new Picture(file, added.name);
   const { key, verdict, probability } = candidate;
-  Object.assign(picture, { state: "ready", frame: clamped(added.frame, added), found: { key, verdict, probability } });
+  Object.assign(picture, { state: "ready", frame: clamped(added.frame, added), picked: true });
+  picture.found = { key, verdict, probability };
   picture.take(added);
   work.useReference = true;
   work.references.push(picture);

@@ -48,7 +48,7 @@ export class FrameEditor {
   }
 
   set(frame) {
-    this.picture.frame = geometry.clamped(frame, this.picture);
+    Object.assign(this.picture, { frame: geometry.clamped(frame, this.picture), picked: true });
     this.view.request();
     this.changed();
   }

@@ -5,10 +5,11 @@ import { el } from "../dom.js";
 import { number, percent, t } from "../i18n.js";
 
 /** What a person should know of a fill -> {element, text}, the text without the figures. */
-export function verdict({ verdict: { word, tone }, outlook, identity, warnings, used }) {
+export function verdict({ verdict: { word, tone }, outlook, identity, warnings, used, face }) {
   const values = identity ? figures(identity) : {};
   const others = warnings.filter(({ code }) => code !== "two_people").map(({ code }) => t(`warning.${code}`));
-  const notes = [used?.doubt, ...others].filter(Boolean);
+  const choice = face?.found > 1 && t(face.close ? "result.face_close" : "result.face_taken", { ...face, name: used.name });
+  const notes = [used?.doubt, choice, ...others].filter(Boolean);
   const title = t(`verdict.${word}`);
   const meaning = t(`verdict.${word}_words`, values);
   const look = [t(`outlook.${outlook.word}`), ...outlook.reasons.map((reason) => t(`outlook.reason.${reason}`))].join(" ");

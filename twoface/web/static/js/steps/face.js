@@ -15,8 +15,10 @@ export const face = { name: "face", open: photosReady, show };
 const PREVIEW = 128; // CSS pixels: what the network sees
 
 /** What is wrong with a picture's square: a key of strings.json, or null. */
-export function frameTrouble({ frame }) {
+export function frameTrouble(picture) {
+  const { frame } = picture;
   if (!frame) return "face.draw";
+  if (picture === work.photo && picture.asks) return "face.choose";
   return frame.side < server.limits.min_face ? "face.too_small" : null;
 }
 
@@ -99,8 +101,9 @@ function show(root, app) {
   function refresh() {
     const trouble = frameTrouble(shown);
     const small = !trouble && shown.frame.side < server.limits.good_face;
-    const values = { min: server.limits.min_face, good: server.limits.good_face };
-    const message = trouble ? t(trouble, values) : small ? t("face.small", values) : t("face.good");
+    const values = { min: server.limits.min_face, good: server.limits.good_face, count: shown.faces.length };
+    const fine = shown.asks ? t("face.most_alike", values) : t("face.good");
+    const message = trouble ? t(trouble, values) : small ? t("face.small", values) : fine;
     state.replaceChildren(
       el("p", { class: trouble ? "bad-words" : small ? "warn-words" : "good-words" }, message),
       shown.frame ? el("p", { class: "muted fine" }, describe(shown.frame)) : "",
@@ -108,13 +111,13 @@ function show(root, app) {
     drawCrop(preview, editor.bitmap, shown);
     for (const chip of side.querySelectorAll("[data-face]")) {
       const chosen = same(clamped(shown.faces[chip.dataset.face].frame, shown), shown.frame);
-      chip.setAttribute("aria-pressed", String(chosen));
+      chip.setAttribute("aria-pressed", String(chosen && !shown.asks));
     }
     side.querySelectorAll(".picker button").forEach((chip, i) => {
       chip.classList.toggle("lacks", Boolean(frameTrouble(pictures()[i])));
     });
     const lacking = pictures().find(frameTrouble);
-    need.textContent = lacking ? t("face.need", { name: lacking.name }) : "";
+    need.textContent = lacking ? t(lacking.asks ? "face.need_choice" : "face.need", { name: lacking.name }) : "";
     if (!lacking) need.classList.remove("urgent");
     bar.next.classList.toggle("waiting", Boolean(lacking));
     if (shown === work.photo) work.mask.place(shown.frame);

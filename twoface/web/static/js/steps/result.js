@@ -92,6 +92,13 @@ function show(root, app) {
       no_face: "face",
     };
     const step = steps[error.code];
+    if (error.code === "same_photo") {
+      const insist = () => references.forEach((picture) => (picture.insisted = true));
+      return [
+        { text: t("photos.name"), run: () => app.go("photos") },
+        { text: t("result.insist"), run: () => (insist(), take(references)) },
+      ];
+    }
     return step ? [{ text: t(`${step}.name`), run: () => app.go(step) }] : [again];
   }
 
@@ -164,7 +171,7 @@ function show(root, app) {
       const picture = new Picture(new File([blob], work.photo.name), work.photo.name);
       const done = work.photo.frame;
       const other = found.faces.find(({ frame }) => !contains(frame, done));
-      picture.frame = other ? clamped(other.frame, found) : done;
+      Object.assign(picture, { frame: other ? clamped(other.frame, found) : done, picked: true });
       picture.take({ ...found, format: work.photo.format });
       picture.state = "ready";
       replacePhoto(picture);
@@ -219,8 +226,8 @@ function variants(take) {
     for (const { choice, tile } of choices) {
       try {
         fillTile(tile, await fill(choice, signal));
-      } catch {
-        return;
+      } catch (error) {
+        if (error.code !== "same_photo") return; // that one is asked about when it is chosen
       }
     }
   }
