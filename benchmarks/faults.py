@@ -324,7 +324,7 @@ def stop_replicas(pictures, seconds, number):
     print(f"| SIGTERM, {number} Ray replicas | 6 callers and one of health: {told} |", flush=True)
 
 
-def stop_starts(moments=range(2, 22, 2)):
+def stop_starts(moments=range(3, 33, 3)):
     """SIGTERM at moments of the start of a Ray replica, in seconds."""
     codes, remain, traces = Counter(), 0, 0
     for moment in moments:

@@ -349,6 +349,17 @@ def test_a_signal_while_writing_leaves_nothing(shop, monkeypatch, number):
     assert not list((shop / "out").iterdir())
 
 
+def test_a_signal_while_a_library_is_imported_is_no_error_of_the_library(shop, monkeypatch):
+    def load(*_):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except SystemExit as error:
+            raise ImportError("initialization failed") from error
+
+    monkeypatch.setattr("twoface.engine.Inpainter.load", load)
+    assert fill("--hole", "eyes") == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc"), "opencv"])
 def test_missing_memory_is_said_in_one_line(fails, monkeypatch, error):
     def fail(*_):

@@ -46,8 +46,11 @@ def _run(args):
 def _unwound_by_signals():
     """What would end the process at once raises SystemExit instead; what is handled or ignored already stays so."""
 
+    ended = []
+
     def end(number, _):
-        raise SystemExit(128 + number)
+        ended.append(128 + number)
+        raise SystemExit(ended[0])
 
     numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
     if threading.current_thread() is not threading.main_thread():
@@ -56,6 +59,10 @@ def _unwound_by_signals():
         signal.signal(number, end)
     try:
         yield
+    except Exception:
+        if not ended:
+            raise
+        raise SystemExit(ended[0]) from None  # a C library that was being imported makes an error of its own of it
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)

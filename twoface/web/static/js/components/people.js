@@ -89,7 +89,7 @@ export function openPeople() {
       lookUp,
       list,
       more,
-      el("div", { class: "row tight" }, merge, selected),
+      el("div", { class: "row tight stays" }, merge, selected),
       el(
         "div",
         { class: "row tight" },
@@ -211,7 +211,7 @@ export function openPeople() {
       el("p", { class: "muted" }, t("people.mark")),
       list,
       more,
-      el("div", { class: "row tight" }, el("label", { for: "whose" }, t("people.whose")), whose, move),
+      el("div", { class: "row tight stays" }, el("label", { for: "whose" }, t("people.whose")), whose, move),
     );
     drawFaces();
     refresh();
