@@ -88,7 +88,7 @@ class FakeMesher:
         return template_mesh()
 
 
-def until(true, seconds=60):
+def until(true, seconds=180):
     """Wait for a condition; the limit is for a busy machine, and nothing is slower for it where the test passes."""
     end = time.monotonic() + seconds
     while not true():

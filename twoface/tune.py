@@ -138,7 +138,8 @@ def _open(search: Search, url: str, name: str, heartbeat: int) -> optuna.Study:
 
 
 def _next(study: optuna.Study, trials: int, heartbeat: int) -> int | None:
-    """The number of trials begun so far when one waits; None when as many as asked for are finished.
+    """The number of trials begun so far when one waits, those begun in vain too; None when as many as asked for are
+    finished. It seeds the next draw, so that no trial draws what one before it drew.
 
     Waits while other processes hold the last ones, or dead ones seem to.
     """
@@ -149,7 +150,7 @@ def _next(study: optuna.Study, trials: int, heartbeat: int) -> int | None:
         if sum(trial.state.is_finished() for trial in now) >= trials:
             return None
         if any(trial.state == TrialState.WAITING for trial in now):
-            return sum(trial.state != TrialState.WAITING for trial in now)
+            return sum(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
         if not told:
             held = [trial.number for trial in now if trial.state == TrialState.RUNNING]
             print(f"waiting for trials {held}, which other processes hold, or killed ones held till now", flush=True)
