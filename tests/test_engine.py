@@ -342,7 +342,7 @@ class ClosedEyes(FakeMesher):
 def test_a_covered_reference_is_not_trusted_there_and_ranks_behind(fill, photo):
     bare, covered = photo.copy(), photo.copy()
     covered[128:168, 100:236] = GREEN
-    result = fill(photo, hole="eyes", references=[covered, bare])
+    result = fill(photo, hole="eyes", references=[covered, bare], same_photo=True)
     worths = [reference["worth"] for reference in result.references]
     assert result.reference_used == 1 and worths[0]["clear"] < 0.2 < 0.99 < worths[1]["clear"]
     assert worths[0]["shown"] == worths[1]["shown"]

@@ -29,7 +29,7 @@ def test_a_fill_imports_no_torch(tmp_path):
         "photo = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)\n"
         "inpainter = Inpainter.load(write_network(sys.argv[1]), threads=1)\n"
         "face = (20, 20, 180, 180)\n"
-        "inpainter.fill(photo, hole='eyes', face=face, reference=photo, reference_face=face)\n"
+        "inpainter.fill(photo, hole='eyes', face=face, reference=255 - photo, reference_face=face)\n"
         "print(*sys.modules)\n"
     )
     loaded = run(f"import sys; sys.path[:0] = {sys.path!r}\n{code}", str(tmp_path / "network.onnx"))

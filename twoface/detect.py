@@ -67,7 +67,7 @@ class FaceDetector:
         for i, (face, better) in enumerate(zip(seen, self._again(pixels, seen), strict=True)):
             if i < len(ours) and (better is None or _alike(face, better)):
                 found.append((face, None if better is None else better.frame[4]))
-            elif better is not None:
+            elif better is not None and better.score >= least:
                 found.append((better, better.frame[4]))
         return found
 
