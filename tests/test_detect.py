@@ -1,7 +1,6 @@
 import cv2
 import numpy as np
 import pytest
-from fakes import textured
 from PIL import Image
 
 from twoface.blazeface import BlazeFace
@@ -102,7 +101,3 @@ def test_blazeface_sees_in_each_square_what_is_there(portrait):
     assert empty == [] and len(full) == len(turned) == 1 and full[0].score > 0.5
     apart, ratio, degrees = frames_apart(full[0].frame, turned[0].frame)
     assert apart < 0.15 and 0.8 < ratio < 1.25 and degrees < 15  # of the photo, not of the square
-
-
-def test_finds_no_face_in_a_texture(detector):
-    assert detector.detect(textured(200, 150)) == []

@@ -43,8 +43,9 @@ class FaceDetector:
         turns = {round(degrees / 90) % 4 for _, degrees in found if degrees is not None} or {0, 1, 2, 3}
         turned = [face for turn in turns - {0} for face in self._look_turned(turn, pixels, near)]
         upright = [face for face, degrees in found if degrees is not None and abs(degrees) <= UPRIGHT]
+        lying = [face for face, degrees in found if degrees is not None and abs(degrees) > UPRIGHT]
         unsure = [face for face, degrees in found if degrees is None]
-        faces = distinct(upright, turned, [] if turned else unsure)
+        faces = distinct(upright, turned, lying, [] if turned else unsure)
         back = np.array([[1.0, 0, x0], [0, 1, y0]])
         return [face.moved(back) for face in sorted(faces, key=lambda face: -face.area)]
 
@@ -66,7 +67,7 @@ class FaceDetector:
         for i, (face, better) in enumerate(zip(seen, self._again(pixels, seen), strict=True)):
             if i < len(ours) and (better is None or _alike(face, better)):
                 found.append((face, None if better is None else better.frame[4]))
-            elif better is not None:
+            elif better is not None and better.score >= least:
                 found.append((better, better.frame[4]))
         return found
 

@@ -492,13 +492,18 @@ class Inpainter:
         return _Seen(box, transform, crop(photo.pixels, transform), mesh)
 
     def _likeness(self, crops, prepared):
-        """How much the faces of some crops are like the photo's with its hole -> cosines; 1 of a single one."""
+        """How much the faces of some crops are like the photo's with its hole -> list, at most 1; 1 of a single one.
+
+        The mean of two cosines: of what is visible, and of where the whole faces would lie. One errs where the other
+        does not (docs/faces.md).
+        """
         if len(crops) == 1:
             return [1.0]
         views = np.stack(holed_views([prepared.crop, *crops], prepared.unknown, self.network))
         embeddings = self._embedder.embed(views)
-        vectors = FaceSpace.load().holed(embeddings[::2], embeddings[1::2], prepared.unknown)
-        return (vectors[1:] @ vectors[0]).tolist()
+        hidden, filled = embeddings[::2], embeddings[1::2]
+        holed = FaceSpace.load().holed(hidden, filled, prepared.unknown)
+        return ((hidden[1:] @ hidden[0] + holed[1:] @ holed[0]) / 2).tolist()
 
     def _identity(self, pixels, prepared, used):
         if used is None:

@@ -7,7 +7,7 @@ import pillow_heif
 import pytest
 from fakes import textured
 from PIL import Image
-from web_server import FACE, FRAME, GROUP, fill, fill_request, mask_text, photo_bytes, problem, upload
+from web_server import FACE, FRAME, GROUP, fill, fill_request, good, mask_text, photo_bytes, problem, upload
 
 import twoface
 from twoface.colour import of_cicp
@@ -142,7 +142,8 @@ def test_of_a_group_the_face_most_like_the_photos_is_taken(client):
     taken = upload(client, encode_photo(Photo(group), "PNG"), "group.png")
     assert len(taken["faces"]) == 2
     references = [{"photo": taken["id"], "frame": None}]
-    made = fill(client, upload(client, encode_photo(Photo(photo), "PNG")), references=references)
+    wanted = fill_request(upload(client, encode_photo(Photo(photo), "PNG"))) | {"references": references}
+    made = good(client.post("api/fill", json=wanted))
     (face,) = made["reference_faces"]
     assert (face["found"], face["taken"], face["close"]) == (2, 2, False) and made["warnings"] == []
     assert face["frame"] == pytest.approx({"x": 390, "y": 130, "side": 140, "angle": 0}, abs=0.2)
