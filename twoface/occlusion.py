@@ -11,8 +11,8 @@ from twoface.mesh import POLYGONS
 from twoface.model import open_session
 
 SIZE = 128
-COVERED = 0.5  # probability from which a pixel shows something in front of the face
-SURE = 0.8  # which some pixel of a part must reach
+COVERED = 0.4  # probability from which a pixel shows something in front of the face
+SURE = 0.7  # which some pixel of a part must reach
 FEWEST = 45  # crop pixels: a smaller part is an error
 TOUCHES = 0.1  # the share of a part, or of the face, that must lie in front of the face or at its edge
 GROWN = 2.0  # crop pixels that the proposed hole reaches further, so that nothing of the rim stays
