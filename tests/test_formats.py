@@ -29,6 +29,8 @@ THUMBNAIL = b"8BIM\x04\x0c\0\0" + struct.pack(">I", 6) + b"BEFORE"
 PIXELS = textured(*SIZE)
 DEEP = PIXELS.astype(np.uint16) * 256 + textured(*SIZE, 5)
 ALPHA = textured(*SIZE, 7)[..., 0] | 1
+ALPHA[0] = 255
+DEEP_ALPHA = np.where(ALPHA == 255, 65535, DEEP[..., 1]).astype(np.uint16)
 
 
 def encoded(picture, form="PNG", **options):
@@ -78,10 +80,10 @@ def known_are_kept(before, after):
         encoded(np.dstack([PIXELS, ALPHA])),
         deep_png(DEEP[..., 0]),
         deep_png(DEEP),
-        deep_png(np.dstack([DEEP, DEEP[..., 1]])),
+        deep_png(np.dstack([DEEP, DEEP_ALPHA])),
         deep_tiff(DEEP[..., 0], "L"),
         deep_tiff(DEEP, "RGB"),
-        deep_tiff(np.dstack([DEEP, DEEP[..., 1]]), "RGB"),
+        deep_tiff(np.dstack([DEEP, DEEP_ALPHA]), "RGB"),
     ],
     ids=["L", "LA", "RGB", "RGBA", "L16", "RGB16", "RGBA16", "tiff-L16", "tiff-RGB16", "tiff-RGBA16"],
 )
@@ -419,6 +421,11 @@ def test_pillow_says_nothing(recwarn, capfd):
 def test_opencv_and_pillow_read_what_is_written():
     assert np.array_equal(cv2.imdecode(np.frombuffer(deep_png(DEEP), np.uint8), -1)[..., ::-1], DEEP)
     assert np.array_equal(np.array(Image.open(io.BytesIO(deep_tiff(DEEP[..., 0], "L")))), DEEP[..., 0])
+
+
+def test_a_photo_that_is_half_transparent_stays_so():
+    _, after = refilled(encoded(np.dstack([PIXELS, np.full(SIZE, 150, np.uint8)])), "PNG")
+    assert (after.alpha == 150).all()
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -403,7 +403,9 @@ class Inpainter:
         return self._embedder.embed(embedding_view(hide(aligned, unknown))[None])[0]
 
     def _reference(self, item, square, prepared, visible):
-        photo = _as_photo(item)
+        photo = dataclasses.replace(
+            _as_photo(item), original=None
+        )  # of a reference the file's own samples are not needed
         try:
             box, transform = self._frame(photo, square)
         except InputError as error:

@@ -77,15 +77,15 @@ class Photo:
         return sum({id(array): array.nbytes for array in held if array is not None}.values())
 
     def filled(self, pixels, hole, feather=0):
-        """The photo with other pixels in a hole, bool (H, W), which is opaque then -> Photo.
+        """The photo with other pixels in a hole, bool (H, W), then as opaque as anything in the photo -> Photo.
 
         feather: photo pixels about the hole, as of `twoface.masks.feather`.
         """
         alpha, original = self.alpha, self.original
         if alpha is not None and alpha.min() < 255:
-            alpha = alpha.copy()
+            alpha, most = alpha.copy(), int(alpha.max()) or 255
             for place, distance in distances(hole, feather):
-                opaque = np.rint(fading(distance, feather) * 255).astype(np.uint8)
+                opaque = np.rint(fading(distance, feather) * most).astype(np.uint8)
                 alpha[place] = np.maximum(alpha[place], opaque)
         if original is not None and original.samples is self.pixels:  # which are then no longer needed
             original = dataclasses.replace(original, samples=pixels)
