@@ -222,5 +222,13 @@ def test_a_lookup_needs_a_part_only():
     part = _needed(picture, moved)
     assert part.size < picture.size / 10
     assert np.abs(cv2.remap(part, moved, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101) - wanted).max() < 1
-    over = np.full((4, 4, 2), -30, np.float32)
-    assert _needed(picture, over) is picture and (over == -30).all()
+
+
+@pytest.mark.parametrize("corner", [(-25, 40), (210, -12), (225, 190), (-900, 5)])
+def test_a_lookup_over_the_border_needs_what_is_reflected(corner):
+    picture = textured(200, 240).astype(np.float32)
+    places = (np.random.default_rng(0).uniform(0, 30, (40, 40, 2)) + corner).astype(np.float32)
+    wanted = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    part = _needed(picture, places)
+    assert part.size < picture.size / 4 or corner[0] < -240  # which goes to and fro
+    assert np.abs(cv2.remap(part, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101) - wanted).max() < 1

@@ -292,12 +292,13 @@ def _places(transform, shape):
 def _needed(picture, places):
     """The part of a picture that a cubic lookup at `places` needs, which are moved to it in place.
 
-    All of it where they reach over its border: what is reflected there may lie anywhere.
+    Where they reach over its border, as much inside as its reflection needs.
     """
-    low = np.floor(places.min((0, 1))).astype(int) - 2
-    high = np.ceil(places.max((0, 1))).astype(int) + 3
-    if low.min() < 0 or (high > picture.shape[1::-1]).any():
-        return picture
+    size = np.array(picture.shape[1::-1])
+    least = np.floor(places.min((0, 1))).astype(int) - 2
+    most = np.ceil(places.max((0, 1))).astype(int) + 3
+    low = np.clip(np.minimum(least, 2 * size - most - 1), 0, size - 1)
+    high = np.clip(np.maximum(most, 1 - least), low + 1, size)
     places -= low.astype(np.float32)
     return picture[low[1] : high[1], low[0] : high[0]]
 
