@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import warnings
 import zlib
 
@@ -14,7 +15,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from twoface import colour
+from twoface import bands, colour
 from twoface.errors import InputError
 from twoface.formats import jpeg, png, tiff
 from twoface.formats.irb import iptc_of
@@ -467,3 +468,23 @@ def test_memory_that_lacks_is_no_damage(monkeypatch):
     monkeypatch.setattr("twoface.formats.read.cv2.imdecode", lacking)
     with pytest.raises(cv2.error):
         read_photo(data)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_a_large_photo_is_read_and_written_in_bands(monkeypatch, form):
+    monkeypatch.setattr(bands, "PIXELS", 5_000)
+    samples = np.zeros((450, 500, 3), np.uint16)
+    samples[::7, ::5] = 20_000
+    data = encode_photo(read_photo(deep_png(samples)), form)
+    tracemalloc.start()
+    photo = read_photo(data)
+    _, reading = tracemalloc.get_traced_memory()
+    pixels = photo.pixels.copy()
+    pixels[100:350, 100:350] += 9
+    photo = photo.filled(pixels, box_hole((100, 100, 350, 350), pixels.shape))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    encode_photo(photo, form)
+    _, writing = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert reading < 2 * samples.nbytes and writing - held < 0.5 * samples.nbytes

@@ -28,6 +28,7 @@ _MAX_SIDE = {"JPEG": 65_500, "PNG": 2**31 - 1, "WEBP": 16_383, "TIFF": 2**31 - 1
 _NAMES = {"WEBP": "WebP"}
 _SCREEN = (72, 96)  # dots per inch
 _QUALITY = 95  # of a lossy file that was not a JPEG before
+_OPTIMIZED = 25_000_000  # pixels: to choose the codes of a JPEG, and save a few per cent, takes up to 6 bytes a pixel
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -315,7 +316,7 @@ def _lossy(photo, format, samples, quality, xmp, icc):
 
 
 def _jpeg_options(photo, quality):
-    options = {"optimize": True}
+    options = {"optimize": photo.pixels.size <= 3 * _OPTIMIZED}
     if photo.tables is None:
         options |= {"quality": quality or _QUALITY, "subsampling": 0}
     elif quality is None:
