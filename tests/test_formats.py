@@ -472,16 +472,16 @@ def test_memory_that_lacks_is_no_damage(monkeypatch):
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_a_large_photo_is_read_and_written_in_bands(monkeypatch, form):
-    monkeypatch.setattr(bands, "PIXELS", 5_000)
-    samples = np.zeros((450, 500, 3), np.uint16)
+    monkeypatch.setattr(bands, "PIXELS", 20_000)
+    samples = np.zeros((900, 1000, 3), np.uint16)
     samples[::7, ::5] = 20_000
     data = encode_photo(read_photo(deep_png(samples)), form)
     tracemalloc.start()
     photo = read_photo(data)
     _, reading = tracemalloc.get_traced_memory()
     pixels = photo.pixels.copy()
-    pixels[100:350, 100:350] += 9
-    photo = photo.filled(pixels, box_hole((100, 100, 350, 350), pixels.shape))
+    pixels[200:700, 200:700] += 9
+    photo = photo.filled(pixels, box_hole((200, 200, 700, 700), pixels.shape))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
     encode_photo(photo, form)
