@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.blend import render
+from twoface.blend import render, smoothed
 from twoface.data.meshes import meshes_of
 from twoface.data.portraits import MARGIN, SIZE, Portraits, in_crop
 from twoface.evaluation.metrics import hole_detail, hole_psnr
@@ -54,7 +54,8 @@ def main():
         face = embedder.embed(embedding_view(crop)[None])[0]
         for way, (replaced, texture) in WAYS.items():
             changed = fields | {name: how(fields[name]) for name, how in replaced.items()}
-            fill = render(changed, places, (portraits.crops[reference], moved.map), 1, texture)
+            source = (portraits.crops[reference], moved.map)
+            fill = render(changed, places, source, 1, smoothed(changed, source, 1) if texture else None)
             filled = np.where(hole[..., None], np.rint(fill * 255).astype(np.uint8), truth)
             whole = crop.copy()
             whole[frame, frame] = filled

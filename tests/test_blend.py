@@ -4,7 +4,18 @@ import pytest
 from fakes import straight, textured
 
 from twoface import bands
-from twoface.blend import SIZE, _needed, blend, crop_mask, match_texture, render, seam_correction, smoothed
+from twoface.blend import (
+    SIZE,
+    _needed,
+    blend,
+    crop_mask,
+    light_of,
+    lowered,
+    match_texture,
+    render,
+    seam_correction,
+    smoothed,
+)
 from twoface.faces import apply, crop, frame_transform
 from twoface.masks import box_hole, feather
 
@@ -163,9 +174,20 @@ def test_texture_comes_back_at_its_natural_contrast():
     assert soft_fine == pytest.approx(0.4 * fine, rel=0.05)  # weight times gain
     assert sharp_fine > 0.8 * fine
     assert np.abs(cv2.GaussianBlur(sharp - soft, (0, 0), 6)).max() < 0.03  # colours stay the network's
+    darker = lowered(damped, 2.0, 0.5)  # texture too is half as strong in a photo of half the brightness
+    dark = render(darker, grid(SIZE, SIZE), source, 1, smoothed(darker, source, 1))
+    assert (dark - cv2.GaussianBlur(dark, (0, 0), 1.5)).std() == pytest.approx(0.5 * sharp_fine, rel=0.05)
     doubtful = constant_fields(weight=0.5, gain=0.38, synthesis=0.5)  # the network took little of it
     soft, same = (render(doubtful, grid(SIZE, SIZE), source, 1, low) for low in (None, smoothed(doubtful, source, 1)))
     assert np.array_equal(soft, same)
+
+
+def test_how_bright_a_photo_is_by_its_reference():
+    reference, shared = textured(SIZE, SIZE), np.zeros((SIZE, SIZE), bool)
+    assert light_of(reference // 2, reference, shared) == 1  # nothing is known
+    shared[:64] = True
+    assert light_of(reference, reference // 2, shared) == light_of(reference, reference, shared) == 1
+    assert 0.5 <= light_of(reference // 2, reference, shared) < 0.6
 
 
 @pytest.mark.parametrize("detail", [1, 2, 7])
@@ -200,5 +222,13 @@ def test_a_lookup_needs_a_part_only():
     part = _needed(picture, moved)
     assert part.size < picture.size / 10
     assert np.abs(cv2.remap(part, moved, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101) - wanted).max() < 1
-    over = np.full((4, 4, 2), -30, np.float32)
-    assert _needed(picture, over) is picture and (over == -30).all()
+
+
+@pytest.mark.parametrize("corner", [(-25, 40), (210, -12), (225, 190), (-900, 5)])
+def test_a_lookup_over_the_border_needs_what_is_reflected(corner):
+    picture = textured(200, 240).astype(np.float32)
+    places = (np.random.default_rng(0).uniform(0, 30, (40, 40, 2)) + corner).astype(np.float32)
+    wanted = cv2.remap(picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    part = _needed(picture, places)
+    assert part.size < picture.size / 4 or corner[0] < -240  # which goes to and fro
+    assert np.abs(cv2.remap(part, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101) - wanted).max() < 1

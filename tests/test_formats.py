@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import warnings
 import zlib
 
@@ -14,7 +15,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from twoface import colour
+from twoface import bands, colour
 from twoface.errors import InputError
 from twoface.formats import jpeg, png, tiff
 from twoface.formats.irb import iptc_of
@@ -29,6 +30,8 @@ THUMBNAIL = b"8BIM\x04\x0c\0\0" + struct.pack(">I", 6) + b"BEFORE"
 PIXELS = textured(*SIZE)
 DEEP = PIXELS.astype(np.uint16) * 256 + textured(*SIZE, 5)
 ALPHA = textured(*SIZE, 7)[..., 0] | 1
+ALPHA[0] = 255
+DEEP_ALPHA = np.where(ALPHA == 255, 65535, DEEP[..., 1]).astype(np.uint16)
 
 
 def encoded(picture, form="PNG", **options):
@@ -78,10 +81,10 @@ def known_are_kept(before, after):
         encoded(np.dstack([PIXELS, ALPHA])),
         deep_png(DEEP[..., 0]),
         deep_png(DEEP),
-        deep_png(np.dstack([DEEP, DEEP[..., 1]])),
+        deep_png(np.dstack([DEEP, DEEP_ALPHA])),
         deep_tiff(DEEP[..., 0], "L"),
         deep_tiff(DEEP, "RGB"),
-        deep_tiff(np.dstack([DEEP, DEEP[..., 1]]), "RGB"),
+        deep_tiff(np.dstack([DEEP, DEEP_ALPHA]), "RGB"),
     ],
     ids=["L", "LA", "RGB", "RGBA", "L16", "RGB16", "RGBA16", "tiff-L16", "tiff-RGB16", "tiff-RGBA16"],
 )
@@ -421,6 +424,11 @@ def test_opencv_and_pillow_read_what_is_written():
     assert np.array_equal(np.array(Image.open(io.BytesIO(deep_tiff(DEEP[..., 0], "L")))), DEEP[..., 0])
 
 
+def test_a_photo_that_is_half_transparent_stays_so():
+    _, after = refilled(encoded(np.dstack([PIXELS, np.full(SIZE, 150, np.uint8)])), "PNG")
+    assert (after.alpha == 150).all()
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_planes_of_16_bits_that_lie_apart(order):
     tags = ImageFileDirectory_v2({"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[order])
@@ -460,3 +468,23 @@ def test_memory_that_lacks_is_no_damage(monkeypatch):
     monkeypatch.setattr("twoface.formats.read.cv2.imdecode", lacking)
     with pytest.raises(cv2.error):
         read_photo(data)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_a_large_photo_is_read_and_written_in_bands(monkeypatch, form):
+    monkeypatch.setattr(bands, "PIXELS", 20_000)
+    samples = np.zeros((900, 1000, 3), np.uint16)
+    samples[::7, ::5] = 20_000
+    data = encode_photo(read_photo(deep_png(samples)), form)
+    tracemalloc.start()
+    photo = read_photo(data)
+    _, reading = tracemalloc.get_traced_memory()
+    pixels = photo.pixels.copy()
+    pixels[200:700, 200:700] += 9
+    photo = photo.filled(pixels, box_hole((200, 200, 700, 700), pixels.shape))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    encode_photo(photo, form)
+    _, writing = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert reading < 2 * samples.nbytes and writing - held < 0.5 * samples.nbytes

@@ -24,6 +24,7 @@ SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
+ALIKE = 0.9  # of a reference's brightness: so bright a photo counts as bright as it
 SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
 TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
 SOFTER = (0.5, 0.75, 1.0, 1.5, 2.0)  # pixels: how a fill with too much texture is softened, one after the other
@@ -125,30 +126,46 @@ def lift(crop, unknown):
     return max(1.0, LIT / max(float(np.percentile(known, 75)), 1)) if known.size else 1.0
 
 
-def lowered(fields, factor):
-    """The network's outputs for a photo that was brightened by `factor`, {name: (C, h, w)} -> those for the photo."""
+def lowered(fields, factor, light=1.0):
+    """The network's outputs for a photo that was brightened by `factor`, {name: (C, h, w)} -> those for the photo.
+
+    light: how bright the photo is by its reference, as of `light_of`; it is put among them.
+    """
     lit = ("fill", "synthesis", "gain", "offset")
-    return {name: field / np.float32(factor) if name in lit else field for name, field in fields.items()}
+    own = {name: field / np.float32(factor) if name in lit else field for name, field in fields.items()}
+    return own | {"light": np.float32(light)}
+
+
+def light_of(crop, reference, shared):
+    """How bright a photo is by its reference, where both show the face -> float, 1 at most, and from `ALIKE` on.
+
+    crop, reference: uint8 (128, 128, 3), registered; shared: bool (128, 128).
+    """
+    ours, theirs = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[shared] for picture in (crop, reference))
+    if not shared.any():
+        return 1.0
+    return float(np.clip(np.median(ours) / (ALIKE * max(np.median(theirs), 1)), 0.02, 1))
 
 
 def render(fields, places, reference, detail, low=None):
     """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
 
     places: (H, W, 2) crop coordinates. detail: photo pixels per crop pixel; a finer reference is shrunk to it.
-    low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast where the network takes
-    enough of the reference. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what
-    is finer than its pixels: both make a fill look out of focus. None gives the network's own answer.
+    low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast (in a darker photo to
+    less, by `fields["light"]`) where the network takes enough of the reference. The network, taught by L1, damps what
+    might lie half a pixel off, and it cannot see what is finer than its pixels: both make a fill look out of focus.
+    None gives the network's own answer.
     """
     places = places.astype(np.float32, copy=False)
     synthesis = _picture(fields["synthesis"])
     if reference is None:
         return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
     smooth = _smooth(fields)
-    source = shrunk(*reference, max(detail, 1))
+    source, light = shrunk(*reference, max(detail, 1)), fields.get("light", 1)
     fill = np.empty((*places.shape[:2], 3), np.float32)
 
     def render_tile(tile):
-        fill[tile] = _tile(synthesis, smooth, source, low, places[tile])
+        fill[tile] = _tile(synthesis, smooth, source, low, light, places[tile])
 
     rows, columns = ([slice(start, start + TILE) for start in range(0, side, TILE)] for side in fill.shape[:2])
     tiles = list(product(rows, columns))
@@ -181,7 +198,7 @@ def _moved(flow, source, places):
     return _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
 
 
-def _tile(synthesis, smooth, source, low, places):
+def _tile(synthesis, smooth, source, low, light, places):
     """A part of `render`."""
     gain, offset, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth[1:])
     weight = weight.reshape(*places.shape[:2], 1)
@@ -190,10 +207,10 @@ def _tile(synthesis, smooth, source, low, places):
     fill = weight * (gain * pixels + offset - invented) + invented
     if low is not None:
         given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
-        trust = np.clip((given - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
+        trust = np.clip((given / light - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
         finer = len(low) / SIZE
         pixels -= _sample(low, (places + 0.5) * np.float32(finer) - 0.5, cv2.INTER_LINEAR)
-        pixels *= np.maximum(0, trust - given)
+        pixels *= np.maximum(0, light * trust - given)
         fill += pixels
     return np.clip(fill, 0, 1, out=fill)
 
@@ -275,12 +292,13 @@ def _places(transform, shape):
 def _needed(picture, places):
     """The part of a picture that a cubic lookup at `places` needs, which are moved to it in place.
 
-    All of it where they reach over its border: what is reflected there may lie anywhere.
+    Where they reach over its border, as much inside as its reflection needs.
     """
-    low = np.floor(places.min((0, 1))).astype(int) - 2
-    high = np.ceil(places.max((0, 1))).astype(int) + 3
-    if low.min() < 0 or (high > picture.shape[1::-1]).any():
-        return picture
+    size = np.array(picture.shape[1::-1])
+    least = np.floor(places.min((0, 1))).astype(int) - 2
+    most = np.ceil(places.max((0, 1))).astype(int) + 3
+    low = np.clip(np.minimum(least, 2 * size - most - 1), 0, size - 1)
+    high = np.clip(np.maximum(most, 1 - least), low + 1, size)
     places -= low.astype(np.float32)
     return picture[low[1] : high[1], low[0] : high[0]]
 

@@ -9,7 +9,7 @@ from numbers import Real
 import cv2
 import numpy as np
 
-from twoface.blend import blend, crop_mask, lift, lowered, seam_correction
+from twoface.blend import blend, crop_mask, lift, light_of, lowered, seam_correction
 from twoface.choice import Worth, best, worth
 from twoface.copies import same_picture, shows_the_same
 from twoface.detect import FaceDetector
@@ -404,7 +404,11 @@ class Inpainter:
         factor = lift(prepared.crop, prepared.unknown)
         image = np.minimum(_planes(prepared.masked) * np.float32(factor), 1)
         fields = self.network.run(image, mask, *given)
-        return lowered({name: field[0] for name, field in fields.items()}, factor)
+        light = 1.0
+        if reference is not None:
+            seen = reference.registered
+            light = light_of(prepared.crop, seen.picture, ~prepared.unknown & (seen.trust > 0.5))
+        return lowered({name: field[0] for name, field in fields.items()}, factor, light)
 
     def paste(self, prepared, fields, reference=None, in_place=False):
         """Put a fill into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.
@@ -458,7 +462,7 @@ class Inpainter:
 
     def _reference(self, item, square, prepared, visible):
         """The face of a reference photo that is given, or most like what is visible of the photo -> Reference."""
-        photo = _as_photo(item)
+        photo = dataclasses.replace(_as_photo(item), original=None)  # the file's own samples are not needed
         try:
             if square is not None:
                 _check_frame(square, photo)

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from twoface.bands import bands
 from twoface.errors import InputError
 from twoface.faces import apply, invert, shifted, window
 from twoface.images import read_mask
@@ -102,10 +103,11 @@ def _cut(mask, transform):
     if frame_covers(transform, mask):
         return mask
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    part = (slice(y, y + height), slice(x, x + width))
-    places = np.moveaxis(np.mgrid[part][::-1], 0, -1)[mask[part]]
     kept = np.zeros_like(mask)
-    kept[part][mask[part]] = _in_frame(apply(transform, places))
+    for rows in bands(height, width):
+        part = (slice(y + rows.start, y + rows.stop), slice(x, x + width))
+        places = np.moveaxis(np.mgrid[part][::-1], 0, -1)[mask[part]]
+        kept[part][mask[part]] = _in_frame(apply(transform, places))
     return kept
 
 

@@ -28,6 +28,7 @@ _MAX_SIDE = {"JPEG": 65_500, "PNG": 2**31 - 1, "WEBP": 16_383, "TIFF": 2**31 - 1
 _NAMES = {"WEBP": "WebP"}
 _SCREEN = (72, 96)  # dots per inch
 _QUALITY = 95  # of a lossy file that was not a JPEG before
+_OPTIMIZED = 25_000_000  # pixels: to choose the codes of a JPEG, and save a few per cent, takes up to 6 bytes a pixel
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -77,15 +78,15 @@ class Photo:
         return sum({id(array): array.nbytes for array in held if array is not None}.values())
 
     def filled(self, pixels, hole, feather=0):
-        """The photo with other pixels in a hole, bool (H, W), which is opaque then -> Photo.
+        """The photo with other pixels in a hole, bool (H, W), then as opaque as anything in the photo -> Photo.
 
         feather: photo pixels about the hole, as of `twoface.masks.feather`.
         """
         alpha, original = self.alpha, self.original
         if alpha is not None and alpha.min() < 255:
-            alpha = alpha.copy()
+            alpha, most = alpha.copy(), int(alpha.max()) or 255
             for place, distance in distances(hole, feather):
-                opaque = np.rint(fading(distance, feather) * 255).astype(np.uint8)
+                opaque = np.rint(fading(distance, feather) * most).astype(np.uint8)
                 alpha[place] = np.maximum(alpha[place], opaque)
         if original is not None and original.samples is self.pixels:  # which are then no longer needed
             original = dataclasses.replace(original, samples=pixels)
@@ -315,7 +316,7 @@ def _lossy(photo, format, samples, quality, xmp, icc):
 
 
 def _jpeg_options(photo, quality):
-    options = {"optimize": True}
+    options = {"optimize": photo.pixels.size <= 3 * _OPTIMIZED}
     if photo.tables is None:
         options |= {"quality": quality or _QUALITY, "subsampling": 0}
     elif quality is None:
