@@ -1,8 +1,9 @@
 """What the words on how real a fill may look are worth: the panel's ratings with and without each reason.
 
-    python benchmarks/outlook.py PHOTOS
+    python benchmarks/outlook.py PHOTOS [--panel benchmarks/panel] [--model FILE]
 
-PHOTOS are the photos of the panel in benchmarks/panel, whose ratings of the newest network count.
+PHOTOS are the photos of a panel, whose ratings of the last of its networks count. The limits were chosen on
+benchmarks/panel; benchmarks/panel_holes, rated later, is a test of them.
 """
 
 import argparse
@@ -17,18 +18,19 @@ from twoface.evaluation.panel import read_tasks, task_mask
 from twoface.images import read_photo
 from twoface.outlook import TEXTS
 
-PANEL = Path(__file__).parent / "panel"
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    photos = parser.parse_args().photos
-    key = json.loads((PANEL / "key.json").read_text())
-    tasks, newest = read_tasks(PANEL / "tasks.json")["tasks"], len(key["networks"]) - 1
-    with open(PANEL / "ratings.csv", newline="") as file:
+    parser.add_argument("--panel", type=Path, default=Path(__file__).parent / "panel")
+    parser.add_argument("--model", type=Path)
+    options = parser.parse_args()
+    photos, panel = options.photos, options.panel
+    key = json.loads((panel / "key.json").read_text())
+    tasks, newest = read_tasks(panel / "tasks.json")["tasks"], len(key["networks"]) - 1
+    with open(panel / "ratings.csv", newline="") as file:
         ratings = {row["number"]: float(row["rating"]) for row in csv.DictReader(file)}
-    engine, rated = Inpainter.load(), []
+    engine, rated = Inpainter.load(options.model), []
     for number, entry in key["entries"].items():
         if entry["model"] == newest and number in ratings:
             task = tasks[entry["task"]]
