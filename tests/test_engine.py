@@ -356,3 +356,22 @@ def test_real_networks_find_and_fill(tmp_path, samples):
     assert result.reference_used == 1 and result.identity["same_person"]
     other = inpainter.fill(samples / "photo.jpg", hole="mouth", reference=samples / "stranger.jpg")
     assert other.identity["same_person"] is False and "stranger.jpg" in other.warning
+
+
+def test_a_rough_square_is_corrected_though_the_hole_reaches_over_it(network, photo):
+    class Elsewhere(FakeMesher):
+        """The face lies 14 crop pixels lower than the square says."""
+
+        def through(self, aligned, unknown):
+            return super().through(aligned, unknown) + (0, 14, 0)
+
+        def shows_face(self, aligned, unknown):
+            return True
+
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[262:292, 140:200] = True  # a fifth of it below the square
+    given = {"mask": mask, "face": (40, 30, 296, 286)}
+    seen = Inpainter(network(), None, FakeEmbedder(), Elsewhere(), FakeOcclusion()).prepare(photo, **given)
+    assert np.array_equal(seen.hole, mask) and not seen.warnings
+    with pytest.raises(InputError, match="lies outside the face's frame"):
+        Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(photo, **given)

@@ -31,7 +31,7 @@ from twoface.faces import (
     window,
 )
 from twoface.files import check_output, write_aside
-from twoface.holes import check_told, drawn_hole, frame_covers, given_hole, inside_frame, part_of_face
+from twoface.holes import OVERHANG, check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
 from twoface.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
 from twoface.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.masks import box_hole
@@ -380,7 +380,7 @@ class Inpainter:
         seen = _seen(photo, hidden, transform, 0)
         points = self.mesher.through(*seen)
         better = corrected(transform, points)
-        if better is not transform and (mask is None or frame_covers(better, mask)) and self.mesher.shows_face(*seen):
+        if better is not transform and _holds(better, transform, mask) and self.mesher.shows_face(*seen):
             points = moved(points, better @ np.vstack([invert(transform), (0, 0, 1)]))
             transform = better
         if mask is None:
@@ -643,6 +643,11 @@ def _changed(hole, feather_px):
     reach = int(np.ceil(min(feather_px, max(hole.shape))))
     right, bottom = min(x + width + reach, hole.shape[1]), min(y + height + reach, hole.shape[0])
     return max(x - reach, 0), max(y - reach, 0), right, bottom
+
+
+def _holds(better, given, mask):
+    """Whether a corrected frame holds the hole as well as the one that was given, or all but what may be left out."""
+    return mask is None or share_inside(better, mask) >= min(1 - OVERHANG, share_inside(given, mask))
 
 
 def _is_small(transform):

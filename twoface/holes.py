@@ -88,6 +88,13 @@ def frame_covers(transform, mask):
     return bool(_in_frame(apply(transform, far)).all())
 
 
+def share_inside(transform, mask):
+    """The share of a mask, bool (H, W), that lies in the crop frame -> 0..1."""
+    if frame_covers(transform, mask):
+        return 1.0
+    return np.count_nonzero(_cut(mask, transform)) / max(np.count_nonzero(mask), 1)
+
+
 def check_told(photo, hole, face):
     """Raises InputError where a file that ends too early does not tell the hole, bool (H, W), or the face's box."""
     if photo.missing is None:
