@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -114,7 +113,7 @@ def test_killed_run_goes_on_with_nothing_lost_or_doubled(tmp_path):
     people(source, ["a", "b", "c", "d"])
     prepare(source, tmp_path / "whole", workers=1, val_fraction=0.5, detector=DotDetector)
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
         "from test_prepare import SlowDetector, prepare\n"
         f"prepare({str(source)!r}, {str(tmp_path / 'killed')!r}, workers=1, val_fraction=0.5, detector=SlowDetector)\n"
     )
