@@ -197,6 +197,15 @@ def test_closing_finishes_what_waits():
     batched(scenario)
 
 
+def test_a_call_that_comes_after_closing_is_refused_at_once():
+    async def scenario(batcher, network, metrics):
+        await batcher.close()
+        with pytest.raises(Unavailable, match="put away"):
+            await batcher.submit(rows(1))
+
+    batched(scenario)
+
+
 def test_nobody_is_served_out_of_turn():
     async def scenario(batcher, network, metrics):
         order = []

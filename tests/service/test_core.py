@@ -148,6 +148,24 @@ def test_a_file_that_is_written_anew_is_switched_without_a_failed_request(tmp_pa
         until(lambda: told == [path])
 
 
+def test_a_request_whose_network_is_put_away_while_its_reference_is_registered_is_answered_by_the_new_one(
+    tmp_path, monkeypatch
+):
+    path, told = network_file(tmp_path), []
+    registered = core.with_registered
+
+    def slowly(*arguments):
+        until(lambda: told == [path])
+        return registered(*arguments)
+
+    with running(path) as server:
+        server.config.app.state.engine.switched.append(told.append)
+        assert ask(server) == (1, 200)
+        monkeypatch.setattr(core, "with_registered", slowly)
+        network_file(tmp_path, "new.onnx", gain=0.5).replace(path)
+        assert ask(server) == (1, 100)
+
+
 class Failing(Gate):
     """A network that fails when it is told to."""
 

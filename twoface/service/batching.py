@@ -48,8 +48,10 @@ class Batcher:
         """Crops -> dict of their outputs.
 
         deadline: in the loop's time; a call that is late, or cancelled, before its batch begins is not computed.
-        Raises Unavailable ("busy", "timeout"), and what the network raises.
+        Raises Unavailable ("busy", "timeout", "closing"), and what the network raises.
         """
+        if self._closing:
+            raise Unavailable("the network is being put away: try again later", code="closing")
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self.waiting and self.waiting + len(crops) > self._queue:

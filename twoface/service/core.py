@@ -127,6 +127,7 @@ class Engine:
         deadline = asyncio.get_running_loop().time() + min(limit if seconds is None else seconds, limit)
         with self.stage("register", served.version):
             crops = await asyncio.to_thread(with_registered, crops, self._mesher, served.network)
+        served = self.served(version)  # while that took its time, another network may have taken its place
         with tracer.start_as_current_span("predict"), served.statistics.request(len(crops)):
             outputs = await served.batcher.submit(crops, deadline)
         return {"generated": generated(crops, outputs["fill"]), **outputs}, served.version
