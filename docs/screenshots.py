@@ -51,7 +51,7 @@ def walk(page, url, out):
     page.wait_for_timeout(500)  # the picture is drawn
     shoot(page, out / "web-2-face.webp")
     next_step("Next: what to fill", "Mark what to fill")
-    page.get_by_role("button", name="Glasses", exact=True).click()
+    page.get_by_role("button", name="Mark what is in front of the face", exact=True).click()
     page.locator(".need:empty").wait_for(state="attached")
     page.wait_for_timeout(500)
     shoot(page, out / "web-3-hole.webp")
