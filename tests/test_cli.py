@@ -248,7 +248,7 @@ def test_face_that_is_not_square(fails):
 
 
 def test_unknown_hole(fails):
-    assert "unknown hole 'ear': use one of center, eyes" in fails("--hole", "ear")
+    assert "unknown hole 'ear': use auto, one of center, eyes" in fails("--hole", "ear")
 
 
 def test_mask_or_hole(fails):

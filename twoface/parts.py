@@ -121,15 +121,15 @@ def eye_distance(points):
 def check_name(name):
     """Raises InputError for a name that is none of `HOLES`."""
     if name not in HOLES:
-        raise InputError(f"unknown hole '{name}': use one of {', '.join(HOLES)}, or a box X0,Y0,X1,Y1")
+        raise InputError(f"unknown hole '{name}': use one of {', '.join(HOLES)}")
 
 
 def parse_hole(text):
     """A name of `HOLES`, `AUTO`, or a box as `parse_box`. Raises InputError for anything else."""
     if "," in text:
         return parse_box(text)
-    if text != AUTO:
-        check_name(text)
+    if text not in (AUTO, *HOLES):
+        raise InputError(f"unknown hole '{text}': use {AUTO}, one of {', '.join(HOLES)}, or a box X0,Y0,X1,Y1")
     return text
 
 
