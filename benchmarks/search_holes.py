@@ -24,11 +24,11 @@ from twoface.data.portraits import MARGIN, Portraits
 from twoface.engine import FEATHER
 from twoface.evaluation.baselines import mean_colour
 from twoface.evaluation.calibrate import first_crops
+from twoface.face_space import FILE, FaceSpace, map_to, stretch_of, unit
 from twoface.files import write_aside
 from twoface.identity import VIEW, calibrated_holes, embedding_view, hide
 from twoface.search.collection import LOOKED_AT
 from twoface.search.rank import calibrations
-from twoface.search.space import FILE, FaceSpace, map_to, stretch_of, unit
 from twoface.workers import run_tasks
 
 HOLES = ("center 64", "eyes", "lower")

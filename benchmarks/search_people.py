@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from twoface.data.portraits import Portraits
+from twoface.face_space import FaceSpace
 from twoface.identity import embedding_view
 from twoface.search import people
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.people import whisper
-from twoface.search.space import FaceSpace
 
 CHANCES = (0.1, 0.2, 0.3, 0.5, 0.9)
 BATCH = 32

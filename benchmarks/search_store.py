@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from search_holes import Study, arguments, mask
 
-from twoface.search.space import unit
+from twoface.face_space import unit
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 PER_PERSON = 46

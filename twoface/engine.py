@@ -14,6 +14,7 @@ from twoface.choice import Worth, best, worth
 from twoface.copies import same_picture, shows_the_same
 from twoface.detect import FaceDetector
 from twoface.errors import InputError
+from twoface.face_space import FaceSpace, holed_views
 from twoface.faces import (
     Taken,
     align,
@@ -41,7 +42,6 @@ from twoface.occlusion import Cover, Occlusion, closed_eyes, grown, marked
 from twoface.outlook import Outlook, outlook
 from twoface.parts import AUTO
 from twoface.reference import Registered, no_reference, registered, uncovered
-from twoface.search.space import FaceSpace, holed_views
 from twoface.tone import tone_of
 from twoface.verdict import verdict
 

@@ -6,13 +6,13 @@ from search_fakes import SIZE, Embedder, networks, person, write
 
 from twoface.engine import Inpainter
 from twoface.errors import InputError
+from twoface.face_space import FaceSpace
 from twoface.parts import named_hole
 from twoface.search.collection import Collection
 from twoface.search.fill import fill_from
 from twoface.search.index import build
 from twoface.search.page import write_page
 from twoface.search.rank import Calibration
-from twoface.search.space import FaceSpace
 from twoface.search.store import LanceStore
 
 FACE = (16, 16, 144, 144)

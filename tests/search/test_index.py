@@ -11,11 +11,11 @@ from fakes import until
 from search_fakes import networks, person, write
 
 from twoface.errors import InputError, Unavailable
+from twoface.face_space import space_version
 from twoface.search import index as module
 from twoface.search.collection import Collection
 from twoface.search.index import build, forget, pictures, remove, update, verify
 from twoface.search.settings import read_settings, write_settings
-from twoface.search.space import space_version
 from twoface.search.store import LanceStore, open_store
 
 

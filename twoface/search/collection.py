@@ -11,6 +11,7 @@ from twoface.copies import same_picture
 from twoface.detect import FaceDetector
 from twoface.engine import Inpainter
 from twoface.errors import TwoFaceError
+from twoface.face_space import FaceSpace, holed_views
 from twoface.faces import TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
 from twoface.identity import face_view
 from twoface.images import Photo, read_photo
@@ -29,7 +30,6 @@ from twoface.search.rank import (
     probability,
     verdict,
 )
-from twoface.search.space import FaceSpace, holed_views
 from twoface.search.store import Found, open_store
 
 BATCH = 32  # views that are embedded together

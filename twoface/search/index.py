@@ -15,6 +15,7 @@ from tqdm import tqdm
 from twoface.choice import sharpness
 from twoface.detect import FaceDetector
 from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.face_space import FaceSpace, space_version
 from twoface.faces import align, crop, frame_of, scale_of
 from twoface.identity import face_view
 from twoface.images import read_photo
@@ -27,7 +28,6 @@ from twoface.search.people import damaged as people_damaged
 from twoface.search.people import mend as mend_people
 from twoface.search.rank import calibration_for, probability, verdict
 from twoface.search.settings import copies_differ, copy_damaged, read_settings, restore_settings, write_settings
-from twoface.search.space import FaceSpace, space_version
 from twoface.search.store import FaceRow, PhotoRow, damaged_files, open_store
 from twoface.workers import run_tasks
 

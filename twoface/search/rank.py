@@ -8,8 +8,8 @@ from importlib import resources
 import numpy as np
 
 from twoface.choice import sharpness
+from twoface.face_space import nearest_hole
 from twoface.faces import apply, frame_transform, invert
-from twoface.search.space import nearest_hole
 
 SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"
 VERDICTS = {

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from twoface.face_space import FaceSpace, map_to, nearest_hole, stretch_of, unit
 from twoface.identity import calibrated_holes
-from twoface.search.space import FaceSpace, map_to, nearest_hole, stretch_of, unit
 
 
 @pytest.fixture
