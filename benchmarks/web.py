@@ -146,8 +146,8 @@ def fill_request(http, files):
     """Upload the files, the photo first -> what the page sends for a fill of the eyes."""
     sent = [http.post("api/photos", content=data).raise_for_status().json() for data in files]
     photo, *references = [{"photo": each["id"], "frame": each["faces"][0]["frame"]} for each in sent]
-    hole = base64.b64encode(http.get("api/holes/eyes").content).decode()
-    return photo | {"mask": hole, "references": references}
+    answer = http.get(f"api/photos/{photo['photo']}/holes/eyes", params=photo["frame"]).raise_for_status()
+    return photo | {"mask": base64.b64encode(answer.content).decode(), "references": references}
 
 
 def memory(url, pid, files, fills):
