@@ -2,10 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from twoface.cli.photos import PARTS as TOLD
+from twoface.cli.photos import HOLES as TOLD
 from twoface.data.random_holes import AREA_RANGE, random_hole
 from twoface.errors import InputError
 from twoface.faces import apply
+from twoface.holes import part_of_face
 from twoface.masks import grow
 from twoface.mesh import EYE_CORNERS, POLYGONS, moved, template_mesh
 from twoface.parts import AUTO, HOLES, PARTS, eye_distance, named_hole, parse_hole, part_hole
@@ -74,6 +75,12 @@ def test_a_turned_head_has_the_far_eye_narrower():
     assert min(widths) < 0.85 * max(widths)
 
 
+def test_a_part_beside_the_frame_is_refused_and_not_silently_empty():
+    away = moved(MESH, np.array([[1.0, 0, 160], [0, 1, 0]]))
+    with pytest.raises(InputError, match="lies off the photo"):
+        part_of_face("eyes", 64, away, np.eye(2, 3), (400, 400))
+
+
 def test_a_part_off_the_picture_is_empty():
     away = moved(MESH, np.array([[1.0, 0, 500], [0, 1, 0]]))
     assert not any(part_hole(name, away, (128, 128)).any() for name in PARTS)
@@ -95,7 +102,7 @@ def test_a_hole_is_a_name_or_a_box():
 
 
 def test_the_command_line_tells_all_names():
-    assert all(name in TOLD.replace(",", " ").split() for name in HOLES)
+    assert all(name in TOLD.replace(",", " ").replace(":", " ").replace(";", " ").split() for name in HOLES)
 
 
 def test_random_holes_keep_to_their_area_and_seed():

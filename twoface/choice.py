@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from twoface.mesh import POLYGONS, Mesh
+from twoface.mesh import Mesh, inside
 
 ALIKE = 0.12  # of similarity: who is so much less like the photo than the best is not taken for the same person
 TURNED = 40.0  # degrees of yaw between photo and reference that halve a reference's worth and more (a gaussian's width)
@@ -38,7 +38,7 @@ def worth(points, unknown, trust, aligned, mesh, finer):
     aligned: uint8 (128, 128, 3), the reference's crop; mesh: (478, 3), its mesh in the crop's pixels. finer: pixels of
     the reference photo per pixel of the photo. -> Worth.
     """
-    part = unknown & _inside(points, "oval")
+    part = unknown & inside(points, "oval")
     shown, bare = (float(each[part].mean()) if part.any() else 1.0 for each in trust)
     apart = Mesh(points, 1.0).pose.yaw - Mesh(mesh, 1.0).pose.yaw
     return Worth(
@@ -64,9 +64,3 @@ def sharpness(aligned, region=None):
     fine = gray - cv2.GaussianBlur(gray, (0, 0), 1.5)
     part = slice(20, 108) if region is None else region
     return float(fine[part].std() / max(gray[20:108, 20:108].std(), 1))
-
-
-def _inside(points, name):
-    mask = np.zeros((128, 128), np.uint8)
-    cv2.fillPoly(mask, [points[list(POLYGONS[name]), :2].round().astype(np.int32)], 1)
-    return mask.astype(bool)

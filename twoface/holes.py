@@ -43,7 +43,8 @@ def part_of_face(name, center_size, points, transform, shape):
         return drawn_hole(center_hole(center_size, SIZE), transform, shape)
     x0, y0, x1, y1 = window(transform, shape)
     there = moved(points, invert(shifted(transform, x0, y0)))
-    return _cut(_placed(part_hole(name, there, (y1 - y0, x1 - x0)), (x0, y0), shape), transform)
+    drawn = _placed(part_hole(name, there, (y1 - y0, x1 - x0)), (x0, y0), shape)
+    return _not_off(_cut(drawn, transform))
 
 
 def drawn_hole(drawn, transform, shape):
@@ -67,6 +68,10 @@ def _placed(part, corner, shape):
     (x, y), (height, width) = corner, part.shape
     mask = np.zeros(shape[:2], bool)
     mask[y : y + height, x : x + width] = part
+    return _not_off(mask)
+
+
+def _not_off(mask):
     if not mask.any():
         raise InputError("the mask lies off the photo: move the face's square, or the mask", code="mask_outside")
     return mask
@@ -81,17 +86,8 @@ def inside_frame(mask, transform):
     return kept, _overhang(np.count_nonzero(mask), np.count_nonzero(kept), mask.size)
 
 
-def frame_covers(transform, mask):
-    """Whether the box of a mask, bool (H, W), lies in the crop frame."""
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    far = [(x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1)]
-    return bool(_in_frame(apply(transform, far)).all())
-
-
 def share_inside(transform, mask):
     """The share of a mask, bool (H, W), that lies in the crop frame -> 0..1."""
-    if frame_covers(transform, mask):
-        return 1.0
     return np.count_nonzero(_cut(mask, transform)) / max(np.count_nonzero(mask), 1)
 
 
@@ -107,9 +103,10 @@ def check_told(photo, hole, face):
 
 def _cut(mask, transform):
     """The part of a mask that lies in the crop frame."""
-    if frame_covers(transform, mask):
-        return mask
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    far = [(x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1)]
+    if _in_frame(apply(transform, far)).all():
+        return mask
     kept = np.zeros_like(mask)
     for rows in bands(height, width):
         part = (slice(y + rows.start, y + rows.stop), slice(x, x + width))

@@ -178,6 +178,13 @@ def moved(points, transform):
     return np.column_stack([apply(transform, points[:, :2]), points[:, 2] * scale_of(transform)])
 
 
+def inside(points, name):
+    """Where a part of `POLYGONS` lies in the crop -> bool (128, 128). points: (478, 2 or 3), in crop pixels."""
+    mask = np.zeros((128, 128), np.uint8)
+    cv2.fillPoly(mask, [points[list(POLYGONS[name]), :2].round().astype(np.int32)], 1)
+    return mask.view(bool)
+
+
 def region_of(points):
     """The square that shows a face with these points to the network -> (x, y, side, radians)."""
     (x0, y0), (x1, y1) = points[33, :2], points[263, :2]

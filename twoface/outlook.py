@@ -6,10 +6,9 @@ Nobody's eye is asked: these are the circumstances under which the fills of a bl
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from twoface.mesh import POLYGONS, Mesh
+from twoface.mesh import Mesh, inside
 
 BEYOND = 0.05  # of the frame: how much of a hole may lie beside the face
 HIDDEN = 0.5  # of the face
@@ -45,9 +44,7 @@ def outlook(points, unknown, pose, small):
     points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole. pose: of the reference's
     `choice.Worth`, 0..1, None without a reference. small: whether the photo's face is small.
     """
-    face = np.zeros(unknown.shape, np.uint8)
-    cv2.fillPoly(face, [points[list(POLYGONS["oval"]), :2].round().astype(np.int32)], 1)
-    face = face.view(bool)
+    face = inside(points, "oval")
     found = {
         "beyond": np.count_nonzero(unknown & ~face) > BEYOND * unknown.size,
         "hidden": np.count_nonzero(unknown & face) > HIDDEN * max(np.count_nonzero(face), 1),

@@ -4,7 +4,6 @@ A hole tilts and turns with the head, since its corners are points of the mesh (
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
@@ -47,8 +46,7 @@ def _mirror(points):
     return tuple(int(mirrored()[point]) for point in points)
 
 
-@cache
-def _parts():
+def _made():
     left_half = (*POLYGONS["oval"][18:], *_MIDLINE)
     left_eye, right_eye = (_SOCKET, 0.06), (_mirror(_SOCKET), 0.06)
     lenses = ((_LENS, 0.06), (_mirror(_LENS), 0.06), (_BRIDGE, 0.06))
@@ -74,10 +72,8 @@ def _parts():
     }
 
 
-PARTS = (
-    *("eyes", "left-eye", "right-eye", "glasses", "nose", "mouth", "mask", "lower", "forehead"),
-    *("left", "right", "face"),
-)
+_PARTS = _made()
+PARTS = tuple(_PARTS)
 HOLES = ("center", *PARTS)
 AUTO = "auto"  # whatever covers the face, or eyes that are closed: found by `Inpainter.cover`
 
@@ -101,7 +97,7 @@ def part_hole(name, points, shape):
 
     points: (478, 3), the face's mesh in the picture's pixels, depth in the same unit. shape: (H, W).
     """
-    part, unit = _parts()[name], eye_distance(points)
+    part, unit = _PARTS[name], eye_distance(points)
     canvas = np.zeros(shape[:2], np.uint8)
     for polygon, grown in part.polygons:
         _draw(canvas, points[list(polygon)], grown * unit, part.exact)

@@ -10,9 +10,9 @@ from twoface.cli.search import NEEDED as SEARCH
 from twoface.errors import InputError
 from twoface.files import printable
 
-PARTS = (
-    "a part of the face: eyes, left-eye, right-eye, glasses, nose, mouth, mask, lower, forehead, left, right, face, or"
-    " the square center"
+HOLES = (
+    "auto: whatever is in front of the face, or closed eyes; or a part of the face: eyes, left-eye, right-eye, glasses,"
+    " nose, mouth, mask, lower, forehead, left, right, face, or the square center; or a box X0,Y0,X1,Y1 in photo pixels"
 )
 
 
@@ -323,8 +323,7 @@ def _photo_options(command):
     add("--reference", metavar="REF", type=Path, action="append", default=[], help=several)
     hole = parser.add_mutually_exclusive_group(required=True)
     hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where to fill")
-    told = f"auto: whatever is in front of the face, or closed eyes; or {PARTS}; or a box X0,Y0,X1,Y1 in photo pixels"
-    hole.add_argument("--hole", metavar="HOLE", help=told)
+    hole.add_argument("--hole", metavar="HOLE", help=HOLES)
     box = "X0,Y0,X1,Y1[,DEGREES]"
     add("--invert-mask", action="store_true", help="the mask is black where to fill")
     add("--face", metavar=box, help="the face as a square in photo pixels, turned clockwise (default: found by itself)")

@@ -19,7 +19,7 @@ import onnxruntime
 import skimage
 from tqdm import tqdm
 
-from twoface.blend import blend
+from twoface.blend import blend, light_of
 from twoface.data.meshes import FRAME
 from twoface.data.portraits import MARGIN, SIZE, Portraits
 from twoface.errors import InputError, Unavailable
@@ -291,7 +291,9 @@ def _paste(fields, masked, masks, crops, moved):
     """The same with texture and grain, as `twoface fill` pastes it, but no feather: hard edges like the others."""
     pasted = masked.copy()
     for i, (picture, mask, crop, found) in enumerate(zip(pasted, masks, crops, moved, strict=True)):
-        blend(picture, mask, np.eye(2, 3), {name: field[i] for name, field in fields.items()}, (crop, found.map))
+        light = light_of(picture, found.picture, ~mask & (found.trust > 0.5))
+        own = {name: field[i] for name, field in fields.items()} | {"light": light}
+        blend(picture, mask, np.eye(2, 3), own, (crop, found.map))
     return pasted
 
 
@@ -322,9 +324,10 @@ def _fixed_hole(hole, center_size):
 
 
 def _registrar(portraits, meshes, network):
-    """A function: places of a target and a reference, the hole -> the `Registered` reference, and the mean error of the
+    """A function: places of a target and a reference, the hole -> the `Registered` reference and an error.
 
-    target's mesh in the hole, in pixels of the 128 frame, against the mesh of the whole face.
+    The error is the mean distance, in pixels of the 128 frame, of the target's mesh in the hole from that of its whole
+    face.
     """
 
     def register(target, reference, mask):
