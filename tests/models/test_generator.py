@@ -68,6 +68,13 @@ def test_the_reference_matters_and_black_means_none():
     assert torch.equal(without["fill"], without["synthesis"])
 
 
+def test_what_is_not_trusted_is_not_moved():
+    generator, (image, mask, reference, trust) = shake(TransferGenerator(TINY)), inputs()
+    trust[:, :, :64] = 0
+    weight = generator(image, mask, reference, trust)["weight"]
+    assert weight[:, :, :16].max() == 0 and weight[:, :, 16:].min() > 0
+
+
 def test_a_batch_does_not_mix():
     generator, (image, mask, reference, trust) = shake(TransferGenerator(TINY)), inputs()
     reference[1] = 0

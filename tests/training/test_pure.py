@@ -67,6 +67,18 @@ def test_transfer_counts_the_hole_alone():
     assert losses.transfer(weight, mask) == pytest.approx((0 + 0.75) / 2)
 
 
+def test_synthesis_counts_the_hole_alone_and_is_nothing_at_best():
+    mask = torch.zeros(1, 1, 2, 2)
+    mask[..., 0, :] = 1
+    target = torch.full((1, 3, 2, 2), 0.25)
+    picture = target.clone()
+    picture[..., 1, :] = 1.0
+    assert losses.synthesis(picture, target, mask) == pytest.approx(0)
+    picture[..., 0, :] = 0.5
+    expected = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
+    assert losses.synthesis(picture, target, mask) == pytest.approx(expected)
+
+
 def test_smooth_by_hand():
     zero = torch.zeros(1, 1, 2, 2)
     step = torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])

@@ -103,15 +103,15 @@ def test_steps_lower_the_loss(turn):
     assert totals[-1] < 0.9 * totals[0]
 
 
-def test_identity_and_transfer_need_a_reference(turn):
+def test_identity_transfer_and_synthesis_need_a_reference(turn):
     fabric, nets, batch = turn
-    stage = Stage(identity=1.0, transfer=1.0)
-    assert {"identity", "transfer"} <= train_step(fabric, nets, batch, stage, CONFIG, 0).keys()
+    stage = Stage(identity=1.0, transfer=1.0, synthesis=1.0)
+    assert {"identity", "transfer", "synthesis"} <= train_step(fabric, nets, batch, stage, CONFIG, 0).keys()
     batch.reference[0] = 0
     one = train_step(fabric, nets, batch, stage, CONFIG, 0)
-    assert {"identity", "transfer"} <= one.keys()
+    assert {"identity", "transfer", "synthesis"} <= one.keys()
     batch.reference[1] = 0
-    assert not {"identity", "transfer"} & train_step(fabric, nets, batch, stage, CONFIG, 0).keys()
+    assert not {"identity", "transfer", "synthesis"} & train_step(fabric, nets, batch, stage, CONFIG, 0).keys()
 
 
 def test_a_diverging_discriminator_is_told_in_the_warm_up_and_not_stepped(turn):

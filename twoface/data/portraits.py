@@ -122,6 +122,7 @@ class Augmentation:
     colour: float = 0.15  # strength of exposure, contrast, gamma and tint changes; of the reference's apart
     toned_share: float = 0.1  # of pictures, and of references, that are grey or sepia
     reference_blur: float = 0.1  # share of references that lose resolution
+    reference_covered: float = 0.15  # share of references in front of which something is
     mesh_bend: float = 1.0  # px, deviation of a smooth error of the picture's mesh
     mesh_shift: float = 0.7  # px, deviation of its shift
 
@@ -192,8 +193,19 @@ class PortraitPairs:
             view, trust = registered(crop, estimate, known)
             view = recoloured(rng, view, how)
             sample["reference"] = _lose_resolution(rng, view) if rng.random() < how.reference_blur else view
+            if rng.random() < how.reference_covered:
+                thing = random_hole(rng, points)
+                sample["reference"] = np.where(thing[..., None], self._anything(rng), sample["reference"])
+                trust = np.where(thing, 0, trust)
             sample["trust"] = np.rint(trust * 255).astype(np.uint8)
         return sample
+
+    def _anything(self, rng: np.random.Generator) -> np.ndarray:
+        """Part of any picture, enlarged, uint8 (128, 128, 3): what may be in front of a reference's face."""
+        side = int(rng.integers(16, SIZE))
+        x, y = rng.integers(0, CROP - side, 2)
+        part = self.portraits.crops[rng.integers(len(self.portraits)), y : y + side, x : x + side]
+        return cv2.resize(part, (SIZE, SIZE))
 
     def _draw(self, rng: np.random.Generator) -> tuple[int, int]:
         if rng.random() < self.single_share:

@@ -12,6 +12,7 @@ SIZE = 128  # px, the side of the network's frame
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels
 FLOW_LIMIT = 8.0  # px, how far what the registration left can be moved
 GAIN_LIMIT = 0.7  # log, how far contrast can be raised or lowered: half to twice
+LEAST_TRUST = 0.1  # below it a place of the reference has the less weight, down to none
 
 
 class TransferGenerator(nn.Module):
@@ -99,7 +100,7 @@ class TransferGenerator(nn.Module):
         flow = FLOW_LIMIT * torch.tanh(fields[:, 0:2] / 4)
         gain = torch.exp(GAIN_LIMIT * torch.tanh(fields[:, 2:5]))
         offset = torch.tanh(fields[:, 5:8] / 2)
-        weight = torch.sigmoid(fields[:, 8:9]) * present * float(self.transfer)
+        weight = torch.sigmoid(fields[:, 8:9]) * _trusted(trust) * present * float(self.transfer)
         fill = transfer(reference, synthesis, flow, gain, offset, weight)
         return {"fill": fill, "synthesis": synthesis, "flow": flow, "gain": gain, "offset": offset, "weight": weight}
 
@@ -125,6 +126,11 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
     xs = torch.arange(width, dtype=flow.dtype, device=flow.device)[None, :]
     grid = torch.stack([(xs + flow[:, 0]) * (2 / (width - 1)) - 1, (ys + flow[:, 1]) * (2 / (height - 1)) - 1], dim=-1)
     return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def _trusted(trust: Tensor) -> Tensor:
+    """Trust (N,1,128,128) -> how much of the reference may be used, (N,1,32,32): what it hides cannot be moved."""
+    return (F.adaptive_avg_pool2d(trust, FIELD) / LEAST_TRUST).clamp(0, 1)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ class Stage:
     adv_local: float = 0.0
     adv_global: float = 0.0
     transfer: float = 0.0  # what the mixing weight leaves to the synthesis where the reference is trusted
+    synthesis: float = 0.0  # the synthesis alone against the truth, where there is a reference
     mesh: float = 0.0  # the see-through network's points against those of the whole face
     occlusion: float = 0.0  # what the occlusion network marks against what was drawn over the face
     smooth: float = 0.0  # total variation of the fields

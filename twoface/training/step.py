@@ -156,6 +156,9 @@ def generator_turn(
             nets.discriminators.requires_grad_(True)
     if stage.transfer and anyone:
         terms["transfer"] = losses.transfer(fields["weight"][shown], (batch.mask * batch.trust)[shown])
+    if stage.synthesis and anyone:
+        drawn, wanted, hole = (x[shown] for x in (fields["synthesis"], batch.target, batch.mask))
+        terms["synthesis"] = losses.synthesis(drawn, wanted, hole)
     if stage.smooth:
         terms["smooth"] = losses.smooth(*(fields[name] for name in FIELDS))
     if not terms:  # a warm-up of judges alone

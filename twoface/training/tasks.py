@@ -89,7 +89,7 @@ def check(experiment: Experiment, judges: Discriminators) -> None:
         weighed = {term for term in JUDGES if getattr(stage, term)} | set(stage.discriminate)
         lacking = weighed - set(judges.judges)
         if name not in OURS:
-            lacking |= {term for term in ("transfer", "smooth") if getattr(stage, term)}
+            lacking |= {term for term in ("transfer", "synthesis", "smooth") if getattr(stage, term)}
         if name in HELPERS:
             lacking |= {term for term in ("rec", "perceptual", "identity", *JUDGES) if getattr(stage, term)}
         lacking |= {term for term, model in TERMS.items() if model != name and getattr(stage, term)}
