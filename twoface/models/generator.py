@@ -12,7 +12,7 @@ SIZE = 128  # px, the side of the network's frame
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels
 FLOW_LIMIT = 8.0  # px, how far what the registration left can be moved
 GAIN_LIMIT = 0.7  # log, how far contrast can be raised or lowered: half to twice
-LEAST_TRUST = 0.1  # below it a place of the reference has the less weight, down to none
+LEAST_TRUST = 0.3  # below it a place of the reference has the less weight, down to none
 
 
 class TransferGenerator(nn.Module):
