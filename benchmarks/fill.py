@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from twoface.engine import Inpainter
-from twoface.images import encode_photo
-from twoface.model import FillModel
+from twoface.core.images import encode_photo
+from twoface.core.inpainter import Inpainter
+from twoface.core.network import FillModel
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 PIXELS = {"250 px": 250 * 250, "2 MP": 2_000_000, "12 MP": 12_000_000}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.engine import Inpainter
-from twoface.errors import InputError
-from twoface.evaluation.metrics import bootstrap_interval, hole_psnr
-from twoface.faces import align, crop, frame_of
-from twoface.holes import part_of_face
-from twoface.identity import Embedder, face_view, similarity
-from twoface.images import read_photo
+from twoface.core.errors import InputError
+from twoface.core.faces import align, crop, frame_of
+from twoface.core.holes import part_of_face
+from twoface.core.identity import Embedder, face_view, similarity
+from twoface.core.images import read_photo
+from twoface.core.inpainter import Inpainter
+from twoface.research.evaluation.metrics import bootstrap_interval, hole_psnr
 
 HOLES = ("center", "eyes", "lower")
 OFF = ((1.15, 20), (1.15, -20), (1 / 1.15, 20), (1 / 1.15, -20))  # of the side, degrees

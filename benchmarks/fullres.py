@@ -14,17 +14,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.blend import crop_mask, render, seam_correction, smoothed
-from twoface.engine import FEATHER
-from twoface.errors import InputError
-from twoface.faces import align, apply, crop, scale_of
-from twoface.holes import part_of_face
-from twoface.images import read_photo
-from twoface.mesh import Mesher
-from twoface.model import FillModel
-from twoface.mtcnn import Mtcnn
-from twoface.parts import HOLES
-from twoface.reference import registered
+from twoface.core.blend import crop_mask, render, seam_correction, smoothed
+from twoface.core.errors import InputError
+from twoface.core.faces import align, apply, crop, scale_of
+from twoface.core.holes import part_of_face
+from twoface.core.images import read_photo
+from twoface.core.inpainter import FEATHER
+from twoface.core.mesh import Mesher
+from twoface.core.mtcnn import Mtcnn
+from twoface.core.network import FillModel
+from twoface.core.parts import HOLES
+from twoface.core.reference import registered
 
 
 def upscaled(fields, places):

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.engine import Inpainter
-from twoface.errors import InputError
-from twoface.faces import apply, frame_corners, frame_transform
-from twoface.images import Photo, read_photo
+from twoface.core.errors import InputError
+from twoface.core.faces import apply, frame_corners, frame_transform
+from twoface.core.images import Photo, read_photo
+from twoface.core.inpainter import Inpainter
 
 HOLES = ("eyes", "lower")
 FACE, STRANGER = 140, 210  # pixels a side of their frames

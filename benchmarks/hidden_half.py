@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.data.meshes import meshes_of
-from twoface.data.portraits import MARGIN, SIZE, Portraits, in_crop
-from twoface.masks import center_hole
-from twoface.mesh import POLYGONS, Mesh, mirrored
-from twoface.model import FillModel
-from twoface.reference import no_reference
-from twoface.register import at_places, enlarged, pixels, register
+from twoface.core.masks import center_hole
+from twoface.core.mesh import POLYGONS, Mesh, mirrored
+from twoface.core.network import FillModel
+from twoface.core.reference import no_reference
+from twoface.core.register import at_places, enlarged, pixels, register
+from twoface.research.data.meshes import meshes_of
+from twoface.research.data.portraits import MARGIN, SIZE, Portraits, in_crop
 
 BINS = ((10, 30), (30, 50), (50, 90))  # degrees between the yaws
 MOST = 60  # pairs a bin

@@ -2,9 +2,9 @@
 
     python benchmarks/holes.py PHOTOS OUT [--before old.onnx] [--after new.onnx] [--seed 11]
 
-Draws a panel's tasks (`twoface.evaluation.panel`), fills each twice, eyes, mouth, nose and lower face once as a box and
-once by the mesh, and mixes the fills: rate OUT/sheet-NN.png, then `twoface evaluate --panel-score OUT/ratings.csv`.
-In decibels: `twoface evaluate --hole eyes`, and `--hole 26,42,102,70`, the box.
+Draws a panel's tasks (`twoface.research.evaluation.panel`), fills each twice, eyes, mouth, nose and lower face once as
+a box and once by the mesh, and mixes the fills: rate OUT/sheet-NN.png, then `twoface evaluate --panel-score
+OUT/ratings.csv`. In decibels: `twoface evaluate --hole eyes`, and `--hole 26,42,102,70`, the box.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.evaluation.panel import TASKS, draw_tasks, make_fills
-from twoface.evaluation.rating import mix
-from twoface.faces import apply, frame_transform, invert
-from twoface.files import write_aside
+from twoface.core.faces import apply, frame_transform, invert
+from twoface.core.files import write_aside
+from twoface.research.evaluation.panel import TASKS, draw_tasks, make_fills
+from twoface.research.evaluation.rating import mix
 
 BOXES = {"eyes": (26, 42, 102, 70), "nose": (49, 59, 79, 87), "mouth": (42, 84, 86, 106), "lower": (19, 70, 109, 124)}
 ROOM = 1.2  # as of the panel: the square shown, in sides of the crop frame

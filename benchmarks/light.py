@@ -14,11 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.blend import FINE
-from twoface.engine import Inpainter
-from twoface.faces import scale_of
-from twoface.images import read_photo
-from twoface.parts import HOLES
+from twoface.core.blend import FINE
+from twoface.core.faces import scale_of
+from twoface.core.images import read_photo
+from twoface.core.inpainter import Inpainter
+from twoface.core.parts import HOLES
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 NOISES = (0, 5, 10, 15, 20, 30)

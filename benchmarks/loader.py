@@ -11,9 +11,9 @@ import time
 import numpy as np
 from torch.utils.data import DataLoader
 
-from twoface.data.portraits import PortraitPairs, Portraits
-from twoface.data.random_holes import random_hole
-from twoface.mesh import template_mesh
+from twoface.core.mesh import template_mesh
+from twoface.research.data.portraits import PortraitPairs, Portraits
+from twoface.research.data.random_holes import random_hole
 
 BATCH = 16
 

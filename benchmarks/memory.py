@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from twoface.formats import png, tiff
-from twoface.images import Photo
-from twoface.mtcnn import Mtcnn
+from twoface.core.formats import png, tiff
+from twoface.core.images import Photo
+from twoface.core.mtcnn import Mtcnn
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SMALL = SAMPLES / "reference.jpg"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.data.meshes import meshes_of
-from twoface.data.portraits import MARGIN, SIZE, Portraits
-from twoface.evaluation.pairs import fixed_pairs
-from twoface.mesh import Mesher, with_reference
-from twoface.model import FillModel
-from twoface.parts import named_hole
+from twoface.core.mesh import Mesher, with_reference
+from twoface.core.network import FillModel
+from twoface.core.parts import named_hole
+from twoface.research.data.meshes import meshes_of
+from twoface.research.data.portraits import MARGIN, SIZE, Portraits
+from twoface.research.evaluation.pairs import fixed_pairs
 
 HOLES = ("center", "eyes", "lower", "mouth")
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.engine import Inpainter
-from twoface.errors import InputError
-from twoface.faces import apply, choose, crop, frame_transform
-from twoface.images import read_photo
-from twoface.occlusion import Occlusion, closed_eyes, grown, marked
+from twoface.core.errors import InputError
+from twoface.core.faces import apply, choose, crop, frame_transform
+from twoface.core.images import read_photo
+from twoface.core.inpainter import Inpainter
+from twoface.core.occlusion import Occlusion, closed_eyes, grown, marked
 
 OUTLINES = Path(__file__).with_name("occluders.json")
 FOUND = 0.3

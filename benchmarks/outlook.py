@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.engine import Inpainter
-from twoface.evaluation.panel import read_tasks, task_mask
-from twoface.images import read_photo
-from twoface.outlook import TEXTS
+from twoface.core.images import read_photo
+from twoface.core.inpainter import Inpainter
+from twoface.core.outlook import TEXTS
+from twoface.research.evaluation.panel import read_tasks, task_mask
 
 
 def main():

@@ -3,7 +3,7 @@
     python benchmarks/search_copies.py --data DATA [--cache FOLDER]
 
 Copies are val crops scaled by 0.56 to 1.4, compressed at quality 30 to 95, made brighter or darker, and moved, turned
-and scaled a little, as another run of the detector would. Prints Markdown; `twoface.copies.COPY` comes from it.
+and scaled a little, as another run of the detector would. Prints Markdown; `twoface.core.copies.COPY` comes from it.
 """
 
 import argparse
@@ -11,9 +11,9 @@ import argparse
 import cv2
 import numpy as np
 
-from twoface.copies import COPY, copy_score
-from twoface.data.portraits import MARGIN, SIZE, Portraits
-from twoface.parts import named_hole
+from twoface.core.copies import COPY, copy_score
+from twoface.core.parts import named_hole
+from twoface.research.data.portraits import MARGIN, SIZE, Portraits
 
 HOLES = ("none", "center", "eyes", "lower", "left")
 PAIRS = 6  # of each person

@@ -13,9 +13,9 @@ import argparse
 import cv2
 import numpy as np
 
-from twoface.data.portraits import Portraits
-from twoface.face_space import FaceSpace
-from twoface.identity import embedding_view
+from twoface.core.face_space import FaceSpace
+from twoface.core.identity import embedding_view
+from twoface.research.data.portraits import Portraits
 from twoface.search import people
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.people import whisper

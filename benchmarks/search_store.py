@@ -2,10 +2,11 @@
 
     python benchmarks/search_store.py --data DATA --work FOLDER --store OTHER [--faces 494414]
 
-DATA and FOLDER are those of benchmarks/search_holes.py; its embeddings of train are the real ones. Identities and faces
-are drawn from normal distributions with the covariance between and within people that these have, and brought to unit
-length. 46 faces an identity, as in CASIA-WebFace. Queries are further faces of people in the store, and such faces
-mixed with a stranger's until they are as far from their person as one with its eyes covered. Prints Markdown.
+DATA and FOLDER are those of twoface/research/fitting/face_space.py; its embeddings of train are the real ones.
+Identities and faces are drawn from normal distributions with the covariance between and within people that these have,
+and brought to unit length. 46 faces an identity, as in CASIA-WebFace. Queries are further faces of people in the store,
+and such faces mixed with a stranger's until they are as far from their person as one with its eyes covered. Prints
+Markdown.
 """
 
 import os
@@ -13,9 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from search_holes import Study, arguments, mask
 
-from twoface.face_space import unit
+from twoface.core.face_space import unit
+from twoface.research.fitting.face_space import Study, arguments, mask
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 PER_PERSON = 46

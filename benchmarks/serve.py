@@ -26,7 +26,7 @@ import simdjson
 from serve_doors import DOORS, OipBinary, Photo, Pictures, TfServing
 from serve_load import Laps, load, running
 
-from twoface.service.core import Engine
+from twoface.service.engine import Engine
 from twoface.service.metrics import Metrics
 from twoface.service.settings import Settings
 from twoface.service.tfserving import read_request

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from twoface.mesh import Mesher
-from twoface.model import FillModel
+from twoface.core.mesh import Mesher
+from twoface.core.network import FillModel
 from twoface.service.tensors import check, generated, with_registered
 
 SAMPLES = Path(__file__).parent.parent / "samples"

@@ -49,8 +49,8 @@ def in_own_process(*arguments):
 
 def measure(path, stage, precision, options):
     """Samples per second of a short run, the share of its time that it waited for data, and its peak memory in MB."""
-    from twoface.training.config import load_experiment
-    from twoface.training.loop import train
+    from twoface.research.training.config import load_experiment
+    from twoface.research.training.loop import train
 
     experiment = load_experiment(path)
     chosen = replace(experiment.stages[0 if stage == "first" else -1], start=0, ramp=0)

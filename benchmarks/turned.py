@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.engine import Inpainter
-from twoface.errors import InputError
-from twoface.faces import frame_of
-from twoface.images import read_photo
+from twoface.core.errors import InputError
+from twoface.core.faces import frame_of
+from twoface.core.images import read_photo
+from twoface.core.inpainter import Inpainter
 
 NEAR = 8
 

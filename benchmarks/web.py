@@ -24,7 +24,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from twoface.images import read_photo
+from twoface.core.images import read_photo
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 PIXELS = 12_000_000

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from twoface.engine import Inpainter
+from twoface.core.inpainter import Inpainter
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "twoface" / "web" / "static" / "img"

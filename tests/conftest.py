@@ -12,8 +12,8 @@ import httpx
 import pytest
 from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, write_digits, write_network
 
-from twoface.engine import Inpainter
-from twoface.model import FillModel
+from twoface.core.inpainter import Inpainter
+from twoface.core.network import FillModel
 
 for phase in ("connect", "read", "write", "pool"):  # of calls that name no timeout: 5 s are too few
     setattr(httpx.get.__kwdefaults__["timeout"], phase, 60.0)
@@ -40,7 +40,7 @@ def samples():
 @pytest.fixture
 def digits(tmp_path, monkeypatch):
     """A folder of a few random digits in MNIST's format, a third of train for validation."""
-    from twoface.data import mnist
+    from twoface.research.data import mnist
 
     monkeypatch.setattr(mnist, "FILES", write_digits(tmp_path / "digits", {"train": 100, "t10k": 40}))
     monkeypatch.setattr(mnist, "VALIDATION_SHARE", 0.3)

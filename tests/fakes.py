@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from twoface.faces import TEMPLATE, Face, apply, invert
-from twoface.mesh import Mesh, template_mesh
-from twoface.model import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
-from twoface.workers import _outcome, run_tasks
+from twoface.core.faces import TEMPLATE, Face, apply, invert
+from twoface.core.mesh import Mesh, template_mesh
+from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
+from twoface.core.workers import _outcome, run_tasks
 
 
 def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metadata=None, leave_out=()):

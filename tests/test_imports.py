@@ -2,9 +2,10 @@ import subprocess
 import sys
 
 WALK = (
-    "twoface, twoface.batch, twoface.blend, twoface.cli, twoface.data.prepare, twoface.engine, twoface.errors, "
-    "twoface.faces, twoface.files, twoface.holes, twoface.identity, twoface.images, twoface.masks, twoface.metadata, "
-    "twoface.model, twoface.pool, twoface.service.server, twoface.web.server, twoface.workers"
+    "twoface, twoface.core.batch, twoface.core.blend, twoface.cli, twoface.research.data.prepare, "
+    "twoface.core.inpainter, twoface.core.errors, twoface.core.faces, twoface.core.files, twoface.core.holes, "
+    "twoface.core.identity, twoface.core.images, twoface.core.masks, twoface.core.metadata, twoface.core.network, "
+    "twoface.serving.pool, twoface.service.server, twoface.web.server, twoface.core.workers"
 )
 
 
@@ -16,7 +17,7 @@ def run(code, *arguments):
 
 def test_the_photos_way_imports_no_torch():
     loaded = run(f"import sys; import {WALK}; print(*sys.modules)")
-    assert "twoface.engine" in loaded
+    assert "twoface.core.inpainter" in loaded
     assert "torch" not in loaded and "skimage" not in loaded
 
 

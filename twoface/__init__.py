@@ -5,8 +5,8 @@ from importlib import import_module
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before ONNX Runtime is loaded: it would report to its maker
 _PUBLIC = {
-    "Inpainter": "engine",
-    "FillResult": "engine",
+    "Inpainter": "inpainter",
+    "FillResult": "inpainter",
     "Photo": "images",
     "TwoFaceError": "errors",
     "InputError": "errors",
@@ -18,4 +18,4 @@ __version__ = "0.1.0"
 def __getattr__(name):
     if name not in _PUBLIC:
         raise AttributeError(f"module 'twoface' has no attribute '{name}'")
-    return getattr(import_module(f"twoface.{_PUBLIC[name]}"), name)
+    return getattr(import_module(f"twoface.core.{_PUBLIC[name]}"), name)

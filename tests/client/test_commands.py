@@ -9,8 +9,8 @@ from serving import network_file, running
 
 from twoface.cli import main
 from twoface.client import PhotoClient
-from twoface.errors import TwoFaceError
-from twoface.images import read_photo
+from twoface.core.errors import TwoFaceError
+from twoface.core.images import read_photo
 
 KEY = "a-key-that-is-long-enough"
 

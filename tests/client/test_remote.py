@@ -11,8 +11,8 @@ from serving import network_file, running
 
 from twoface import Inpainter
 from twoface.client import connect, read_key
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.model import OUTPUT_SHAPES, FillModel
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.network import OUTPUT_SHAPES, FillModel
 
 KEY = "a-key-that-is-long-enough"
 

@@ -11,7 +11,7 @@ from tritonclient.grpc import model_config_pb2
 
 import twoface
 from twoface.cli import _parser
-from twoface.model import OUTPUT_SHAPES
+from twoface.core.network import OUTPUT_SHAPES
 from twoface.service.app import OPEN_PATHS, build_app
 from twoface.service.oip import INPUTS
 from twoface.service.settings import Settings

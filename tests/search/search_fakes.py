@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from fakes import FakeDetector, FakeMesher, placed_face, textured
 
-from twoface.files import write_aside
-from twoface.images import Photo, encode_photo
+from twoface.core.files import write_aside
+from twoface.core.images import Photo, encode_photo
 
 SIZE = 160  # px, the side of a photo
 FRAME = np.array([[1.0, 0, -16], [0, 1.0, -16]])  # of its face

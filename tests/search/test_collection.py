@@ -4,10 +4,10 @@ import pytest
 from fakes import FakeMesher, FakeOcclusion
 from search_fakes import SIZE, Embedder, networks, person, write
 
-from twoface.engine import Inpainter
-from twoface.errors import InputError
-from twoface.face_space import FaceSpace
-from twoface.parts import named_hole
+from twoface.core.errors import InputError
+from twoface.core.face_space import FaceSpace
+from twoface.core.inpainter import Inpainter
+from twoface.core.parts import named_hole
 from twoface.search.collection import Collection
 from twoface.search.fill import fill_from
 from twoface.search.index import build

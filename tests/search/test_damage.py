@@ -8,7 +8,7 @@ import pytest
 from fakes import run_tasks_here
 from search_fakes import networks, person, write, write_people
 
-from twoface.errors import InputError, TwoFaceError
+from twoface.core.errors import InputError, TwoFaceError
 from twoface.search import index as module
 from twoface.search import store as store_module
 from twoface.search.collection import Collection

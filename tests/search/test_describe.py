@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twoface.mesh import Mesh, template_mesh
+from twoface.core.mesh import Mesh, template_mesh
 from twoface.search.describe import described
 
 LIDS, LIPS = ((159, 145), (386, 374)), (13, 14)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from twoface.identity import VIEW, Embedder
+from twoface.core.identity import VIEW, Embedder
 from twoface.search.facenet import BatchEmbedder, facenet_file
 
 

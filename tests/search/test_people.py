@@ -6,7 +6,7 @@ from search_fakes import networks, person, write
 from test_collection import assemble
 
 from twoface.cli import main
-from twoface.errors import InputError, TwoFaceError
+from twoface.core.errors import InputError, TwoFaceError
 from twoface.search.index import build, forget, remove, update, verify
 from twoface.search.people import People, near_from, place, whisper
 from twoface.search.rank import Calibration

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from search_fakes import networks, write_people
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.search.index import build, forget, update, verify
 from twoface.search.people import People, place
 from twoface.search.store import PhotoRow, open_store

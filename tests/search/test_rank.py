@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 from fakes import textured
 
-from twoface.choice import sharpness
-from twoface.copies import copy_score, same_picture
-from twoface.faces import TEMPLATE
-from twoface.identity import calibrated_holes
-from twoface.parts import named_hole
+from twoface.core.choice import sharpness
+from twoface.core.copies import copy_score, same_picture
+from twoface.core.faces import TEMPLATE
+from twoface.core.identity import calibrated_holes
+from twoface.core.parts import named_hole
 from twoface.search.rank import (
     Calibration,
     Wanted,

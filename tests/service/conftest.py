@@ -3,7 +3,7 @@
 import pytest
 from serving import Gate, network_file, running
 
-from twoface.service import core
+from twoface.service import engine as core
 
 
 @pytest.fixture(scope="session")

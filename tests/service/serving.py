@@ -7,9 +7,9 @@ import threading
 import numpy as np
 from fakes import FakeMesher, write_network
 
-from twoface.errors import TwoFaceError
-from twoface.model import OUTPUT_SHAPES
-from twoface.service import core
+from twoface.core.errors import TwoFaceError
+from twoface.core.network import OUTPUT_SHAPES
+from twoface.service import engine as core
 from twoface.service.server import Server
 from twoface.service.settings import Settings
 from twoface.service.tensors import CENTER

@@ -13,11 +13,11 @@ from serving import network_file, on_loop, running
 from test_running import message, post, stub
 from tritonclient.utils import InferenceServerException
 
-from twoface.errors import Unavailable
+from twoface.core.errors import Unavailable
 from twoface.service import closing
 from twoface.service.closing import Closable, Closing, close, has_left, leave
-from twoface.service.connections import bind
 from twoface.service.oip_grpc import InferenceServicer
+from twoface.serving.connections import bind
 
 
 def test_what_is_in_work_is_finished_and_told_before_the_end(tmp_path):

@@ -14,7 +14,7 @@ from schemathesis import GenerationMode, checks
 from serving import pictures
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 from twoface.service.tensors import check
 
 FIXED = settings(

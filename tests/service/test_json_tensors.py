@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 from twoface.service.json_tensors import JsonBody, dump_json
 
 

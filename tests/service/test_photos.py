@@ -22,8 +22,8 @@ from serving import network_file, running
 
 from twoface import Inpainter
 from twoface.client import PhotoClient
-from twoface.errors import InputError, Unavailable
-from twoface.images import encode_photo, read_photo
+from twoface.core.errors import InputError, Unavailable
+from twoface.core.images import encode_photo, read_photo
 from twoface.service.photos import PATHS
 
 FIXED = settings(

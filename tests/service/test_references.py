@@ -8,7 +8,7 @@ import pytest
 from fakes import until
 from serving import network_file, running
 
-from twoface.errors import InputError, Unavailable
+from twoface.core.errors import InputError, Unavailable
 from twoface.search.index import build
 from twoface.service import references
 

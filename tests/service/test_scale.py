@@ -23,8 +23,8 @@ from test_running import INFER, TWOFACE, picture_of, post
 from tritonclient.utils import InferenceServerException
 
 from twoface.cli import main
-from twoface.mesh import Mesher
-from twoface.model import FillModel
+from twoface.core.mesh import Mesher
+from twoface.core.network import FillModel
 from twoface.service.tensors import check, generated, with_registered
 
 KEY = "k" * 20

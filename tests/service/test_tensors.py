@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from serving import pictures
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 from twoface.service.tensors import CENTER, check, generated
 
 

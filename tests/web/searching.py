@@ -7,10 +7,10 @@ import numpy as np
 from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured
 from web_server import FACE, fake_inpainter
 
-from twoface.faces import frame_transform
-from twoface.files import write_aside
-from twoface.identity import face_view
-from twoface.images import Photo, encode_photo
+from twoface.core.faces import frame_transform
+from twoface.core.files import write_aside
+from twoface.core.identity import face_view
+from twoface.core.images import Photo, encode_photo
 from twoface.search.collection import Answer, Candidate
 from twoface.search.index import build
 from twoface.search.people import People

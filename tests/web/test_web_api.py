@@ -10,11 +10,11 @@ from PIL import Image
 from web_server import FACE, FRAME, GROUP, fill, fill_request, good, mask_text, photo_bytes, problem, upload
 
 import twoface
-from twoface.colour import of_cicp
-from twoface.faces import crop, frame_transform
-from twoface.images import Photo, encode_photo
-from twoface.metadata import GENERATED
-from twoface.parts import HOLES, named_hole
+from twoface.core.colour import of_cicp
+from twoface.core.faces import crop, frame_transform
+from twoface.core.images import Photo, encode_photo
+from twoface.core.metadata import GENERATED
+from twoface.core.parts import HOLES, named_hole
 
 
 def opened(answer, kind):

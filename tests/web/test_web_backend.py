@@ -10,9 +10,9 @@ from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_
 from web_server import FACE, fill, fill_request, good, mask_text, problem, running, upload
 
 from twoface.client import connect
-from twoface.engine import Inpainter
-from twoface.errors import TwoFaceError
-from twoface.faces import frame_transform
+from twoface.core.errors import TwoFaceError
+from twoface.core.faces import frame_transform
+from twoface.core.inpainter import Inpainter
 from twoface.service.server import Server
 from twoface.service.settings import Settings
 from twoface.web.server import Server as WebServer

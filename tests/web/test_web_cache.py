@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from twoface.errors import InputError
-from twoface.images import Photo
+from twoface.core.errors import InputError
+from twoface.core.images import Photo
 from twoface.web.cache import FILLS, Cache, Filled
 
 

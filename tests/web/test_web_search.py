@@ -15,9 +15,9 @@ from searching import ALIKE, OWN, STRANGER, LongEmbedder, networks, searching_st
 from web_server import FRAME, browser, fill, fill_request, good, mask_text, photo_bytes, problem, running, upload
 
 from twoface.cli import main
-from twoface.engine import Inpainter
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.model import FillModel
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.inpainter import Inpainter
+from twoface.core.network import FillModel
 from twoface.search.index import build
 from twoface.web.library import Library, names, opener
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from web_server import MARK, browser, fill, photo_bytes, problem, running, upload
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 from twoface.web.security import HEADERS
 from twoface.web.server import Server
 from twoface.web.sessions import SECONDS, TRIES, WINDOW, Sessions

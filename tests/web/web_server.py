@@ -14,11 +14,11 @@ import httpx
 import numpy as np
 from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, textured, write_network
 
-from twoface.engine import Inpainter
-from twoface.errors import TwoFaceError
-from twoface.faces import frame_transform
-from twoface.images import Photo, encode_photo
-from twoface.model import FillModel
+from twoface.core.errors import TwoFaceError
+from twoface.core.faces import frame_transform
+from twoface.core.images import Photo, encode_photo
+from twoface.core.inpainter import Inpainter
+from twoface.core.network import FillModel
 from twoface.web.server import Server
 from twoface.web.settings import Settings
 from twoface.web.tasks import open_studio

@@ -9,8 +9,8 @@ import threading
 import twoface
 from twoface.cli import photos, search, servers, training
 from twoface.cli.options import Parser
-from twoface.errors import InputError, TwoFaceError, is_out_of_memory, no_memory
-from twoface.files import printable
+from twoface.core.errors import InputError, TwoFaceError, is_out_of_memory, no_memory
+from twoface.core.files import printable
 
 
 def main(argv=None):

@@ -4,7 +4,7 @@ import argparse
 import importlib.util
 import re
 
-from twoface.errors import TwoFaceError
+from twoface.core.errors import TwoFaceError
 
 
 class Parser(argparse.ArgumentParser):

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from twoface.cli.options import number
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 
 
 def panel_options(add):
@@ -26,7 +26,7 @@ def chosen(args):
 
 
 def run(args):
-    from twoface.evaluation import rating
+    from twoface.research.evaluation import rating
 
     if args.panel_score:
         print(rating.as_markdown(rating.score(args.panel_score, args.key or args.panel_score[0].parent / rating.KEY)))
@@ -47,7 +47,7 @@ def run(args):
 
 
 def _tasks(args):
-    from twoface.evaluation.panel import COUNT, draw_tasks, read_tasks
+    from twoface.research.evaluation.panel import COUNT, draw_tasks, read_tasks
 
     if args.photos is None:
         raise InputError("a panel needs photos to fill: give --photos DIR")
@@ -57,6 +57,6 @@ def _tasks(args):
 
 
 def _fill(args, folder, tasks, model):
-    from twoface.evaluation.panel import make_fills
+    from twoface.research.evaluation.panel import make_fills
 
     return make_fills(folder, args.photos, tasks, model, progress=sys.stderr.isatty(), force=args.force)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from twoface.cli.options import command, number, quality, require
 from twoface.cli.search import NEEDED as SEARCH
-from twoface.errors import InputError
-from twoface.files import printable
+from twoface.core.errors import InputError
+from twoface.core.files import printable
 
 HOLES = (
     "auto: whatever is in front of the face, or closed eyes; or a part of the face: eyes, left-eye, right-eye, glasses,"
@@ -27,11 +27,11 @@ def add_commands(commands):
 
 
 def fill(args):
-    from twoface.engine import Inpainter
-    from twoface.faces import parse_frame
-    from twoface.files import write_aside
-    from twoface.images import output_format
-    from twoface.parts import parse_hole
+    from twoface.core.faces import parse_frame
+    from twoface.core.files import write_aside
+    from twoface.core.images import output_format
+    from twoface.core.inpainter import Inpainter
+    from twoface.core.parts import parse_hole
 
     hole = parse_hole(args.hole) if args.hole else None
     face = parse_frame(args.face) if args.face else None
@@ -69,7 +69,7 @@ def _photo_and_mask(args):
     """-> what `Inpainter.fill` is given: paths, or a Photo and bool (H, W) where the mask is to be inverted."""
     if not args.invert_mask:
         return args.photo, args.mask
-    from twoface.images import read_mask, read_photo
+    from twoface.core.images import read_mask, read_photo
 
     if not args.mask:
         raise InputError("--invert-mask needs a --mask")
@@ -86,9 +86,9 @@ def _fill_from(args, network, photo, given):
 
 
 def client_fill(args):
-    from twoface.faces import parse_frame
-    from twoface.files import write_aside
-    from twoface.images import output_format
+    from twoface.core.faces import parse_frame
+    from twoface.core.files import write_aside
+    from twoface.core.images import output_format
 
     _check_outputs(args)
     start = time.perf_counter()
@@ -120,7 +120,7 @@ def _inverted(path):
     """A mask's picture -> PNG of the opposite. None stays."""
     import numpy as np
 
-    from twoface.images import Photo, encode_photo, read_mask
+    from twoface.core.images import Photo, encode_photo, read_mask
 
     if path is None:
         raise InputError("--invert-mask needs a --mask")
@@ -143,7 +143,7 @@ def client_status(args):
 
 
 def batch(args):
-    from twoface.batch import FAIL, Options, plan_batch, run_batch
+    from twoface.core.batch import FAIL, Options, plan_batch, run_batch
 
     options = Options(args.model, args.feather, args.center_size, args.quality, args.hole, args.same_photo)
     if args.dry_run:
@@ -173,8 +173,8 @@ def _photo_client(args):
 
 def _check_outputs(args, *others):
     """Before the work: that the result has a name that can be written, and that nothing is in the way."""
-    from twoface.files import check_output
-    from twoface.images import output_format
+    from twoface.core.files import check_output
+    from twoface.core.images import output_format
 
     output_format(args.out)
     for path in (args.out, args.report, *others):
@@ -184,7 +184,7 @@ def _check_outputs(args, *others):
 
 def _tell(report):
     """Print the figures and the warnings of a fill's report."""
-    from twoface.outlook import Outlook
+    from twoface.core.outlook import Outlook
 
     if report["faces"]["found"] > 1:
         print(f"face       {_which(report['faces'])}")
@@ -198,7 +198,7 @@ def _tell(report):
 
 def _identity(report):
     """Lines that say in plain words what the figures mean."""
-    from twoface.verdict import verdict
+    from twoface.core.verdict import verdict
 
     found = verdict(report["identity"])
     if report["reference_used"] is None:
@@ -217,7 +217,7 @@ def _identity(report):
 
 def _which(faces):
     """Which face of how many, and why, of a report."""
-    from twoface.faces import WHY
+    from twoface.core.faces import WHY
 
     return f"{faces['taken']} of {faces['found']}, {WHY[faces['why']]}"
 
@@ -232,8 +232,8 @@ def _crop_paths(folder, references):
 def _write_crops(folder, result, force):
     import numpy as np
 
-    from twoface.files import write_aside
-    from twoface.images import Photo, encode_photo
+    from twoface.core.files import write_aside
+    from twoface.core.images import Photo, encode_photo
 
     white = np.repeat(result.mask_crop[..., None], 3, axis=2) * np.uint8(255)
     crops = {"masked": result.masked_crop, "filled": result.crop, "mask": white, "reference": result.reference_crop}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from twoface.cli.options import command, number
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 
 EXAMPLES = """examples:
   twoface index build photos/ --index my-photos
@@ -82,10 +82,10 @@ def verify(args):
 
 
 def search(args):
-    from twoface.faces import parse_frame
-    from twoface.files import check_output
-    from twoface.images import read_mask, read_photo
-    from twoface.parts import parse_hole
+    from twoface.core.faces import parse_frame
+    from twoface.core.files import check_output
+    from twoface.core.images import read_mask, read_photo
+    from twoface.core.parts import parse_hole
     from twoface.search.collection import Collection
     from twoface.search.page import write_page
     from twoface.search.rank import VERDICTS
@@ -119,7 +119,7 @@ def search(args):
 
 def people(args):
     """Group the faces, do what is asked in the order name, merge, move, split, and say who is there."""
-    from twoface.files import check_output
+    from twoface.core.files import check_output
     from twoface.search.index import check_space, read_settings
     from twoface.search.people import People, clear
     from twoface.search.store import open_store
@@ -184,7 +184,7 @@ def _list_people(people, faces, show):
 
 
 def _write(path, text, force):
-    from twoface.files import write_aside
+    from twoface.core.files import write_aside
 
     write_aside(path, text.encode(), force)
 

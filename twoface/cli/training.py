@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twoface.cli import panel
 from twoface.cli.options import command, number, require
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 
 
 def add_commands(commands):
@@ -23,7 +23,7 @@ def add_commands(commands):
 
 
 def prepare(args):
-    from twoface.data.prepare import prepare as cut
+    from twoface.research.data.prepare import prepare as cut
 
     made = cut(args.source, args.destination, args.workers, args.val_fraction, args.seed, args.min_face)
     print(f"{made.crops} crops in {args.destination}: {made.train_people} people in train, {made.val_people} in val")
@@ -33,10 +33,10 @@ def prepare(args):
 
 def train(args):
     require("train", "torch", "lightning", "tensorboard", "safetensors", "h5py")
-    from twoface.training.config import load_experiment
+    from twoface.research.training.config import load_experiment
 
     experiment = load_experiment(args.experiment, args.settings)
-    from twoface.training.loop import train as run  # takes seconds, and the file may be wrong
+    from twoface.research.training.loop import train as run  # takes seconds, and the file may be wrong
 
     run(
         experiment,
@@ -58,7 +58,7 @@ def train(args):
 
 def export(args):
     require("train", "torch", "onnx", "onnxscript", "safetensors")
-    from twoface.export import export as write
+    from twoface.research.export import export as write
 
     made = write(args.training, args.out, args.force, data=args.data_note, license=args.license)
     size, samples, difference = made["bytes"] / 1e6, made["samples"], made["largest_difference"]
@@ -68,9 +68,9 @@ def export(args):
 
 def tune(args):
     require("train", "torch", "lightning", "tensorboard", "safetensors", "optuna", "tomlkit")
-    from twoface.training.loop import train as run
-    from twoface.training.tasks import figures
-    from twoface.tune import tune as search
+    from twoface.research.training.loop import train as run
+    from twoface.research.training.tasks import figures
+    from twoface.research.tune import tune as search
 
     how = {"precision": args.precision, "cache": args.cache, "threads": args.threads}
 
@@ -97,7 +97,7 @@ def tune(args):
 
 def report(args):
     require("train", "jinja2")
-    from twoface.report.page import report as write
+    from twoface.research.report.page import report as write
 
     path = write(args.folders, args.out or args.folders[0] / "report.html", args.force)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, nothing else is needed to look at it")
@@ -106,8 +106,8 @@ def report(args):
 
 def weights(args):
     require("train", "torch", "safetensors", "h5py", "tensorboard")
-    from twoface.models.pretrained import WEIGHTS, cached, fetch, known
-    from twoface.models.pretrained import weights as get
+    from twoface.research.models.pretrained import WEIGHTS, cached, fetch, known
+    from twoface.research.models.pretrained import weights as get
 
     if args.file and len(args.names) != 1:
         raise InputError("--from FILE goes with one NAME: say which weights the file holds")
@@ -123,7 +123,7 @@ def weights(args):
 
 
 def _verify(name, path, data):
-    from twoface.evaluation.verify import verify
+    from twoface.research.evaluation.verify import verify
 
     if not name.startswith("facenet"):
         raise InputError(f"--verify compares faces: {name} is not a FaceNet")
@@ -143,12 +143,12 @@ def evaluate(args):
         raise InputError("give the data to score on (--data DIR), or a panel (--panel, --panel-fills, --panel-score)")
     if args.digits:
         require("train", "torch", "lightning", "safetensors")
-        from twoface.evaluation.digits import evaluate_digits
+        from twoface.research.training.digits import evaluate_digits
 
         evaluate_digits(args.digits, args.data, args.out, args.force)
         return 0
-    from twoface.evaluation.evaluate import evaluate as score
-    from twoface.parts import parse_hole
+    from twoface.core.parts import parse_hole
+    from twoface.research.evaluation.evaluate import evaluate as score
 
     score(
         args.data,
@@ -276,7 +276,7 @@ def _tracker(name):
     if name is None:
         return None
     require("mlflow", "mlflow")
-    from twoface.training.track import MLflow
+    from twoface.research.training.track import MLflow
 
     return MLflow()
 

@@ -8,8 +8,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twoface.client.http import late, no_connection, stranger, wrong_key
 from twoface.client.remote import MODEL
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.model import OUTPUT_SHAPES
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.network import OUTPUT_SHAPES
 
 # A server that comes back is found within seconds; gRPC's own pauses between attempts grow to two minutes.
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_reconnect_backoff_ms", 2000)]

@@ -6,7 +6,7 @@ import time
 
 import httpx
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
 
 IDLE = 2.0  # seconds: a connection that rested longer may be closed at the other end just now (uvicorn: 5)
 UNTRUSTED = re.compile(".*certificate.verify.failed:? *([^(\n]*)", re.IGNORECASE)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twoface.client.http import Http, patiently, stranger
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 
 REPORT = "x-two-face-report"
 
 
 @dataclass(frozen=True)
 class Filled:
-    """picture: the filled photo, encoded as was asked. report: dict, as `twoface.engine.FillResult.report`."""
+    """picture: the filled photo, encoded as was asked. report: dict, as `twoface.core.inpainter.FillResult.report`."""
 
     picture: bytes
     report: dict

@@ -8,8 +8,8 @@ import httpx
 import numpy as np
 
 from twoface.client.http import Http, patiently, stranger
-from twoface.errors import InputError, Unavailable
-from twoface.model import INPUT_DEPTHS, OUTPUT_SHAPES, checked
+from twoface.core.errors import InputError, Unavailable
+from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, checked
 
 MODEL = "two_face_model"
 HEADER_LENGTH = "inference-header-content-length"

@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from twoface.copies import same_picture
-from twoface.detect import FaceDetector
-from twoface.engine import Inpainter
-from twoface.errors import TwoFaceError
-from twoface.face_space import FaceSpace, holed_views
-from twoface.faces import TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
-from twoface.identity import face_view
-from twoface.images import Photo, read_photo
-from twoface.mesh import Mesh
-from twoface.model import FillModel
+from twoface.core.copies import same_picture
+from twoface.core.detect import FaceDetector
+from twoface.core.errors import TwoFaceError
+from twoface.core.face_space import FaceSpace, holed_views
+from twoface.core.faces import TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
+from twoface.core.identity import face_view
+from twoface.core.images import Photo, read_photo
+from twoface.core.inpainter import Inpainter
+from twoface.core.mesh import Mesh
+from twoface.core.network import FillModel
 from twoface.search.describe import described
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.index import check_space, settle

@@ -12,9 +12,9 @@ import onnx
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from onnx import TensorProto, helper, numpy_helper
 
-from twoface.files import cache_folder, package_file, write_aside
-from twoface.identity import SHA256, VIEW
-from twoface.model import open_session
+from twoface.core.files import cache_folder, package_file, write_aside
+from twoface.core.identity import SHA256, VIEW
+from twoface.core.network import open_session
 
 ROOT = "InceptionResnetV1"
 TRUNK_END = f"{ROOT}/Block8/add"
@@ -35,7 +35,7 @@ _SCHEMA = {
 
 
 class BatchEmbedder:
-    """FaceNet on ONNX Runtime, with the call of `twoface.identity.Embedder`. threads: as `open_session`."""
+    """FaceNet on ONNX Runtime, with the call of `twoface.core.identity.Embedder`. threads: as `open_session`."""
 
     def __init__(self, threads=None):
         self._session = open_session(facenet_file(), threads)

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from twoface.errors import InputError
-from twoface.identity import face_view, similarity
-from twoface.images import Photo, read_photo
+from twoface.core.errors import InputError
+from twoface.core.identity import face_view, similarity
+from twoface.core.images import Photo, read_photo
 from twoface.search.rank import VERDICTS
 
 KNOWN = 10  # candidates whose faces say what the person looks like

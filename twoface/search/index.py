@@ -12,14 +12,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from twoface.choice import sharpness
-from twoface.detect import FaceDetector
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.face_space import FaceSpace, space_version
-from twoface.faces import align, crop, frame_of, scale_of
-from twoface.identity import face_view
-from twoface.images import read_photo
-from twoface.mesh import MeshNetwork
+from twoface.core.choice import sharpness
+from twoface.core.detect import FaceDetector
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.face_space import FaceSpace, space_version
+from twoface.core.faces import align, crop, frame_of, scale_of
+from twoface.core.identity import face_view
+from twoface.core.images import read_photo
+from twoface.core.mesh import MeshNetwork
+from twoface.core.workers import run_tasks
 from twoface.search.describe import described
 from twoface.search.facenet import BatchEmbedder
 from twoface.search.people import People
@@ -29,7 +30,6 @@ from twoface.search.people import mend as mend_people
 from twoface.search.rank import calibration_for, probability, verdict
 from twoface.search.settings import copies_differ, copy_damaged, read_settings, restore_settings, write_settings
 from twoface.search.store import FaceRow, PhotoRow, damaged_files, open_store
-from twoface.workers import run_tasks
 
 PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif")
 THUMBNAILS = ("@eadir", "#recycle", "$recycle.bin", "thumbnails", "thumbs")  # of file servers and photo programs

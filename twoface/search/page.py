@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from twoface.errors import TwoFaceError
-from twoface.faces import crop, frame_transform
-from twoface.files import write_aside
-from twoface.images import read_photo
+from twoface.core.errors import TwoFaceError
+from twoface.core.faces import crop, frame_transform
+from twoface.core.files import write_aside
+from twoface.core.images import read_photo
 from twoface.search.rank import VERDICTS
 
 SHOWN = 12  # faces of a person on the page of people

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twoface.errors import InputError, TwoFaceError
+from twoface.core.errors import InputError, TwoFaceError
 from twoface.search.rank import calibrations
 from twoface.search.settings import read_settings, seal, unseal, write_settings
 

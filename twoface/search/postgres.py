@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.search.store import COLUMNS, FIGURES, LENGTH, LISTS, FaceRow, Found, PhotoRow
 
 SCHEMA = f"""

@@ -7,9 +7,9 @@ from importlib import resources
 
 import numpy as np
 
-from twoface.choice import sharpness
-from twoface.face_space import nearest_hole
-from twoface.faces import apply, frame_transform, invert
+from twoface.core.choice import sharpness
+from twoface.core.face_space import nearest_hole
+from twoface.core.faces import apply, frame_transform, invert
 
 SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"
 VERDICTS = {
@@ -24,7 +24,7 @@ ENOUGH = 128  # photo pixels a side of the frame: the network's own
 
 @dataclass(frozen=True)
 class Calibration:
-    """How similarities under a hole become a probability; `benchmarks/search_calibrate.py` measures it.
+    """How similarities under a hole become a probability; `twoface/research/fitting/probability.py` measures it.
 
     The log odds that one face of a collection of N is the person: bias + first * (cosine to what the index keeps) +
     second * (cosine with the same hole in both) - ln N.

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 
-from twoface.errors import TwoFaceError
+from twoface.core.errors import TwoFaceError
 
 
 @dataclass

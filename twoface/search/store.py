@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.files import write_aside
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.files import write_aside
 from twoface.search.sums import SHOWN, Sums
 
 LENGTH = 512  # of an embedding
@@ -40,9 +40,9 @@ class FaceRow:
 
     path: of the photo, absolute; face: its number in the photo, the largest 0. identity: whose it is by the folder's
     name, or "". vector: unit (512,), of `FaceSpace.index`, kept as float16; None where it was not asked for. frame:
-    (x0, y0, x1, y1, degrees), as `twoface.faces.frame_transform` takes it; box, landmarks: as of `twoface.faces.Face`,
-    in photo pixels, the landmarks flat. score: the detector's. size: photo pixels a side of the frame. yaw, pitch,
-    roll: degrees. sharpness, eyes_open, mouth_open: as `twoface.search.describe` gives them.
+    (x0, y0, x1, y1, degrees), as `twoface.core.faces.frame_transform` takes it; box, landmarks: as of
+    `twoface.core.faces.Face`, in photo pixels, the landmarks flat. score: the detector's. size: photo pixels a side of
+    the frame. yaw, pitch, roll: degrees. sharpness, eyes_open, mouth_open: as `twoface.search.describe` gives them.
     """
 
     path: str

@@ -9,7 +9,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from twoface.files import write_aside
+from twoface.core.files import write_aside
 from twoface.search.settings import seal, unseal
 
 SUMS = "checksums.json"

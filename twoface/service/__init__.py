@@ -1,0 +1,1 @@
+"""`twoface serve`: tensors and photos over HTTP and gRPC."""

@@ -13,14 +13,14 @@ from starlette.responses import Response
 
 import twoface
 from twoface.service import oip_rest, photos, references, tfserving
-from twoface.service.auth import Keys, RequireKey
-from twoface.service.core import Engine
+from twoface.service.engine import Engine
 from twoface.service.examples import example
-from twoface.service.limits import Limits
 from twoface.service.methods import Methods
 from twoface.service.metrics import Metrics
 from twoface.service.observe import Observe
 from twoface.service.rest import answer_errors
+from twoface.serving.auth import Keys, RequireKey
+from twoface.serving.limits import Limits
 
 FORMS = (*photos.PATHS, *references.PATHS)
 OPEN_PATHS = ("/v2/health/", "/docs", "/redoc", "/openapi.json", "/static-offline-docs/")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.service.statistics import Statistics
 
 

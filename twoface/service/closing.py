@@ -12,8 +12,8 @@ from pathlib import Path
 
 from starlette.responses import JSONResponse
 
-from twoface.errors import Unavailable
-from twoface.service.connections import MOMENT, let_in
+from twoface.core.errors import Unavailable
+from twoface.serving.connections import MOMENT, let_in
 
 CLOSED, IDLE = "closed", "idle-"
 STOPPING = "the server is stopping: ask again in a second, or another one"

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from tritonclient.grpc import service_pb2_grpc
 
-from twoface.errors import TwoFaceError
+from twoface.core.errors import TwoFaceError
 from twoface.service import oip_grpc, tfserving_grpc
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

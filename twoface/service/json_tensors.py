@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 import simdjson
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 
 KINDS = {"d": np.float64, "u": np.uint64}
 RANK = 4

@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 import twoface
-from twoface.errors import InputError
-from twoface.model import OUTPUT_SHAPES
-from twoface.service.core import MODEL
+from twoface.core.errors import InputError
+from twoface.core.network import OUTPUT_SHAPES
+from twoface.service.engine import MODEL
 from twoface.service.tensors import SIZE, check
 
 SERVER = {

@@ -4,10 +4,10 @@ import numpy as np
 from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 from twoface.service import oip
 from twoface.service.closing import Closing
-from twoface.service.core import MODEL
+from twoface.service.engine import MODEL
 from twoface.service.rpc import answered, call_seconds
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name

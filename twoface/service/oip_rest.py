@@ -8,9 +8,9 @@ import simdjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 from twoface.service import oip
-from twoface.service.core import MODEL
+from twoface.service.engine import MODEL
 from twoface.service.json_tensors import JsonBody, dump_json
 from twoface.service.rest import ERRORS, Name, Version, read_body, timeout_of, while_there
 from twoface.service.tensors import Crops

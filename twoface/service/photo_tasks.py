@@ -5,8 +5,8 @@ from functools import partial
 
 import cv2
 
-from twoface.engine import Inpainter
-from twoface.images import encode_photo, read_mask, read_photo
+from twoface.core.images import encode_photo, read_mask, read_photo
+from twoface.core.inpainter import Inpainter
 
 
 @dataclass(frozen=True)

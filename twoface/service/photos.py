@@ -21,12 +21,12 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.faces import parse_frame
-from twoface.parts import parse_hole
-from twoface.pool import Pool
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.faces import parse_frame
+from twoface.core.parts import parse_hole
 from twoface.service.photo_tasks import FacesTask, FillTask, open_desk
 from twoface.service.rest import ERROR, ERRORS, check_encoding, timeout_of, while_there
+from twoface.serving.pool import Pool
 
 PATHS = ("/v1/fill", "/v1/faces")
 REPORT = "X-Two-Face-Report"

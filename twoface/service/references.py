@@ -14,13 +14,13 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 from starlette.formparsers import MultiPartParser
 
-from twoface.errors import TwoFaceError
-from twoface.faces import parse_frame
-from twoface.images import read_mask, read_photo
-from twoface.parts import parse_hole
-from twoface.pool import Pool
+from twoface.core.errors import TwoFaceError
+from twoface.core.faces import parse_frame
+from twoface.core.images import read_mask, read_photo
+from twoface.core.parts import parse_hole
 from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
 from twoface.service.rest import timeout_of, while_there
+from twoface.serving.pool import Pool
 
 PATHS = ("/v1/references",)
 EVERY, PATIENCE = 3.0, 10.0  # seconds between questions whether the index is there, and for an answer

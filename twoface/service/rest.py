@@ -9,8 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.service.core import MODEL, UnknownModel
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.service.engine import MODEL, UnknownModel
 
 Name = Annotated[str, Path(examples=[MODEL])]
 Version = Annotated[str, Path(examples=["1"])]

@@ -6,12 +6,12 @@ import time
 
 import grpc
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.service.auth import NO_KEY, key_of
-from twoface.service.core import UnknownModel
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.service.engine import UnknownModel
 from twoface.service.logs import begin_request
 from twoface.service.observe import record
 from twoface.service.tracing import begin_span, end_span
+from twoface.serving.auth import NO_KEY, key_of
 
 
 def answered(reply, needs_key=True):

@@ -23,14 +23,14 @@ import ray
 from ray import serve
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from twoface.errors import InputError, TwoFaceError
+from twoface.core.errors import InputError, TwoFaceError
 from twoface.service.app import build_app
 from twoface.service.closing import Closable, Closing, close, has_left, leave
-from twoface.service.connections import bind
 from twoface.service.logs import configure_logs
 from twoface.service.oip_grpc import InferenceServicer
 from twoface.service.settings import Settings
 from twoface.service.tracing import start_tracing
+from twoface.serving.connections import bind
 
 NAME = "twoface"
 PATHS = ("model", "api_keys")

@@ -8,11 +8,11 @@ import signal
 import uvicorn
 
 from twoface.service.app import build_app
-from twoface.service.connections import bind, check_tls, let_in, timed_connection
 from twoface.service.grpc_door import GrpcDoor
-from twoface.service.limits import SLOWEST
 from twoface.service.logs import configure_logs
 from twoface.service.tracing import start_tracing
+from twoface.serving.connections import bind, check_tls, let_in, timed_connection
+from twoface.serving.limits import SLOWEST
 
 log = logging.getLogger(__name__)
 

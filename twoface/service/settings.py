@@ -4,7 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 
 VALUES_A_ROW = 7 * 128 * 128  # image, mask and reference
 LETTERS_A_VALUE = 26  # of JSON: the longest double and its comma

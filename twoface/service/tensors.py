@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twoface.errors import InputError
-from twoface.reference import registered
+from twoface.core.errors import InputError
+from twoface.core.reference import registered
 
 SIZE = 128
 CENTER = slice(48, 80)  # the hole of whoever sends no mask: 32x32, black
@@ -56,7 +56,7 @@ def check(image, mask=None, reference=None, trust=None, *, rows):
 def with_registered(crops, mesher, network):
     """The crops with their references registered, where their sender did not -> Crops.
 
-    mesher, network: `twoface.mesh.Mesher` and the network that will fill them.
+    mesher, network: `twoface.core.mesh.Mesher` and the network that will fill them.
 
     A reference's face may lie anywhere in its crop.
     """

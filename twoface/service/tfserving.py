@@ -5,8 +5,8 @@ import simdjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from twoface.errors import InputError
-from twoface.service.core import MODEL
+from twoface.core.errors import InputError
+from twoface.service.engine import MODEL
 from twoface.service.json_tensors import JsonBody, dump_json, unknown_key
 from twoface.service.oip import parse_version
 from twoface.service.rest import ERRORS, Name, Version, read_body, timeout_of, while_there

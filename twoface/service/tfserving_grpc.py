@@ -5,10 +5,10 @@ import math
 import grpc
 import numpy as np
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 from twoface.service import tfserving
 from twoface.service.closing import Closing
-from twoface.service.core import MODEL
+from twoface.service.engine import MODEL
 from twoface.service.proto import tensorflow_pb2, tfserving_pb2
 from twoface.service.rpc import answered, call_seconds
 from twoface.service.tensors import check

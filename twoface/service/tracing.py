@@ -7,7 +7,7 @@ import os
 
 from opentelemetry import context, propagate, trace
 
-from twoface.errors import TwoFaceError
+from twoface.core.errors import TwoFaceError
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 tracer = trace.get_tracer("twoface")

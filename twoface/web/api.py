@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
 import twoface
-from twoface.errors import InputError, TwoFaceError
-from twoface.parts import HOLES
+from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.parts import HOLES
 from twoface.service.rest import read_body, while_there
 from twoface.web import tasks
 from twoface.web.library import names

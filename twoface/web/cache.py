@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twoface.errors import InputError
-from twoface.images import Photo
+from twoface.core.errors import InputError
+from twoface.core.images import Photo
 
 LIMIT = 600_000_000  # bytes of pixels: sixteen photos of 12 megapixels
 SECONDS = 15 * 60  # after its last use a photo is forgotten

@@ -5,9 +5,9 @@ import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
-from twoface.images import read_photo
-from twoface.model import FillModel
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.images import read_photo
+from twoface.core.network import FillModel
 from twoface.web import people
 
 CANDIDATES = 12  # of one search

@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from pathlib import Path
 
-from twoface.errors import InputError
+from twoface.core.errors import InputError
 from twoface.search.people import People
 from twoface.search.people import clear as clear_people
 

@@ -4,7 +4,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from twoface.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.service.rest import ClientGone
 
 GONE = dict.fromkeys(("photo_gone", "fill_gone", "search_gone", "photo_missing", "no_person", "face_gone"), 404)
@@ -45,7 +45,7 @@ def answer_problems(app):
 
 
 def refuse(status, message, code, headers, **numbers):
-    """What `twoface.service.limits.Limits` answers with, as a `problem`."""
+    """What `twoface.serving.limits.Limits` answers with, as a `problem`."""
     return problem(status, {"too_large": "bytes", "busy": "too_many"}.get(code, code), message, headers, **numbers)
 
 

@@ -8,9 +8,9 @@ from functools import partial
 
 import uvicorn
 
-from twoface.pool import Pool
-from twoface.service.connections import bind, check_tls, timed_connection
-from twoface.service.limits import SLOWEST
+from twoface.serving.connections import bind, check_tls, timed_connection
+from twoface.serving.limits import SLOWEST
+from twoface.serving.pool import Pool
 from twoface.web import tasks
 from twoface.web.app import build_app
 

@@ -12,7 +12,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Sessions:
-    """keys: the passwords (`twoface.service.auth.Keys`), None where everyone who reaches the server may use it.
+    """keys: the passwords (`twoface.serving.auth.Keys`), None where everyone who reaches the server may use it.
 
     Without keys nothing is kept here: the id only tells whose photos are meant, so a browser keeps it over a restart.
     clock: () -> seconds.

@@ -13,15 +13,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from twoface.engine import Inpainter
-from twoface.errors import InputError
-from twoface.faces import crop, frame_transform
-from twoface.images import Photo, encode_photo, read_mask, read_photo
-from twoface.location import has_location, without_location
-from twoface.masks import center_hole
-from twoface.mesh import moved
-from twoface.parts import part_hole
-from twoface.verdict import verdict
+from twoface.core.errors import InputError
+from twoface.core.faces import crop, frame_transform
+from twoface.core.images import Photo, encode_photo, read_mask, read_photo
+from twoface.core.inpainter import Inpainter
+from twoface.core.location import has_location, without_location
+from twoface.core.masks import center_hole
+from twoface.core.mesh import moved
+from twoface.core.parts import part_hole
+from twoface.core.verdict import verdict
 from twoface.web.cache import Cache, Filled
 from twoface.web.library import Library, candidate_words, opener, read_found
 
@@ -147,7 +147,7 @@ class Studio:
     def hole(self, session, photo, frame, name, size):
         """A part of the face that the frame shows, drawn over the frame, white on black -> PNG, `size` pixels a side.
 
-        name: of `twoface.parts.HOLES`.
+        name: of `twoface.core.parts.HOLES`.
         """
         photo = self._cache.photo(session, photo)
         frame.check(photo)

@@ -6,8 +6,8 @@ import numpy as np
 from fakes import FakeEmbedder, FakeMesher, FakeOcclusion
 from web_server import Finder
 
-from twoface.engine import Inpainter
-from twoface.model import FillModel
+from twoface.core.inpainter import Inpainter
+from twoface.core.network import FillModel
 from twoface.web.tasks import open_studio
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from visitor import file
 from web_server import GROUP
 
-from twoface.metadata import GENERATED
+from twoface.core.metadata import GENERATED
 
 FACELESS = {
     "name": "wall.png",

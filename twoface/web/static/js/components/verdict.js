@@ -1,5 +1,5 @@
-// The server's verdict on whose face a result shows, in words, with its figures (twoface/verdict.py), and what
-// speaks against a natural look (twoface/outlook.py).
+// The server's verdict on whose face a result shows, in words, with its figures (twoface/core/verdict.py), and what
+// speaks against a natural look (twoface/core/outlook.py).
 
 import { el } from "../dom.js";
 import { number, percent, t } from "../i18n.js";

@@ -1,0 +1,377 @@
+import dataclasses
+import io
+import json
+
+import cv2
+import numpy as np
+import pytest
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, textured, write_network
+from PIL import Image
+
+from twoface import FillResult, Inpainter, InputError, Photo
+from twoface.core.faces import align, crop, frame_transform
+from twoface.core.images import encode_photo, read_photo
+from twoface.core.masks import box_hole, feather
+
+FRAME = frame_transform((40, 30, 296, 286))
+HOLE = (140, 130, 200, 190)
+
+
+@pytest.fixture
+def photo():
+    return textured(320, 340)
+
+
+@pytest.fixture
+def fill(inpainter):
+    return inpainter(placed_face(FRAME)).fill
+
+
+def changed(result, photo):
+    return (result.photo.pixels != photo).any(-1)
+
+
+def test_fills_the_hole_and_nothing_else(fill, photo):
+    reference = textured(320, 340, 9)
+    hole = box_hole(HOLE, photo.shape)
+    feathered = fill(photo, hole=HOLE, reference=reference)
+    assert not changed(feathered, photo)[feather(hole, 4) == 0].any()  # 2 crop pixels are 4 of the photo
+    result = fill(photo, hole=HOLE, reference=reference, feather=0)
+    assert isinstance(result, FillResult) and np.array_equal(result.hole, hole)
+    assert not changed(result, photo)[~hole].any()
+    assert np.abs(result.photo.pixels[hole].astype(int) - reference[hole]).max() <= 2
+    assert np.allclose(result.transform, FRAME)
+    assert np.array_equal(result.crop, crop(result.photo.pixels, FRAME))
+    assert np.array_equal(result.reference_crop, crop(reference, FRAME))
+    assert (result.masked_crop[65:70, 65:70] == 0).all()
+
+
+def test_mask_array_mask_file_and_box_agree(fill, photo, tmp_path):
+    hole = box_hole(HOLE, photo.shape)
+    Image.fromarray(hole.astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    pictures = [fill(photo, **given).photo.pixels for given in ({"mask": hole}, {"hole": HOLE})]
+    pictures.append(fill(photo, mask=tmp_path / "mask.png").photo.pixels)
+    assert np.array_equal(pictures[0], pictures[1]) and np.array_equal(pictures[0], pictures[2])
+
+
+def test_a_named_hole_turns_with_the_face(inpainter, photo):
+    turn = np.array([[0, -0.5, 150], [0.5, 0, -20]])  # the face lies on its side
+    result = inpainter(placed_face(turn)).fill(photo, hole="center", center_size=32)
+    assert np.allclose(result.transform, turn)
+    assert result.hole.sum() == pytest.approx(64 * 64, rel=0.05)
+    wide = inpainter(placed_face(turn)).fill(photo, hole="eyes").hole
+    assert np.ptp(np.nonzero(wide)[0]) > 1.8 * np.ptp(np.nonzero(wide)[1])
+
+
+def test_orientation_is_handled(fill, photo):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(np.rot90(photo)).save(buffer, "PNG", exif=exif)
+    result = fill(buffer.getvalue(), hole=HOLE)
+    assert np.array_equal(result.photo.pixels, fill(photo, hole=HOLE).photo.pixels)
+    assert read_photo(encode_photo(result.photo, "PNG")).size == (340, 320)
+
+
+def test_a_chosen_square_needs_no_detection(network, photo):
+    class NoDetector:
+        def detect(self, pixels, near=None):
+            raise AssertionError("asked to detect")
+
+    result = Inpainter(network(), NoDetector(), FakeEmbedder(), FakeMesher(), FakeOcclusion()).fill(
+        photo, hole="nose", face=(40, 30, 296, 286), reference=255 - photo, reference_face=(0, 0, 200, 200)
+    )
+    assert result.face == (40, 30, 296, 286) and np.allclose(result.transform, FRAME)
+
+
+def test_a_turned_square_is_the_frame(fill, photo):
+    """A photo turned on its side, its square turned with it, is filled as the upright one."""
+    given = {"hole": "nose", "reference": photo, "reference_face": (40, 30, 296, 286), "same_photo": True}
+    upright = fill(photo, face=(40, 30, 296, 286), **given)
+    side = np.ascontiguousarray(np.rot90(photo, -1))  # clockwise
+    turned = (320 - 286, 40, 320 - 30, 296, 90)
+    result = fill(side, face=turned, **given)
+    assert np.abs(result.crop.astype(int) - upright.crop).max() <= 2
+    assert np.count_nonzero(np.rot90(result.hole) ^ upright.hole) <= 4 * 62  # a pixel along the hole's edge
+
+
+def test_a_turned_square_may_reach_over_the_border(fill, photo):
+    result = fill(photo, hole="eyes", face=(-60, -40, 140, 160, 0))
+    assert changed(result, photo).any() and result.face == (-60, -40, 140, 160, 0)
+
+
+def test_a_drawing_over_the_frame(fill, photo):
+    face = (40, 30, 296, 286)
+    drawing = np.zeros((256, 256), bool)
+    drawing[100:160, 100:160] = True
+    result = fill(photo, frame_mask=drawing, face=face)
+    assert np.array_equal(result.hole, box_hole((140, 130, 200, 190), photo.shape))
+    small = fill(photo, frame_mask=drawing[::4, ::4], face=face)
+    assert np.array_equal(small.hole, result.hole)
+    assert np.array_equal(fill(photo, frame_mask=drawing).hole, result.hole)  # over the face that is found
+
+
+def test_the_box_holds_all_that_changed(fill, photo):
+    result = fill(photo, hole=HOLE, reference=textured(320, 340, 9), feather=3)
+    x0, y0, x1, y1 = result.box
+    assert result.box == (137, 127, 203, 193)
+    different = changed(result, photo)
+    different[y0:y1, x0:x1] = False
+    assert not different.any()
+    assert fill(photo, hole=HOLE, feather=1e9).box == (0, 0, 340, 320)
+
+
+def test_a_face_for_each_reference(fill, photo):
+    faces = [(0, 0, 200, 200), None]
+    result = fill(photo, hole=HOLE, references=[photo, photo], reference_face=faces, same_photo=True)
+    assert result.references[0]["face"] == [0, 0, 200, 200] and result.reference_used == 1
+    assert result.references[1]["face"] != [0, 0, 200, 200]
+
+
+def test_faces_are_found_in_whatever_fill_takes(inpainter, photo):
+    found = inpainter(placed_face(FRAME)).faces(photo)
+    assert np.allclose(found[0].frame, (40, 30, 296, 286, 0)) and found[0].score == 1
+
+
+def test_any_model_with_a_run_will_do(network, photo):
+    class Remote:
+        def run(self, image, mask, reference, trust):
+            return network().run(image, mask, reference, trust)
+
+    remote = Inpainter.load(Remote(), threads=1)
+    remote._embedder, remote.mesher = FakeEmbedder(), FakeMesher()
+    face = {"face": (40, 30, 296, 286), "reference": 255 - photo, "reference_face": (0, 0, 200, 200)}
+    local = Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).fill(photo, hole="nose", **face)
+    assert np.array_equal(remote.fill(photo, hole="nose", **face).photo.pixels, local.photo.pixels)
+
+
+def test_the_face_that_the_mask_touches(inpainter, photo):
+    small = placed_face(frame_transform((0, 0, 64, 64)))
+    both = inpainter(placed_face(FRAME), small)
+    assert np.allclose(both.fill(photo, hole="center").transform, FRAME)
+    touched = both.fill(photo, hole=(25, 25, 40, 40)).transform
+    assert np.allclose(touched, align(small.landmarks))
+
+
+def test_the_most_alike_reference_is_used(fill, photo):
+    other, near = 255 - photo, np.clip(photo.astype(int) + 4, 0, 255).astype(np.uint8)
+    photos = [Photo(other, name="other"), Photo(near, name="near")]
+    result = fill(photo, hole=HOLE, references=photos, same_photo=True)
+    figures = [r["similarity_visible"] for r in result.references]
+    assert result.reference_used == 1 and figures[1] > figures[0] and "2" in result.reference_why
+    assert [r["name"] for r in result.references] == ["other", "near"]
+
+
+def test_of_a_group_the_face_most_like_the_photos_is_taken(inpainter, photo):
+    group = textured(320, 340, 9)
+    group[200:296, 10:106] = cv2.resize(crop(photo, FRAME), (96, 96), interpolation=cv2.INTER_AREA)
+    both = inpainter(placed_face(FRAME), placed_face(frame_transform((10, 200, 106, 296))))
+    given = {"face": (40, 30, 296, 286), "hole": HOLE, "same_photo": True}
+    result = both.fill(photo, reference=group, **given)
+    (reference,) = result.report()["references"]
+    assert reference["faces"]["found"] == 2 and reference["faces"]["taken"] == 2
+    assert reference["faces"]["why"] == "alike" and not reference["faces"]["close"] and result.warning is None
+    chosen = both.fill(photo, reference=group, reference_face=reference["faces"]["frames"][0], **given)
+    assert chosen.references[0]["faces"]["why"] == "given" and np.allclose(chosen.reference_crop, crop(group, FRAME))
+
+
+def test_two_faces_about_as_alike_are_warned_of(inpainter, photo):
+    twins = inpainter(placed_face(FRAME), placed_face(frame_transform((42, 30, 298, 286))))
+    result = twins.fill(photo, face=(40, 30, 296, 286), hole=HOLE, reference=Photo(255 - photo, name="twins.jpg"))
+    assert "twins.jpg shows 2 faces" in result.warning and "--reference-face" in result.warning
+
+
+def test_of_several_faces_that_nothing_tells_apart_the_largest_is_said(inpainter, photo):
+    small = placed_face(frame_transform((0, 0, 64, 64)))
+    both = inpainter(placed_face(FRAME), small)
+    result = both.fill(photo, hole="center")
+    assert result.report()["faces"]["why"] == "largest" and "--face 0,0,64,64" in result.warning
+    touched = both.fill(photo, hole=(25, 25, 40, 40))
+    assert (touched.faces.number, touched.faces.why) == (1, "touched") and not any(
+        "faces" in w for w in touched.warnings
+    )
+    assert inpainter(small).fill(photo, hole="center").faces.why == "only"
+
+
+@pytest.mark.parametrize("kind", ["itself", "smaller", "brighter", "cut"])
+def test_the_photo_as_its_own_reference_is_refused(inpainter, photo, kind):
+    smaller = cv2.resize(photo, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
+    faces = {"smaller": (32, 24, 236.8, 228.8), "cut": (20, 10, 276, 266)}
+    copy = {"itself": photo, "smaller": smaller, "brighter": photo + np.uint8(8), "cut": photo[20:, 20:]}[kind]
+    given = {"face": (40, 30, 296, 286), "reference_face": faces.get(kind, (40, 30, 296, 286)), "hole": HOLE}
+    with pytest.raises(InputError, match="itself or a copy.*--same-photo") as told:
+        inpainter().fill(photo, reference=copy, **given)
+    assert told.value.code == "same_photo"
+    assert inpainter().fill(photo, reference=copy, same_photo=True, **given).reference_used == 0
+    others = [copy, Photo(textured(320, 340, 9), name="other.jpg")]
+    result = inpainter().fill(photo, references=others, **given | {"reference_face": [given["reference_face"]] * 2})
+    assert result.reference_used == 1 and "left out" in result.warning
+
+
+def test_a_copy_that_shows_the_holes_part_is_used(fill, photo):
+    covered = photo.copy()
+    covered[130:190, 140:200] = 0
+    assert fill(covered, hole=HOLE, reference=photo).reference_used == 0
+
+
+def test_strangers_are_warned_of(fill, photo):
+    result = fill(photo, hole=HOLE, reference=Photo(255 - photo, name="someone.jpg"))
+    assert result.identity["same_person"] is False
+    assert "two people" in result.warning and "someone.jpg" in result.warning
+    assert fill(photo, hole=HOLE, reference=photo, same_photo=True).warning is None
+
+
+def test_without_a_reference(inpainter, photo):
+    result = inpainter(placed_face(FRAME), weight=0.0).fill(photo, hole=HOLE)
+    assert result.reference_crop is None and result.reference_used is None and result.references == []
+    assert set(result.identity.values()) == {None}
+
+
+def test_report_is_json_and_save_writes(fill, photo, tmp_path):
+    result = fill(photo, hole=HOLE, reference=photo, same_photo=True)
+    report = json.loads(json.dumps(result.report()))
+    assert report["hole"] == {"box": list(HOLE), "pixels": 3600} and report["size"] == [340, 320]
+    assert report["seconds"]["total"] > 0 and report["identity"]["same_person"] is True
+    path = result.save(tmp_path / "out.png")
+    assert np.array_equal(read_photo(path).pixels, result.photo.pixels)
+    with pytest.raises(InputError, match="--force"):
+        result.save(path)
+    with pytest.raises(InputError, match=".png"):
+        result.save(tmp_path / "out.gif")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.photo = None
+
+
+def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
+    mask = box_hole((100, 200, 200, 287), photo.shape)
+    result = fill(photo, mask=mask)
+    assert "outside" in result.warning and not changed(result, photo)[290:].any()  # but for the feather
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({}, "what to fill"),
+        ({"hole": HOLE, "mask": "a.png"}, "not both"),
+        ({"hole": "chin"}, "unknown hole"),
+        ({"hole": "center", "center_size": 200}, "centre square"),
+        ({"hole": (300, 300, 400, 400)}, "does not fit"),
+        ({"hole": (0, 0, 10, 10)}, "off the face"),
+        ({"hole": (10, 100, 200, 200)}, "% of the mask lies outside"),
+        ({"hole": HOLE, "face": (0, 0, 400, 400)}, "does not fit"),
+        ({"hole": HOLE, "face": (0, 0, 100, 200)}, "square"),
+        ({"hole": HOLE, "face": (300, 0, 500, 200, 0)}, "lies outside"),
+        ({"hole": HOLE, "face": (-400, -400, 700, 700, 0)}, "at most twice"),
+        ({"hole": HOLE, "face": (0, 0, 200, 200, float("nan"))}, "lies outside"),
+        ({"hole": HOLE, "face": (float("inf"), 0, 200, 200, 1)}, "lies outside"),
+        ({"hole": HOLE, "face": (0, 0, 100, 200, 10)}, "square"),
+        ({"hole": HOLE, "feather": -1}, "feather"),
+        ({"hole": HOLE, "feather": float("nan")}, "feather"),
+        ({"hole": HOLE, "reference_face": (0, 0, 100, 100)}, "give a face for each"),
+        ({"hole": HOLE, "reference": "missing.jpg"}, "missing.jpg"),
+        ({"hole": HOLE, "references": ["a", "b"], "reference_face": [None]}, "give a face for each"),
+        ({"mask": np.zeros((320, 340), bool)}, "empty"),
+        ({"frame_mask": np.zeros((64, 64), bool)}, "empty"),
+        ({"frame_mask": np.ones((64, 60), bool)}, "bool .S, S."),
+        ({"frame_mask": np.ones((64, 64), np.uint8)}, "bool .S, S."),
+        ({"frame_mask": np.ones((64, 64), bool), "hole": HOLE}, "not both"),
+        ({"frame_mask": np.arange(4096).reshape(64, 64) == 0, "face": (-90, -90, 110, 110, 0)}, "off the photo"),
+        ({"mask": np.ones((10, 10), bool)}, "bool"),
+        ({"mask": np.ones((320, 340), np.uint8)}, "bool"),
+    ],
+)
+def test_bad_input_is_one_line(fill, photo, given, words):
+    with pytest.raises(InputError, match=words) as error:
+        fill(photo, **given)
+    assert "\n" not in str(error.value)
+
+
+def test_no_face(inpainter, network, photo):
+    with pytest.raises(InputError, match="--face"):
+        inpainter().fill(Photo(photo, name="me.jpg"), hole="center")
+
+    class OnlyThePhoto(FakeDetector):
+        def detect(self, pixels, near=None):
+            return self.faces if pixels is photo else []
+
+    only = Inpainter(network(), OnlyThePhoto(placed_face(FRAME)), FakeEmbedder(), FakeMesher(), FakeOcclusion())
+    with pytest.raises(InputError, match="you.jpg.*--reference-face"):
+        only.fill(photo, hole=HOLE, reference=Photo(photo.copy(), name="you.jpg"))
+
+
+def test_a_photo_must_be_rgb(fill):
+    with pytest.raises(InputError, match="uint8"):
+        fill(np.zeros((8, 8)), hole="center")
+
+
+GREEN = (0, 255, 0)  # what the stand-in sees in front of a face
+
+
+def test_auto_fills_what_is_in_front_of_the_face(fill, inpainter, photo):
+    photo[150:190, 130:210] = GREEN
+    result = fill(photo, hole="auto", reference=textured(320, 340, 9))
+    assert result.hole[150:190, 130:210].all() and result.hole.sum() < 52 * 92
+    assert not changed(result, photo)[~feather(result.hole, 4).astype(bool)].any()
+    assert (result.photo.pixels[150:190, 130:210] != GREEN).any(-1).all()
+    found = result.report()["found"]
+    assert (found["code"], found["what"]) == ("something", "something in front of the face")
+    assert found["share"] == pytest.approx(result.hole.sum() / 256**2, abs=1e-3)
+    assert inpainter(placed_face(FRAME)).cover(photo).what == "something"
+    assert fill(photo, hole=HOLE).report()["found"] is None
+
+
+def test_auto_offers_closed_eyes_and_never_fills_at_random(inpainter, photo):
+    engine = inpainter(placed_face(FRAME))
+    with pytest.raises(InputError, match="say what to fill") as caught:
+        engine.fill(photo, hole="auto")
+    assert caught.value.code == "nothing_found"
+    engine.mesher = ClosedEyes()
+    result = engine.fill(photo, hole="auto")
+    assert result.report()["found"]["what"] == "closed eyes"
+    assert np.array_equal(result.hole, engine.fill(photo, hole="eyes").hole)
+
+
+class ClosedEyes(FakeMesher):
+    def find(self, pixels, transform):
+        mesh = super().find(pixels, transform)
+        for upper, lower in ((159, 145), (386, 374)):
+            mesh.points[upper] = mesh.points[lower]
+        return mesh
+
+
+def test_a_covered_reference_is_not_trusted_there_and_ranks_behind(fill, photo):
+    bare, covered = photo.copy(), photo.copy()
+    covered[128:168, 100:236] = GREEN
+    result = fill(photo, hole="eyes", references=[covered, bare], same_photo=True)
+    worths = [reference["worth"] for reference in result.references]
+    assert result.reference_used == 1 and worths[0]["clear"] < 0.2 < 0.99 < worths[1]["clear"]
+    assert worths[0]["shown"] == worths[1]["shown"]
+
+
+def test_real_networks_find_and_fill(tmp_path, samples):
+    inpainter = Inpainter.load(write_network(tmp_path / "constant.onnx"), threads=1)
+    names = ("stranger.jpg", "reference.jpg")
+    result = inpainter.fill(samples / "photo.jpg", hole="mouth", references=[samples / name for name in names])
+    assert result.hole[138, 226] and not result.hole[100, 226]  # the mouth, not the eyes
+    assert result.reference_used == 1 and result.identity["same_person"]
+    other = inpainter.fill(samples / "photo.jpg", hole="mouth", reference=samples / "stranger.jpg")
+    assert other.identity["same_person"] is False and "stranger.jpg" in other.warning
+
+
+def test_a_rough_square_is_corrected_though_the_hole_reaches_over_it(network, photo):
+    class Elsewhere(FakeMesher):
+        """The face lies 14 crop pixels lower than the square says."""
+
+        def through(self, aligned, unknown):
+            return super().through(aligned, unknown) + (0, 14, 0)
+
+        def shows_face(self, aligned, unknown):
+            return True
+
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[262:292, 140:200] = True  # a fifth of it below the square
+    given = {"mask": mask, "face": (40, 30, 296, 286)}
+    seen = Inpainter(network(), None, FakeEmbedder(), Elsewhere(), FakeOcclusion()).prepare(photo, **given)
+    assert np.array_equal(seen.hole, mask) and not seen.warnings
+    with pytest.raises(InputError, match="lies outside the face's frame"):
+        Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(photo, **given)

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+
+from twoface.core.faces import align, apply, choose, crop, frame_of, frame_transform, scale_of
+from twoface.core.images import read_photo
+from twoface.core.mesh import (
+    LANDMARKS,
+    PLACES,
+    POLYGONS,
+    Mesh,
+    Mesher,
+    corrected,
+    facing,
+    fitted,
+    mirrored,
+    procrustes,
+    template_mesh,
+    with_reference,
+)
+from twoface.core.mtcnn import Mtcnn
+
+
+def turned(yaw=0.0, pitch=0.0, roll=0.0):
+    """The template's head turned about its middle, degrees: to the picture's right, down, clockwise."""
+    y, p, r = np.radians([yaw, pitch, roll])
+    about_y = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    points = template_mesh()
+    middle = points.mean(0)
+    return (points - middle) @ (about_z @ about_y @ about_x).T + middle
+
+
+@pytest.fixture(scope="module")
+def mesher():
+    return Mesher(threads=1)
+
+
+@pytest.fixture(scope="module")
+def portrait(samples):
+    return read_photo(samples / "photo.jpg").pixels
+
+
+@pytest.fixture(scope="module")
+def frame(portrait):
+    """The portrait's frame, photo -> crop."""
+    return align(choose(Mtcnn(threads=1).detect(portrait)).landmarks)
+
+
+def test_left_and_right_are_each_others_mirror():
+    assert np.array_equal(mirrored()[mirrored()], np.arange(478))
+    left, right = ({*POLYGONS[f"{side}_eye"]} for side in ("left", "right"))
+    assert set(mirrored()[list(left)]) == right and template_mesh()[33, 0] < template_mesh()[263, 0]
+
+
+@pytest.mark.parametrize("angles", [(30, 0, 0), (-20, 0, 0), (0, 15, 0), (0, -15, 0), (0, 0, 10)])
+def test_pose_is_how_the_head_is_turned(angles):
+    points = turned(*angles)
+    if angles[0]:
+        assert np.sign(points[1, 0] - template_mesh()[1, 0]) == np.sign(angles[0])  # the nose goes where the face looks
+    if angles[1]:
+        assert np.sign(points[1, 1] - template_mesh()[1, 1]) == np.sign(angles[1])
+    pose = Mesh(points, 1.0).pose
+    assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx(angles, abs=1)
+
+
+def test_what_is_turned_away_faces_away():
+    front = facing(template_mesh())
+    assert front[4] > 0.5 and (front > 0).mean() > 0.95
+    left, right = facing(turned(yaw=60))[[234, 454]]  # the cheeks: looking right hides the one on the right
+    assert right < 0 < left
+
+
+def test_procrustes_undoes_a_similarity():
+    source = np.random.default_rng(0).normal(size=(50, 3))
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+    scale, rotation, shift = procrustes(source, 2 * source @ turn.T + (1, 2, 3))
+    assert scale == pytest.approx(2) and np.allclose(rotation, turn) and np.allclose(shift, (1, 2, 3))
+
+
+def test_a_reference_fills_in_what_is_not_known():
+    truth, reference = turned(yaw=15), template_mesh() * 3 + 7
+    known = (truth[:, 1] < 70).astype(float)
+    seen = np.where(known[:, None] > 0, truth, truth + 9)
+    moved = fitted(reference, seen, known)
+    assert np.linalg.norm((moved - truth)[:, :2], axis=1).max() < 1.5
+
+
+def test_only_what_the_hole_hides_is_bettered():
+    points, unknown = template_mesh(), np.zeros((128, 128), bool)
+    unknown[70:] = True
+    x, y = points[:, :2].round().astype(int).clip(0, 127).T
+    wrong = points + np.where(unknown[y, x], 6.0, 0.0)[:, None]
+    better = with_reference(wrong, points * 2, unknown)
+    x, y = wrong[:, :2].round().astype(int).clip(0, 127).T
+    assert np.array_equal(better[~unknown[y, x]], wrong[~unknown[y, x]])
+    hidden = unknown[y, x]
+    assert np.abs(better - points)[hidden, :2].mean() < 0.7 * np.abs(wrong - points)[hidden, :2].mean()
+
+
+def test_a_frame_that_is_off_is_corrected_and_a_near_one_kept():
+    face = frame_transform((100, 100, 356, 356))
+    aligned = template_mesh()
+    photo = apply(np.linalg.inv(np.vstack([face, (0, 0, 1)]))[:2], aligned[:, :2])
+
+    def seen(frame):
+        return np.column_stack([apply(frame, photo), aligned[:, 2]])
+
+    near = frame_transform((104, 98, 360, 354, 2))
+    assert corrected(near, seen(near)) is near
+    off = frame_transform((100, 100, 394, 394, 20))
+    mended = corrected(off, seen(off))
+    landmarks = [seen(mended)[list(each), :2].mean(0) for each in LANDMARKS]
+    assert np.abs(np.array(landmarks) - PLACES * 128).max() < 4
+    assert scale_of(mended) == pytest.approx(scale_of(face), rel=0.1)
+    absurd = frame_transform((0, 0, 1000, 1000))
+    assert corrected(absurd, seen(absurd)) is absurd
+
+
+def test_finds_the_mesh_of_a_whole_face(mesher, portrait, frame):
+    mesh = mesher.find(portrait, frame)
+    assert mesh.presence > 0.9 and abs(mesh.pose.yaw) < 20
+    assert mesh.eye_open("left") > 0.2 and mesh.eye_open("right") > 0.2
+    x0, y0, x1, y1, degrees = frame_of(frame)
+    side = x1 - x0
+    off = frame_transform((x0, y0 + side / 10, x1 + side / 5, y1 + 3 * side / 10, degrees + 15))
+    again = mesher.find(portrait, off)  # the frame need not be exact
+    assert np.linalg.norm((mesh.points - again.points)[:, :2], axis=1).mean() < 3
+    nobody = mesher.find(np.full_like(portrait, 127), frame)
+    assert nobody.presence < 0.5
+
+
+def test_sees_through_a_hole(mesher, portrait, frame):
+    aligned, unknown = crop(portrait, frame), np.zeros((128, 128), bool)
+    unknown[40:75, 20:108] = True
+    points = mesher.through(aligned, unknown)
+    covered = aligned.copy()
+    covered[unknown] = 255
+    assert np.array_equal(points, mesher.through(covered, unknown))  # what the hole holds does not matter
+    truth = mesher.find(portrait, frame).moved(frame).points
+    assert np.linalg.norm((points - truth)[:, :2], axis=1).mean() < 5

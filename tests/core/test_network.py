@@ -1,0 +1,72 @@
+import numpy as np
+import onnxruntime
+import pytest
+from fakes import write_network
+
+from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.network import OUTPUT_SHAPES, REQUIRED_METADATA, FillModel
+
+
+def inputs(n=1):
+    return [np.full((n, c, 128, 128), v, np.float32) for c, v in ((3, 0.5), (1, 1.0), (3, 0.25))]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_runs_batches(network, n):
+    outputs = network(weight=0.5).run(*inputs(n))
+    assert {name: array.shape[1:] for name, array in outputs.items()} == OUTPUT_SHAPES
+    assert np.allclose(outputs["fill"], 0.375) and len(outputs["fill"]) == n
+
+
+@pytest.mark.parametrize("key", REQUIRED_METADATA)
+def test_refuses_a_file_without_metadata(tmp_path, key):
+    metadata = {k: v for k, v in REQUIRED_METADATA.items() if k != key}
+    with pytest.raises(InputError, match=key):
+        FillModel(write_network(tmp_path / "a.onnx", metadata=metadata))
+
+
+def test_refuses_other_files(tmp_path):
+    path = tmp_path / "a.onnx"
+    with pytest.raises(InputError, match="no network"):
+        FillModel(path)
+    path.write_bytes(b"not a network")
+    with pytest.raises(InputError, match="not a readable"):
+        FillModel(path)
+    with pytest.raises(InputError, match="lacks flow"):
+        FillModel(write_network(path, leave_out=("flow",)))
+
+
+@pytest.mark.parametrize(
+    "index, change",
+    [
+        (0, lambda a: a.astype(np.float64)),
+        (0, lambda a: a[:, :, :64]),
+        (0, lambda a: a * 3),
+        (0, lambda a: a * np.nan),
+        (1, lambda a: a * 0.5),
+        (2, lambda a: a - 1),
+    ],
+)
+def test_refuses_bad_arrays(network, index, change):
+    arrays = inputs()
+    arrays[index] = change(arrays[index])
+    with pytest.raises(ValueError):
+        network().run(*arrays)
+
+
+def test_a_device_that_is_not_there_is_an_error_not_a_fallback(tmp_path):
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(TwoFaceError, match="onnxruntime-gpu"):
+        FillModel(write_network(tmp_path / "n.onnx"), device="cuda")
+
+
+def test_a_network_that_fills_the_centre_alone_refuses_other_holes(tmp_path):
+    metadata = {**REQUIRED_METADATA, "twoface.hole": "48,48,80,80"}
+    model = FillModel(write_network(tmp_path / "centre.onnx", metadata=metadata), threads=1)
+    image, mask = np.zeros((1, 3, 128, 128), np.float32), np.zeros((1, 1, 128, 128), np.float32)
+    mask[:, :, 48:80, 48:80] = 1
+    assert model.run(image, mask, image)["fill"].shape == image.shape
+    mask[:, :, 47, 60] = 1
+    with pytest.raises(InputError, match="outside 48,48,80,80"):
+        model.run(image, mask, image)

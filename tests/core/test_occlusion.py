@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from test_mesh import turned
+
+from twoface.core.mesh import Mesh, template_mesh
+from twoface.core.occlusion import GROWN, closed_eyes, grown, marked
+
+
+def chances(*boxes, sure=0.95):
+    """Probability high in boxes (x0, y0, x1, y1) of the crop, low elsewhere."""
+    result = np.full((128, 128), 0.03, np.float32)
+    for x0, y0, x1, y1 in boxes:
+        result[y0:y1, x0:x1] = sure
+    return result
+
+
+def test_what_lies_before_the_face_is_marked_and_a_gap_in_it_closed():
+    hidden = marked(chances((35, 50, 60, 66), (62, 50, 90, 66)), template_mesh())
+    assert hidden[52:64, 37:88].all() and hidden.sum() < 55 * 16 + 20
+
+
+@pytest.mark.parametrize(
+    "chance",
+    [chances(), chances((60, 60, 66, 66)), chances((40, 40, 80, 60), sure=0.55), chances((0, 100, 28, 128))],
+    ids=["nothing", "small", "unsure", "beside the face"],
+)
+def test_what_is_left_out(chance):
+    assert not marked(chance, template_mesh()).any()
+
+
+def test_a_large_thing_need_only_touch_the_face():
+    assert marked(chances((0, 60, 50, 128)), template_mesh()).any()
+    far = turned(yaw=0)
+    far[:, 0] += 60
+    assert not marked(chances((0, 60, 40, 128)), far).any()
+
+
+@pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
+def test_a_hole_is_grown_and_smooth_at_the_photo_s_resolution(scale):
+    """scale: crop pixels per photo pixel."""
+    y, x = np.mgrid[:128, :128]
+    disc = (x - 60) ** 2 + (y - 70) ** 2 <= 20**2
+    side = round(128 / scale)
+    transform = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
+    hole = grown(disc, transform, (side, side))
+    radius = np.sqrt(hole.sum() / np.pi) * scale
+    assert radius == pytest.approx(20 + GROWN, abs=0.8)
+    there = np.argwhere(hole) * scale + (scale - 1) / 2 - (70, 60)
+    assert np.hypot(*there.T).max() < 20 + GROWN + 1.2 + scale  # no corner sticks out
+
+
+def test_a_hole_stays_in_the_frame_and_in_the_photo():
+    everything = np.ones((128, 128), bool)
+    hole = grown(everything, np.array([[1.0, 0, -50], [0, 1, -30]]), (100, 300))
+    assert hole[32:, 52:176].all() and not hole[:, :48].any() and not hole[:, 180:].any() and not hole[:28].any()
+    assert not grown(~everything, np.eye(2, 3), (128, 128)).any()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "hole"),
+    [(0.3, 0.3, None), (0.12, 0.12, None), (0.04, 0.05, "eyes"), (0.08, 0.3, "left-eye"), (0.3, 0.08, "right-eye")],
+)
+def test_closed_eyes(left, right, hole):
+    points = template_mesh()
+    for (upper, lower, outer, inner), opening in (((159, 145, 33, 133), left), ((386, 374, 263, 362), right)):
+        points[upper] = points[lower] - (0, opening * np.linalg.norm(points[outer] - points[inner]), 0)
+    assert closed_eyes(Mesh(points, 1.0)) == hole

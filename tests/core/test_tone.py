@@ -1,0 +1,58 @@
+import cv2
+import numpy as np
+import pytest
+from fakes import textured
+
+from twoface.core.masks import box_hole
+from twoface.core.tone import tone_of, toned
+
+HOLE = box_hole((60, 50, 130, 120), (180, 200))
+COLOURS = textured(180, 200)
+GREY = cv2.cvtColor(COLOURS, cv2.COLOR_RGB2GRAY)
+FILL = textured(180, 200, 8)
+TONES = {
+    "grey": lambda x: (x, x, x),
+    "cast": lambda x: (x, 0.97 * x, 0.9 * x),
+    "sepia": lambda x: (0.98 * x**0.85, 0.94 * x, 0.8 * x**1.2),
+    "cyanotype": lambda x: (0.92 * x**1.6, 0.02 + 0.94 * x, 0.16 + 0.8 * x**0.8),
+}
+
+
+def photo_of(tone):
+    return (np.stack(TONES[tone](GREY / 255), -1) * 255).round().astype(np.uint8)
+
+
+def filled(known):
+    return np.where(HOLE[..., None], FILL, known)
+
+
+@pytest.mark.parametrize("tone", TONES)
+def test_a_fill_takes_the_tone_of_its_photo(tone):
+    known = photo_of(tone)
+    result = toned(known, filled(known), tone_of(known, HOLE))
+    assert np.array_equal(result[~HOLE], known[~HOLE])
+    luma = cv2.cvtColor(result, cv2.COLOR_RGB2GRAY)[HOLE]
+    assert np.abs(luma.astype(int) - cv2.cvtColor(FILL, cv2.COLOR_RGB2GRAY)[HOLE]).max() <= 3
+    found = np.abs(result.astype(int) - result.mean(-1, keepdims=True))[HOLE].mean(0)
+    theirs = np.abs(known.astype(int) - known.mean(-1, keepdims=True))[~HOLE].mean(0)
+    assert np.abs(found - theirs).max() < (0.01 if tone == "grey" else 4)
+
+
+def test_noise_is_no_colour():
+    noise = np.random.default_rng(1).normal(0, 10, COLOURS.shape)
+    known = np.clip(photo_of("sepia") + noise, 0, 255).astype(np.uint8)
+    assert tone_of(known, HOLE) is not None
+
+
+def test_a_photo_of_colours_has_no_tone():
+    assert tone_of(COLOURS, HOLE) is None
+
+
+def test_colours_in_the_hole_do_not_count():
+    known = photo_of("grey")
+    known[HOLE] = (255, 0, 0)
+    assert (np.ptp(toned(known, filled(known), tone_of(known, HOLE)), axis=2) == 0).all()
+
+
+def test_nothing_known_says_nothing():
+    assert tone_of(COLOURS, np.ones((180, 200), bool)) is None

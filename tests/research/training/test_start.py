@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from twoface.core.errors import InputError
+from twoface.research.export import OUTPUTS, half_weights, to_onnx
+from twoface.research.models.generator import TransferGenerator
+from twoface.research.training.start import start_from
+
+TINY = (8, 8, 8, 8)
+INPUTS = ("image", "mask", "reference", "trust")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A generator, and the file that was exported of it."""
+    torch.manual_seed(3)
+    generator = TransferGenerator(TINY).eval()
+    for parameter in generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)  # as if trained: equal tensors would be stored once
+    path = tmp_path_factory.mktemp("start") / "n.onnx"
+    path.write_bytes(half_weights(to_onnx(generator, INPUTS, OUTPUTS)).SerializeToString())
+    return generator, path
+
+
+def test_starts_from_an_exported_file(exported):
+    source, path = exported
+    other = TransferGenerator(TINY)
+    start_from(other, path)
+    for name, tensor in source.state_dict().items():
+        assert torch.allclose(other.state_dict()[name], tensor, atol=1e-3), name  # stored in half precision
+
+
+def test_a_new_input_starts_without_a_say(exported):
+    _, path = exported
+    wider = TransferGenerator(TINY)
+    wider.stem = torch.nn.Conv2d(11, 8, 5, stride=2, padding=2)
+    start_from(wider, path)
+    assert not wider.stem.weight[:, 9:].any() and wider.stem.weight[:, :9].any()
+
+
+def test_another_network_or_no_network_is_refused(exported, tmp_path):
+    _, path = exported
+    with pytest.raises(InputError, match="another network"):
+        start_from(TransferGenerator((16, 8, 8, 8)), path)
+    with pytest.raises(InputError, match="not found"):
+        start_from(TransferGenerator(TINY), tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("no network")
+    with pytest.raises(InputError, match="not an ONNX file"):
+        start_from(TransferGenerator(TINY), tmp_path / "text.onnx")
+    with pytest.raises(InputError, match="training run"):
+        start_from(TransferGenerator(TINY), tmp_path)

@@ -1,0 +1,316 @@
+"""The network's fields at the photo's own resolution.
+
+The network answers at 128 pixels, but what it moves, it moves from the reference *photo*: its smooth fields (residual
+warp, colour, weight) are looked up at every photo pixel, and the reference is sampled once, in its own detail, through
+the registration's map and the residual warp together.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import cv2
+import numpy as np
+
+from twoface.core.bands import bands, widened
+from twoface.core.faces import scale_of, shifted
+from twoface.core.masks import distance_to, fading, grow
+from twoface.core.reference import shrunk
+from twoface.core.register import at_places
+from twoface.core.tone import toned
+
+SIZE = 128
+RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
+SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error is averaged, and how deep it is mended
+MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
+FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
+TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
+ALIKE = 0.9  # of a reference's brightness: so bright a photo counts as bright as it
+SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
+TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
+SOFTER = (0.5, 0.75, 1.0, 1.5, 2.0)  # pixels: how a fill with too much texture is softened, one after the other
+HALO = 26  # pixels that this looks at, by OpenCV's kernels of four deviations, and the high-pass after it
+MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
+LIT = 80  # of 0..255: a face whose lighter parts are darker than this is lifted to it for the network
+
+
+def crop_mask(hole, transform, feather_px):
+    """The hole as the network shall see it -> bool (128, 128).
+
+    hole: bool (H, W) in photo pixels. Every crop pixel that the hole or its feather touches is hole, so that all
+    that is blended has been predicted; beyond the photo's border the hole is reflected, as the crop is.
+    """
+    touch = feather_px + 1 / scale_of(transform) + 0.71  # the reach of a crop pixel, and of rounding to a photo pixel
+    near = grow(hole, touch).astype(np.uint8)
+    inside = cv2.warpAffine(near, transform, (SIZE, SIZE), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+    return inside.astype(bool)
+
+
+def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=None, tone=None, seed=0):
+    """Put a fill into a photo, in place; it stays bit for bit wherever `feather(hole, feather_px)` is 0.
+
+    pixels: uint8 (H, W, 3); hole: bool (H, W); transform: photo -> crop.
+    fields: the network's outputs for this crop, (C, h, w) each. reference: the reference photo's pixels and where the
+    crop lies in them (`twoface.core.register.Registration.map`), or None for the synthesis alone. feather_px: photo
+    pixels. seam: what `seam_correction` says. tone: what `twoface.core.tone.tone_of` says. seed: of the grain.
+    """
+    detail = 1 / scale_of(transform)
+    reach = feather_px + RING * detail
+    x0, y0, width, height = cv2.boundingRect(hole.view(np.uint8))
+    rows = slice(max(0, int(y0 - reach)), int(np.ceil(y0 + height + reach)))
+    columns = slice(max(0, int(x0 - reach)), int(np.ceil(x0 + width + reach)))
+    part, hole = pixels[rows, columns], hole[rows, columns]
+    frame = shifted(transform, columns.start, rows.start)
+    source = reference and shrunk(*reference, max(detail, 1))
+    low = reference and smoothed(fields, reference, detail)
+
+    def look(band, reach):
+        """Rows with those about them that softening looks at: the fill, the photo, distances to the hole to `reach`."""
+        wide = widened(band, HALO, len(part))
+        around = widened(wide, int(np.ceil(reach)) + 1, len(part))
+        places = _places(shifted(frame, 0, wide.start), part[wide].shape)
+        fill = render(fields, places, source, detail, low)
+        if seam is not None:
+            fill += _sample(seam, places, cv2.INTER_LINEAR)
+            np.clip(fill, 0, 1, out=fill)
+        outside = distance_to(hole[around])[wide.start - around.start :][: wide.stop - wide.start]
+        return fill, np.multiply(part[wide], 1 / 255, dtype=np.float32), outside, places
+
+    def measured(band):
+        fill, photo, outside, places = look(band, reach)
+        ring = (outside > feather_px) & (outside <= reach)
+        ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
+        return _high_passes(fill, photo, ring, outside == 0, detail)
+
+    whole = bands(*part.shape[:2])
+    chosen = np.unique(np.linspace(0, len(whole) - 1, 5).astype(int))
+    plan = _texture_plan([measured(whole[i]) for i in chosen])
+    for band in whole:
+        fill, photo, outside, _ = look(band, feather_px)
+        start = band.start - max(0, band.start - HALO)
+        own = slice(start, start + band.stop - band.start)
+        fill = _textured(fill, plan, (seed, band.start))[own]
+        alpha = fading(outside[own], feather_px)[..., None]
+        mixed = fill - photo[own]  # in place from here on: at full resolution every new array costs
+        mixed *= alpha
+        mixed += photo[own]
+        mixed *= 255
+        mixed = np.rint(mixed, out=mixed).astype(np.uint8)
+        if tone is not None:
+            mixed = toned(part[band], mixed, tone)
+        np.copyto(part[band], mixed, where=alpha > 0)
+
+
+def seam_correction(known, fill, hole, predicted):
+    """What to add to a fill so that it meets its surroundings without a step -> float32 (128, 128, 3).
+
+    known: uint8 (128, 128, 3), the photo's crop; fill: float32 (3, 128, 128) in [0, 1], the network's answer.
+    hole, predicted: bool (128, 128), the user's hole, and that with its feather, which the network did not see. In
+    the band between them the photo tells how wrong the fill is; the error, averaged along the band, fades with the
+    depth into the hole.
+    """
+    band = (predicted & ~hole).astype(np.float32)
+    error = np.clip(known.astype(np.float32) / 255 - _picture(fill), -MAX_SEAM, MAX_SEAM) * band[..., None]
+    near = cv2.GaussianBlur(band, (0, 0), SEAM_BLUR)
+    mean = cv2.GaussianBlur(error, (0, 0), SEAM_BLUR) / np.maximum(near, 1e-4)[..., None]
+    return mean * np.exp(-distance_to(~hole) / SEAM_REACH)[..., None].astype(np.float32)
+
+
+def lift(crop, unknown):
+    """By how much a dark photo is brightened for the network, which learned from daylight -> float, 1 or more.
+
+    crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known.
+    """
+    middle = np.zeros_like(unknown)
+    middle[24:112, 24:104] = True
+    known = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[middle & ~unknown]
+    return max(1.0, LIT / max(float(np.percentile(known, 75)), 1)) if known.size else 1.0
+
+
+def lowered(fields, factor, light=1.0):
+    """The network's outputs for a photo that was brightened by `factor`, {name: (C, h, w)} -> those for the photo.
+
+    light: how bright the photo is by its reference, as of `light_of`; it is put among them.
+    """
+    lit = ("fill", "synthesis", "gain", "offset")
+    own = {name: field / np.float32(factor) if name in lit else field for name, field in fields.items()}
+    return own | {"light": np.float32(light)}
+
+
+def light_of(crop, reference, shared):
+    """How bright a photo is by its reference, where both show the face -> float, 1 at most, and from `ALIKE` on.
+
+    crop, reference: uint8 (128, 128, 3), registered; shared: bool (128, 128).
+    """
+    ours, theirs = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[shared] for picture in (crop, reference))
+    if not shared.any():
+        return 1.0
+    return float(np.clip(np.median(ours) / (ALIKE * max(np.median(theirs), 1)), 0.02, 1))
+
+
+def render(fields, places, reference, detail, low=None):
+    """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
+
+    places: (H, W, 2) crop coordinates. detail: photo pixels per crop pixel; a finer reference is shrunk to it.
+    low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast (in a darker photo to
+    less, by `fields["light"]`) where the network takes enough of the reference. The network, taught by L1, damps what
+    might lie half a pixel off, and it cannot see what is finer than its pixels: both make a fill look out of focus.
+    None gives the network's own answer.
+    """
+    places = places.astype(np.float32, copy=False)
+    synthesis = _picture(fields["synthesis"])
+    if reference is None:
+        return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
+    smooth = _smooth(fields)
+    source, light = shrunk(*reference, max(detail, 1)), fields.get("light", 1)
+    fill = np.empty((*places.shape[:2], 3), np.float32)
+
+    def render_tile(tile):
+        fill[tile] = _tile(synthesis, smooth, source, low, light, places[tile])
+
+    rows, columns = ([slice(start, start + TILE) for start in range(0, side, TILE)] for side in fill.shape[:2])
+    tiles = list(product(rows, columns))
+    with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as threads:
+        list(threads.map(render_tile, tiles))
+    return fill
+
+
+def smoothed(fields, reference, detail):
+    """The moved reference without its fine texture -> float32 (S, S, 3), over the crop frame. Arguments as of `render`.
+
+    It is as smooth in a large photo as in a small one, so a few pixels for each of the crop's are enough.
+    """
+    finer = int(np.clip(round(detail), 1, SMOOTH))
+    along = (np.arange(finer * SIZE, dtype=np.float32) + 0.5) / finer - 0.5
+    places = np.stack(np.meshgrid(along, along), -1)
+    moved = _moved(_smooth(fields)[0], shrunk(*reference, finer), places)
+    return cv2.GaussianBlur(moved, (0, 0), FINE * finer)
+
+
+def _smooth(fields):
+    return [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "offset", "weight")]
+
+
+def _moved(flow, source, places):
+    """The reference where the network moved it, at some places -> float32 (H, W, 3)."""
+    picture, grid = source
+    moved = at_places(grid, np.clip(places + _sample(flow, places, cv2.INTER_LINEAR), 0, SIZE - 1))
+    picture = np.multiply(_needed(picture, moved), 1 / 255, dtype=np.float32)
+    return _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
+
+
+def _tile(synthesis, smooth, source, low, light, places):
+    """A part of `render`."""
+    gain, offset, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth[1:])
+    weight = weight.reshape(*places.shape[:2], 1)
+    pixels = _moved(smooth[0], source, places)
+    invented = _sample(synthesis, places, cv2.INTER_CUBIC)
+    fill = weight * (gain * pixels + offset - invented) + invented
+    if low is not None:
+        given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
+        trust = np.clip((given / light - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
+        finer = len(low) / SIZE
+        pixels -= _sample(low, (places + 0.5) * np.float32(finer) - 0.5, cv2.INTER_LINEAR)
+        pixels *= np.maximum(0, light * trust - given)
+        fill += pixels
+    return np.clip(fill, 0, 1, out=fill)
+
+
+def match_texture(fill, hole, photo, ring, detail, seed=0):
+    """Give the fill the fine texture of its surroundings -> float32 (H, W, 3) in [0, 1].
+
+    fill, photo: float32 (H, W, 3) in [0, 1]; hole, ring: bool (H, W), where each is measured; detail: photo pixels per
+    crop pixel. Texture is the robust deviation of a high-pass of luminance. A fill with half as much again is
+    softened, by no more than half a crop pixel; one with less gets seeded gaussian grain, at most `MAX_GRAIN`.
+    """
+    return _textured(fill, _texture_plan([_high_passes(fill, photo, ring, hole, detail)]), seed)
+
+
+def _high_passes(fill, photo, ring, hole, detail):
+    """What a plan is made of: the photo's high-pass in the ring, and the fill's in the hole, softened by and by.
+
+    -> (N,), {deviation of the softening: (M,)}; the first is 0, none.
+    """
+    found = {0.0: _high_pass(fill, hole)}
+    for sigma in SOFTER:
+        if sigma > detail / 2:
+            break
+        fill = cv2.GaussianBlur(fill, (0, 0), sigma)
+        found[sigma] = _high_pass(fill, hole)
+    return _high_pass(photo, ring), found
+
+
+def _texture_plan(parts):
+    """How a fill gets the texture of its surroundings -> (deviations to soften by, deviation of the grain to add).
+
+    parts: what `_high_passes` gave of some of the picture.
+    """
+    around = np.concatenate([photo for photo, _ in parts])
+    inside = {sigma: np.concatenate([found[sigma] for _, found in parts]) for sigma in parts[0][1]}
+    if len(around) < 64 or len(inside[0.0]) < 64:
+        return (), 0.0
+    wanted, softer = _deviation(around), []
+    for sigma, values in inside.items():
+        if sigma:
+            softer.append(sigma)
+        if (has := _deviation(values)) <= 1.5 * wanted:
+            break
+    return tuple(softer), min(max(wanted**2 - has**2, 0) ** 0.5, MAX_GRAIN)
+
+
+def _textured(fill, plan, seed):
+    softer, deviation = plan
+    for sigma in softer:
+        fill = cv2.GaussianBlur(fill, (0, 0), sigma)
+    if not deviation:
+        return fill
+    grain = np.random.default_rng(seed).standard_normal(fill.shape[:2], np.float32)
+    grain *= deviation
+    return np.clip(fill + grain[..., None], 0, 1)
+
+
+def _high_pass(picture, where):
+    """The pixel noise of a picture (Immerkaer 1996) at some of its places -> float32 (N,), of the range 0..1."""
+    kernel = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float32) / 6
+    return cv2.filter2D(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), -1, kernel)[where]
+
+
+def _deviation(values):
+    """The robust deviation of values about 0 -> float."""
+    return 1.4826 * float(np.median(np.abs(values)))
+
+
+def _places(transform, shape):
+    """Where the pixels of a picture lie in the crop frame -> float32 (H, W, 2)."""
+    places = np.empty((*shape[:2], 2), np.float32)
+    for axis in (0, 1):
+        along = transform[axis, 0] * np.arange(shape[1])
+        down = transform[axis, 1] * np.arange(shape[0]) + transform[axis, 2]
+        np.add(down[:, None], along, out=places[..., axis], casting="same_kind")
+    return places
+
+
+def _needed(picture, places):
+    """The part of a picture that a cubic lookup at `places` needs, which are moved to it in place.
+
+    Where they reach over its border, as much inside as its reflection needs.
+    """
+    size = np.array(picture.shape[1::-1])
+    least = np.floor(places.min((0, 1))).astype(int) - 2
+    most = np.ceil(places.max((0, 1))).astype(int) + 3
+    low = np.clip(np.minimum(least, 2 * size - most - 1), 0, size - 1)
+    high = np.clip(np.maximum(most, 1 - least), low + 1, size)
+    places -= low.astype(np.float32)
+    return picture[low[1] : high[1], low[0] : high[0]]
+
+
+def _picture(planes):
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def _enlarged(field):
+    """Bilinear to 128x128 with half-pixel centres, as the network does it."""
+    return cv2.resize(field, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+
+
+def _sample(picture, places, how, border=cv2.BORDER_REPLICATE):
+    return cv2.remap(picture, places, None, how, borderMode=border)

@@ -1,0 +1,134 @@
+"""Find the faces of a photo: whole and covered ones, upright, on their side or upside down.
+
+MTCNN looks first, since it gives the landmarks that the training data was aligned with; BlazeFace finds faces that are
+covered, and says of every face which way is up. Where a face is not upright, or none is found, the photo is looked at
+again turned by quarter turns. `benchmarks/detectors.py` compares the ways.
+"""
+
+import cv2
+import numpy as np
+
+from twoface.core.blazeface import SCORE, BlazeFace
+from twoface.core.faces import ALIKE, apply, distinct, invert, overlap
+from twoface.core.mtcnn import SMALLEST, Mtcnn
+
+# A face that lies so many quarter turns clockwise is upright in the photo turned so.
+TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
+UPRIGHT = 60  # degrees that a face may lean: both detectors find it and its landmarks
+ABOUT = (1.2, 1.9)  # frames: the sides of the squares about a face in which BlazeFace looks at it again
+DOUBT = 0.1  # of score: by how much another side must be surer
+HINTED = 0.3  # the score that is enough where a hole, or a first look, says that there is a face
+REACH = (1.6, 2.4, 3.6, 5.2)  # of a hole's larger side: squares about it in which its face is looked for
+
+
+class FaceDetector:
+    """threads: as `twoface.core.network.open_session`."""
+
+    def __init__(self, threads=None):
+        self._mtcnn, self._blazeface = Mtcnn(threads), BlazeFace(threads)
+
+    def detect(self, pixels, near=None):
+        """All faces of a photo, uint8 (H, W, 3) RGB -> list of Face, the largest first.
+
+        A face need not be upright: its landmarks say which way is up. near: a box; looks only about it, and so finds
+        smaller faces there, and those that a hole of that box covers.
+        """
+        x0, y0 = 0, 0
+        if near is not None:
+            center, reach = np.add(near[:2], near[2:]) / 2, 2 * max(near[2] - near[0], near[3] - near[1], 3 * SMALLEST)
+            x0, y0 = np.maximum(np.floor(center - reach), 0).astype(int).tolist()
+            x1, y1 = np.ceil(center + reach).astype(int)
+            pixels, near = pixels[y0:y1, x0:x1], np.subtract(near, (x0, y0, x0, y0))
+        found = self._look(pixels, near)
+        turns = {round(degrees / 90) % 4 for _, degrees in found if degrees is not None} or {0, 1, 2, 3}
+        turned = [face for turn in turns - {0} for face in self._look_turned(turn, pixels, near)]
+        upright = [face for face, degrees in found if degrees is not None and abs(degrees) <= UPRIGHT]
+        lying = [face for face, degrees in found if degrees is not None and abs(degrees) > UPRIGHT]
+        unsure = [face for face, degrees in found if degrees is None]
+        faces = distinct(upright, turned, lying, [] if turned else unsure)
+        back = np.array([[1.0, 0, x0], [0, 1, y0]])
+        return [face.moved(back) for face in sorted(faces, key=lambda face: -face.area)]
+
+    def _look_turned(self, turn, pixels, near):
+        """The faces that are upright in the photo turned -> list of Face, where they lie in the photo."""
+        back = _back(turn, pixels.shape)
+        near = None if near is None else _box(apply(invert(back), np.reshape(near, (2, 2))))
+        found = self._look(cv2.rotate(pixels, TURNS[turn]), near)
+        return [face.moved(back) for face, degrees in found if degrees is not None and abs(degrees) <= UPRIGHT]
+
+    def _look(self, pixels, near):
+        """-> (Face, how many degrees clockwise it lies or None where that is not sure) for each found."""
+        squares = _overview(pixels.shape) if near is None else _about(near)
+        ours = self._mtcnn.detect(pixels)
+        least = SCORE if near is None else HINTED
+        seen = [face for faces in self._blazeface.look(pixels, squares, least) for face in faces]
+        seen = distinct(ours, sorted(seen, key=lambda face: -face.score))
+        found = []
+        for i, (face, better) in enumerate(zip(seen, self._again(pixels, seen), strict=True)):
+            if i < len(ours) and (better is None or _alike(face, better)):
+                found.append((face, None if better is None else better.frame[4]))
+            elif better is not None and better.score >= least:
+                found.append((better, better.frame[4]))
+        return found
+
+    def _again(self, pixels, faces):
+        """A closer look at each face, from four sides -> the Face as it lies, or None where none shows it."""
+        squares = []
+        for face in faces:
+            x0, y0, x1, y1, degrees = face.frame
+            x, y, side = (x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, x1 - x0
+            squares += [(x, y, side * about, degrees + 90 * turn) for turn in range(4) for about in ABOUT]
+        looks = iter(self._blazeface.look(pixels, squares, HINTED) if squares else [])
+        return [_surest([[_same(face, next(looks)) for _ in ABOUT] for _ in range(4)]) for face in faces]
+
+
+def _same(face, found):
+    """The Face among those found that is the one given, or None."""
+    same = [other for other in found if overlap(other.box, face.box) > ALIKE]
+    return max(same, key=lambda other: other.score, default=None)
+
+
+def _surest(turns):
+    """turns: what the looks from each of four sides gave, the first as the face seemed to lie -> Face or None."""
+    scores = [sum(0 if face is None else face.score for face in looks) / len(looks) for looks in turns]
+    turn = int(np.argmax(scores))
+    looks = turns[turn if scores[turn] > scores[0] + DOUBT else 0]
+    return max((face for face in looks if face is not None), key=lambda face: face.score, default=None)
+
+
+def _alike(one, other):
+    """Whether two faces have about the same frame, be it turned by quarters."""
+    (a0, b0, a1, b1, _), (x0, y0, x1, y1, _) = one.frame, other.frame
+    apart = np.hypot(a0 + a1 - x0 - x1, b0 + b1 - y0 - y1) / (a1 - a0 + x1 - x0)
+    return apart < 0.2 and abs(np.log((a1 - a0) / (x1 - x0))) < 0.35
+
+
+def _overview(shape):
+    """Squares that together show a photo of this shape: all of it, and if it is long, parts as wide as it is."""
+    height, width = shape[:2]
+    short, long = min(height, width), max(height, width)
+    squares = [((width - 1) / 2, (height - 1) / 2, long, 0)]
+    if long > 1.2 * short:
+        along = np.linspace(short / 2, long - short / 2, int(np.ceil(2 * long / short)) - 1) - 0.5
+        middle = (short - 1) / 2
+        squares += [(at, middle, short, 0) if width > height else (middle, at, short, 0) for at in along]
+    return squares
+
+
+def _about(box):
+    x0, y0, x1, y1 = box
+    return [((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, reach * max(x1 - x0, y1 - y0), 0) for reach in REACH]
+
+
+def _back(turn, shape):
+    """The 2x3 affine from the pixels of a photo of this shape, turned, to its own."""
+    height, width = shape[:2]
+    return {
+        1: np.array([[0.0, -1, width - 1], [1, 0, 0]]),
+        2: np.array([[-1.0, 0, width - 1], [0, -1, height - 1]]),
+        3: np.array([[0.0, 1, 0], [-1, 0, height - 1]]),
+    }[turn]
+
+
+def _box(corners):
+    return (*corners.min(0), *corners.max(0))

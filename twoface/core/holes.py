@@ -1,0 +1,151 @@
+"""What is to be filled, in photo pixels: from a mask, a box, a name, or a drawing over the face's frame."""
+
+import cv2
+import numpy as np
+
+from twoface.core.bands import bands
+from twoface.core.errors import InputError
+from twoface.core.faces import apply, invert, shifted, window
+from twoface.core.images import read_mask
+from twoface.core.masks import box_hole, center_hole
+from twoface.core.mesh import moved
+from twoface.core.parts import check_name, part_hole
+
+INVERTED = 0.5  # a mask of more than this part of the photo, most of it off the face, is taken for an inverted one
+OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
+SIZE = 128
+
+
+def given_hole(mask, hole, photo):
+    """The hole that is given in photo pixels -> bool (H, W); None for one that needs the face's frame first.
+
+    mask: bool (H, W), a path or bytes of a picture, or None. hole: a box, a name, or None. photo: a Photo.
+    Raises InputError for a mask that is empty or not of the photo's size.
+    """
+    if mask is None:
+        return None if hole is None or isinstance(hole, str) else box_hole(hole, photo.pixels.shape)
+    if not isinstance(mask, np.ndarray):
+        mask = read_mask(mask, photo.size, orientation=photo.orientation)
+    if mask.dtype != bool or mask.shape != photo.pixels.shape[:2]:
+        height, width = photo.pixels.shape[:2]
+        raise InputError(f"the mask must be bool ({height}, {width}) as the photo, not {mask.dtype} {mask.shape}")
+    return _not_empty(mask)
+
+
+def part_of_face(name, center_size, points, transform, shape):
+    """A named hole, as far as it lies in the crop frame -> bool (H, W) in photo pixels.
+
+    name, center_size: as of `twoface.core.parts.named_hole`; points: (478, 3), the face's mesh in crop pixels.
+    transform: photo -> crop; shape: (H, W) of the photo. Raises InputError for an unknown name and one that lies off
+    the photo.
+    """
+    check_name(name)
+    if name == "center":
+        return drawn_hole(center_hole(center_size, SIZE), transform, shape)
+    x0, y0, x1, y1 = window(transform, shape)
+    there = moved(points, invert(shifted(transform, x0, y0)))
+    drawn = _placed(part_hole(name, there, (y1 - y0, x1 - x0)), (x0, y0), shape)
+    return _not_off(_cut(drawn, transform))
+
+
+def drawn_hole(drawn, transform, shape):
+    """A drawing over the crop frame -> bool (H, W) in photo pixels, by the nearest of its pixels.
+
+    drawn: bool (S, S). transform: photo -> crop; shape: (H, W) of the photo.
+    Raises InputError for a drawing that is not such an array, or empty, and one that no photo pixel sees.
+    """
+    drawn = _square(drawn)
+    zoom = len(drawn) / SIZE
+    shift = (zoom - 1) / 2
+    to_drawn = np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
+    x0, y0, x1, y1 = window(transform, shape)
+    how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpAffine(drawn.view(np.uint8), shifted(to_drawn, x0, y0), (x1 - x0, y1 - y0), flags=how)
+    return _placed(seen.view(bool), (x0, y0), shape)
+
+
+def _placed(part, corner, shape):
+    """A part of a photo's mask, bool (h, w), whose left upper corner lies at (x, y) -> bool (H, W)."""
+    (x, y), (height, width) = corner, part.shape
+    mask = np.zeros(shape[:2], bool)
+    mask[y : y + height, x : x + width] = part
+    return _not_off(mask)
+
+
+def _not_off(mask):
+    if not mask.any():
+        raise InputError("the mask lies off the photo: move the face's square, or the mask", code="mask_outside")
+    return mask
+
+
+def inside_frame(mask, transform):
+    """The part of a mask, bool (H, W), that lies in the crop frame -> bool (H, W), list of warnings.
+
+    Raises InputError when it is none, or when more than `OVERHANG` lies outside.
+    """
+    kept = _cut(mask, transform)
+    return kept, _overhang(np.count_nonzero(mask), np.count_nonzero(kept), mask.size)
+
+
+def share_inside(transform, mask):
+    """The share of a mask, bool (H, W), that lies in the crop frame -> 0..1."""
+    return np.count_nonzero(_cut(mask, transform)) / max(np.count_nonzero(mask), 1)
+
+
+def check_told(photo, hole, face):
+    """Raises InputError where a file that ends too early does not tell the hole, bool (H, W), or the face's box."""
+    if photo.missing is None:
+        return
+    x0, y0, x1, y1 = (max(0, round(v)) for v in face[:4])
+    if photo.missing[hole].any() or photo.missing[y0:y1, x0:x1].any():
+        text = f"{photo.name} ends too early, where the face or the hole is: get a whole copy of the file"
+        raise InputError(text, code="damaged")
+
+
+def _cut(mask, transform):
+    """The part of a mask that lies in the crop frame."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    far = [(x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1)]
+    if _in_frame(apply(transform, far)).all():
+        return mask
+    kept = np.zeros_like(mask)
+    for rows in bands(height, width):
+        part = (slice(y + rows.start, y + rows.stop), slice(x, x + width))
+        places = np.moveaxis(np.mgrid[part][::-1], 0, -1)[mask[part]]
+        kept[part][mask[part]] = _in_frame(apply(transform, places))
+    return kept
+
+
+def _in_frame(places):
+    return (np.abs(places - (SIZE - 1) / 2) <= SIZE / 2).all(-1)
+
+
+def _overhang(total, kept, size):
+    outside = 1 - kept / total
+    if outside > OVERHANG and total > INVERTED * size:
+        raise InputError(
+            f"{total / size:.0%} of the mask's picture is white: is it inverted? (--invert-mask)", code="mask_inverted"
+        )
+    if not kept:
+        raise InputError(
+            "the mask lies off the face: paint over the face, or say where it is with --face", code="mask_outside"
+        )
+    if outside > OVERHANG:
+        raise InputError(
+            f"{outside:.0%} of the mask lies outside the face's frame:"
+            " draw a smaller mask, or give a larger square with --face",
+            code="mask_outside",
+        )
+    return [f"{outside:.1%} of the mask lies outside the face's frame and was left as it is."] if outside else []
+
+
+def _square(mask):
+    if mask.dtype != bool or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
+        raise InputError(f"the frame's mask must be bool (S, S), not {mask.dtype} {mask.shape}", code="not_square")
+    return _not_empty(np.ascontiguousarray(mask))
+
+
+def _not_empty(mask):
+    if not mask.any():
+        raise InputError("the mask is empty: paint what is to be filled white (128 or above)", code="mask_empty")
+    return mask

@@ -1,0 +1,669 @@
+"""The whole walk of one photo: `Inpainter.load().fill(photo, mask=..., reference=...)`. No torch."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+
+import cv2
+import numpy as np
+
+from twoface.core.blend import blend, crop_mask, lift, light_of, lowered, seam_correction
+from twoface.core.choice import Worth, best, worth
+from twoface.core.copies import same_picture, shows_the_same
+from twoface.core.detect import FaceDetector
+from twoface.core.errors import InputError
+from twoface.core.face_space import FaceSpace, holed_views
+from twoface.core.faces import (
+    Taken,
+    align,
+    choose,
+    crop,
+    distinct,
+    frame_of,
+    frame_transform,
+    invert,
+    most_alike,
+    scale_of,
+    shifted,
+    touched,
+    why,
+    window,
+)
+from twoface.core.files import check_output, write_aside
+from twoface.core.holes import OVERHANG, check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
+from twoface.core.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
+from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
+from twoface.core.masks import box_hole
+from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, moved
+from twoface.core.network import FillModel
+from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked
+from twoface.core.outlook import Outlook, outlook
+from twoface.core.parts import AUTO
+from twoface.core.reference import Registered, no_reference, registered, uncovered
+from twoface.core.tone import tone_of
+from twoface.core.verdict import verdict
+
+SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
+SIZE = 128  # crop pixels, the side of the face's frame
+FEATHER = 2  # crop pixels, when the user does not say
+IDENTITY = (
+    "similarity_result_reference",
+    "similarity_visible_reference",
+    "same_person",
+    "threshold",
+    "strangers_warned",
+)
+
+
+@dataclass(frozen=True)
+class FillResult:
+    """What a fill gave.
+
+    photo: the whole Photo, filled. crop, masked_crop: uint8 (128, 128, 3). reference_crop, registered_crop: the same of
+    the reference, upright as it is, and moved onto this face; None without one. mask_crop: bool (128, 128), the hole
+    as the network saw it, grown by the feather. mesh: (478, 3) in crop pixels, estimated where the hole hides it.
+    face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given, its degrees too. transform: photo ->
+    crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may have changed.
+    identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
+    same_person (None without one), the threshold it was judged by, and strangers_warned, the share of wrong
+    references that this threshold finds under such a hole. outlook: how real the fill is likely to look.
+    cover: what was found in front of the face, with the hole "auto", else None.
+    faces: which of the photo's faces it is, a `Taken`. references: one {"name", "similarity_visible", "worth", "face",
+    "faces", "copy"} for each given, worth as of `twoface.core.choice.Worth`, faces as of `Taken`, copy: whether it is
+    the photo itself or a copy of it; reference_used: the index of the one used and reference_why. warnings: sentences
+    for the user.
+    timing: seconds by stage.
+    """
+
+    photo: Photo
+    crop: np.ndarray
+    masked_crop: np.ndarray
+    mask_crop: np.ndarray
+    mesh: np.ndarray
+    reference_crop: np.ndarray | None
+    registered_crop: np.ndarray | None
+    face: tuple
+    faces: Taken
+    transform: np.ndarray
+    hole: np.ndarray
+    box: tuple
+    identity: dict
+    outlook: Outlook
+    cover: Cover | None
+    references: list
+    reference_used: int | None
+    reference_why: str
+    warnings: list
+    timing: dict
+
+    @property
+    def warning(self):
+        """All warnings as one text, or None."""
+        return " ".join(self.warnings) or None
+
+    def report(self, format=None):
+        """Everything but the pictures, ready for JSON -> dict. format: of the file, whose losses are warnings then."""
+        x0, y0, width, height = cv2.boundingRect(self.hole.view(np.uint8))
+        return {
+            "photo": self.photo.name,
+            "size": list(self.photo.size),
+            "face": [round(v, 1) for v in self.face],
+            "faces": self.faces.report(),
+            "transform": self.transform.tolist(),
+            "hole": {"box": [x0, y0, x0 + width, y0 + height], "pixels": int(np.count_nonzero(self.hole))},
+            "changed": list(self.box),
+            "identity": self.identity,
+            "verdict": verdict(self.identity)._asdict(),
+            "outlook": self.outlook._asdict(),
+            "found": None if self.cover is None else self.cover.report(),
+            "references": self.references,
+            "reference_used": self.reference_used,
+            "reference_why": self.reference_why,
+            "warnings": self.warnings + ([] if format is None else losses(self.photo, format)),
+            "seconds": {stage: round(value, 4) for stage, value in self.timing.items()},
+        }
+
+    def save(self, path, quality=None, force=False):
+        """Write the filled photo, its format by the extension, as `encode_photo` does.
+
+        quality: 1..100, of the lossy formats; None for the photo's own. Raises InputError as `encode_photo` and
+        `write_aside`.
+        """
+        form = output_format(path)
+        check_output(path, force)
+        return write_aside(path, encode_photo(self.photo, form, quality), force)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A photo whose face and hole are known, ready for the network.
+
+    hole: bool (H, W), in photo pixels. face, faces: as of `FillResult`. transform: photo -> crop. feather: in photo
+    pixels. crop: uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. mesh: (478, 3) in
+    crop pixels, estimated where the hole hides it. warnings: sentences for the user. cover: as of
+    `FillResult`.
+    """
+
+    photo: Photo
+    hole: np.ndarray
+    face: tuple
+    faces: Taken
+    transform: np.ndarray
+    feather: float
+    crop: np.ndarray
+    unknown: np.ndarray
+    mesh: np.ndarray
+    warnings: list
+    cover: Cover | None = None
+
+    @property
+    def masked(self):
+        """The crop with the hole black."""
+        return np.where(self.unknown[..., None], np.uint8(0), self.crop)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference photo whose face is known. crop: uint8 (128, 128, 3), upright as it is, not registered.
+
+    faces: which of the photo's it is. mesh: (478, 3) in the photo's pixels. registered: to the face that is filled.
+    similarity: cosine of what is visible of the photo and the same of it; worth: what it can give to the hole.
+    """
+
+    photo: Photo
+    face: tuple
+    faces: Taken
+    transform: np.ndarray
+    crop: np.ndarray
+    mesh: np.ndarray
+    registered: Registered
+    similarity: float
+    worth: Worth
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A face of a reference. picture: its crop."""
+
+    box: tuple
+    transform: np.ndarray
+    picture: np.ndarray
+    mesh: Mesh
+
+
+class Inpainter:
+    """Fills holes in face photos. Make one with `load` and use it for many photos.
+
+    network, detector, mesher, occlusion: what it was made of, for others to use too.
+    """
+
+    def __init__(self, network, detector, embedder=None, mesher=None, occlusion=None):
+        self.network = network
+        self.detector = detector
+        if embedder is not None:
+            self._embedder = embedder
+        if mesher is not None:
+            self.mesher = mesher
+        if occlusion is not None:
+            self.occlusion = occlusion
+
+    @classmethod
+    def load(cls, model=None, threads=None):
+        """model: an ONNX file that `twoface export` wrote, default the one that ships; or whatever has a `run` as
+        `FillModel`, such as `twoface.client.connect` gives. threads: default at most 2.
+        """
+        network = model if hasattr(model, "run") else FillModel(model, threads)
+        return cls(network, FaceDetector(threads), mesher=Mesher(threads), occlusion=Occlusion(threads))
+
+    @cached_property
+    def mesher(self):
+        return Mesher()
+
+    @cached_property
+    def occlusion(self):
+        return Occlusion()
+
+    @cached_property
+    def _embedder(self):
+        return Embedder()  # loaded when the first reference asks for it
+
+    def warm_up(self):
+        """Load and run what the first photo would wait for; the fill network, which may be far away, is not asked."""
+        blank = np.zeros((1, VIEW, VIEW, 3), np.uint8)
+        self.detector.detect(blank[0])
+        self.mesher.find(blank[0], np.eye(2, 3))
+        self.occlusion.look(blank[0, :SIZE, :SIZE])
+        self._embedder.embed(blank)
+
+    def faces(self, photo):
+        """All faces of a photo, the largest first -> list of `twoface.core.faces.Face`. photo: as of `fill`."""
+        return self.detector.detect(_as_photo(photo).pixels)
+
+    def cover(self, photo, face=None):
+        """What is in front of a face, or else closed eyes -> Cover. photo, face: as of `prepare`.
+
+        Raises InputError, code "nothing_found", when there is neither.
+        """
+        photo = _as_photo(photo)
+        return self._cover(photo, self._frame(photo, face)[1])
+
+    def covered(self, aligned, points=None):
+        """Where something is in front of the face in a crop, uint8 (128, 128, 3) -> bool (128, 128).
+
+        points: (478, 3), its mesh in crop pixels, where it is known.
+        """
+        if points is None:
+            points = self.mesher.through(aligned, np.zeros((SIZE, SIZE), bool))
+        return marked(self.occlusion.look(aligned), points)
+
+    def fill(
+        self,
+        photo,
+        *,
+        mask=None,
+        hole=None,
+        frame_mask=None,
+        reference=None,
+        references=(),
+        face=None,
+        reference_face=None,
+        feather=None,
+        center_size=64,
+        same_photo=False,
+    ):
+        """Fill a part of a face -> FillResult.
+
+        photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several, of those
+        most alike to the visible part of the photo the one that shows the hole's part best is used
+        (`twoface.core.choice`); with none the network invents.
+        mask, hole, frame_mask, face, feather, center_size: as of `prepare`. reference_face: as `face`, for the
+        reference; or a list with one for each reference, None where it is to be found. A face that is found there is
+        the one most like the photo's. same_photo: use a reference too that is the photo itself or a copy of it, and so
+        shows what is covered; else it is left out, and the only one is refused, code "same_photo".
+        Raises InputError for every input that cannot be used.
+        """
+        clock = _Clock()
+        given = [*([] if reference is None else [reference]), *references]
+        squares = _squares(reference_face, len(given))
+        prepared = self.prepare(
+            photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
+        )
+        clock.lap("photo")
+        visible = self._visible(prepared.masked, prepared.unknown) if given else None
+        references = [self._reference(*each, prepared, visible) for each in zip(given, squares, strict=True)]
+        copies = [_is_the_photo(prepared, reference) for reference in references]
+        chosen, warnings = _chosen(references, [copy and not same_photo for copy in copies])
+        used = None if chosen is None else references[chosen]
+        clock.lap("references")
+        fields = self.predict(prepared, used)
+        clock.lap("network")
+        owned = not isinstance(photo, Photo | np.ndarray)  # a file that was decoded here
+        pixels = self.paste(prepared, fields, used, owned)
+        clock.lap("blend")
+        identity = self._identity(pixels, prepared, used)
+        warnings = [*prepared.warnings, *warnings]
+        if identity["same_person"] is False:
+            warnings.append(
+                f"{prepared.photo.name} and {used.photo.name} look like two people (similarity of what is visible"
+                f" {used.similarity:.2f}, below {identity['threshold']:.2f}): is this the right reference?"
+            )
+        if used is not None and used.faces.close:
+            warnings.append(
+                f"{used.photo.name} shows {len(used.faces.frames)} faces, and more than one is about as much like the"
+                f" photo's: is number {used.faces.number + 1} the right one? (--reference-face)"
+            )
+        clock.lap("identity")
+        return FillResult(
+            photo=prepared.photo.filled(pixels, prepared.hole, prepared.feather),
+            crop=crop(pixels, prepared.transform),
+            masked_crop=prepared.masked,
+            mask_crop=prepared.unknown,
+            mesh=prepared.mesh,
+            reference_crop=None if used is None else used.crop,
+            registered_crop=None if used is None else used.registered.picture,
+            face=tuple(float(v) for v in prepared.face),
+            faces=prepared.faces,
+            transform=prepared.transform,
+            hole=prepared.hole,
+            box=_changed(prepared.hole, prepared.feather),
+            identity=identity,
+            outlook=_outlook(prepared, used),
+            cover=prepared.cover,
+            references=[
+                {
+                    "name": r.photo.name,
+                    "similarity_visible": r.similarity,
+                    "worth": {name: round(value, 3) for name, value in dataclasses.asdict(r.worth).items()},
+                    "face": [round(float(v), 1) for v in r.face],
+                    "faces": r.faces.report(),
+                    "copy": copy,
+                }
+                for r, copy in zip(references, copies, strict=True)
+            ],
+            reference_used=chosen,
+            reference_why=_why(len(references)),
+            warnings=[*(note.text for note in prepared.photo.notes), *warnings],
+            timing=clock.laps(),
+        )
+
+    def prepare(self, photo, *, mask=None, hole=None, frame_mask=None, face=None, feather=None, center_size=64):
+        """Find the face and the hole of a photo -> Prepared. photo: as of `fill`.
+
+        One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
+        `twoface.core.parts.HOLES`, `AUTO` for what `cover` finds, or a box (x0, y0, x1, y1) in photo pixels.
+        frame_mask: bool (S, S) of any size, drawn over the face's frame.
+        face: a square of the photo with the face in it, (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1, degrees),
+        turned clockwise about its centre; nothing is detected then. A turned one, be it by 0 degrees, may reach over
+        the photo's border (the border is reflected) if its centre lies inside. Without it, the face that the mask
+        touches, else the largest. The mesh corrects a frame that does not fit the face.
+        feather: the seam's width in photo pixels, default that of `FEATHER` crop pixels. center_size: the side of
+        the hole `center` in crop pixels.
+        Raises InputError for every input that cannot be used.
+        """
+        count = sum(given is not None for given in (mask, hole, frame_mask))
+        if count != 1:
+            told = ", not both" if count else " that says what to fill"
+            raise InputError(f"give a mask or a hole{told}")
+        if feather is not None and not 0 <= feather < float("inf"):
+            raise InputError(f"the feather must be 0 pixels or more, not {feather}")
+        photo = _as_photo(photo)
+        mask = given_hole(mask, hole, photo)
+        box, transform, faces = self._frame(photo, face, mask)
+        cover = self._cover(photo, transform) if hole == AUTO else None
+        if cover is not None:
+            mask = cover.hole
+        if frame_mask is not None:  # drawn over the frame as it was given
+            mask = drawn_hole(frame_mask, transform, photo.pixels.shape)
+        hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
+        seen = _seen(photo, hidden, transform, 0)
+        points = self.mesher.through(*seen)
+        better = corrected(transform, points)
+        if better is not transform and _holds(better, transform, mask) and self.mesher.shows_face(*seen):
+            points = moved(points, better @ np.vstack([invert(transform), (0, 0, 1)]))
+            transform = better
+        if mask is None:
+            mask, warnings = part_of_face(hole, center_size, points, transform, photo.pixels.shape), []
+        else:
+            mask, warnings = inside_frame(mask, transform)
+        if faces.why == "largest":
+            warnings.append(_several(photo, faces))
+        check_told(photo, mask, box)
+        if _is_small(transform):
+            warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
+        feather = FEATHER / scale_of(transform) if feather is None else feather
+        aligned, unknown = _seen(photo, mask, transform, feather)
+        mesh = self.mesher.behind(aligned, unknown, self.network)
+        return Prepared(photo, mask, tuple(box), faces, transform, feather, aligned, unknown, mesh, warnings, cover)
+
+    def predict(self, prepared, reference=None):
+        """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
+        given = no_reference() if reference is None else reference.registered.planes()
+        mask = prepared.unknown[None, None].astype(np.float32)
+        factor = lift(prepared.crop, prepared.unknown)
+        image = np.minimum(_planes(prepared.masked) * np.float32(factor), 1)
+        fields = self.network.run(image, mask, *given)
+        light = 1.0
+        if reference is not None:
+            seen = reference.registered
+            light = light_of(prepared.crop, seen.picture, ~prepared.unknown & (seen.trust > 0.5))
+        return lowered({name: field[0] for name, field in fields.items()}, factor, light)
+
+    def paste(self, prepared, fields, reference=None, in_place=False):
+        """Put a fill into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.
+
+        fields: what `predict` gave; reference: the Reference that it was given. in_place: write over the photo's own
+        pixels, which spares the memory of a copy.
+        """
+        pixels = prepared.photo.pixels if in_place else prepared.photo.pixels.copy()
+        part, hole, transform = _part(pixels, prepared.hole, prepared.transform)
+        known = crop_mask(hole, transform, 0)
+        seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
+        source = None if reference is None else (reference.photo.pixels, reference.registered.map)
+        blend(part, hole, transform, fields, source, prepared.feather, seam, tone_of(part, hole))
+        return pixels
+
+    def _frame(self, photo, square, mask=None):
+        """-> face box, transform, Taken."""
+        if square is not None:
+            _check_frame(square, photo)
+            return tuple(square), frame_transform(square), _given(square)
+        faces = list(self.faces(photo))
+        if mask is not None and 2 * max((touched(face, mask) for face in faces), default=0) < np.count_nonzero(mask):
+            x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+            near = distinct(faces, self.detector.detect(photo.pixels, near=(x, y, x + width, y + height)))
+            faces += [face for face in near[len(faces) :] if self._is_face(photo, face, mask)]
+        if not faces:
+            raise _no_face(photo)
+        face = choose(faces, mask)
+        frames = tuple(each.frame for each in faces)
+        return face.box, align(face.landmarks), Taken(frames, faces.index(face), why(faces, face, mask))
+
+    def _is_face(self, photo, face, mask):
+        """Whether the mesh too sees a face that was found only because a hole said where to look."""
+        return self.mesher.shows_face(*_seen(photo, mask, align(face.landmarks), 0))
+
+    def _cover(self, photo, transform):
+        aligned, shape = crop(photo.pixels, transform), photo.pixels.shape
+        hidden, what = self.covered(aligned), "something"
+        hole = grown(hidden, transform, shape)
+        if not hole.any():
+            mesh = self.mesher.find(photo.pixels, transform)
+            what = closed_eyes(mesh)
+            if what is None:
+                text = f"nothing in front of the face was found in {photo.name}, and its eyes are open"
+                raise InputError(f"{text}: say what to fill with --hole NAME, or paint a --mask", code="nothing_found")
+            hole = part_of_face(what, SIZE, mesh.moved(transform).points, transform, shape)
+        return Cover(hole, what, float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2))
+
+    def _visible(self, aligned, unknown):
+        return self._embedder.embed(embedding_view(hide(aligned, unknown))[None])[0]
+
+    def _reference(self, item, square, prepared, visible):
+        """The face of a reference photo that is given, or most like what is visible of the photo -> Reference."""
+        photo = dataclasses.replace(_as_photo(item), original=None)  # the file's own samples are not needed
+        try:
+            if square is not None:
+                _check_frame(square, photo)
+                places = [(tuple(square), frame_transform(square))]
+            else:
+                places = [(face.box, align(face.landmarks)) for face in self.faces(photo)]
+            if not places:
+                raise _no_face(photo)
+        except InputError as error:
+            text = f"reference {photo.name}: {str(error).replace('--face', '--reference-face')}"
+            raise InputError(text, code=error.code) from error
+        faces = [self._seen_face(photo, *place) for place in places]
+        if square is not None:
+            taken = _given(square)
+        else:
+            alike = self._likeness([face.picture for face in faces], prepared)
+            taken = most_alike([frame_of(transform) for _, transform in places], alike)
+        face = faces[taken.number]
+        alike = similarity(visible, self._visible(face.picture, prepared.unknown))
+        points = face.mesh.moved(face.transform).points
+        laid = registered(prepared.mesh, prepared.unknown, photo.pixels, face.mesh.points)
+        bare = uncovered(laid, self.covered(face.picture, points), face.transform)
+        finer = scale_of(prepared.transform) / scale_of(face.transform)
+        value = worth(prepared.mesh, prepared.unknown, (laid.trust, bare.trust), face.picture, points, finer)
+        return Reference(photo, face.box, taken, face.transform, face.picture, face.mesh.points, bare, alike, value)
+
+    def _seen_face(self, photo, box, transform):
+        mesh = self.mesher.find(photo.pixels, transform)
+        if mesh.presence >= PRESENT:
+            transform = corrected(transform, mesh.moved(transform).points)
+        return _Seen(box, transform, crop(photo.pixels, transform), mesh)
+
+    def _likeness(self, crops, prepared):
+        """How much the faces of some crops are like the photo's with its hole -> list, at most 1; 1 of a single one.
+
+        The mean of two cosines: of what is visible, and of where the whole faces would lie. One errs where the other
+        does not (docs/faces.md).
+        """
+        if len(crops) == 1:
+            return [1.0]
+        views = np.stack(holed_views([prepared.crop, *crops], prepared.unknown, self.network))
+        embeddings = self._embedder.embed(views)
+        hidden, filled = embeddings[::2], embeddings[1::2]
+        holed = FaceSpace.load().holed(hidden, filled, prepared.unknown)
+        return ((hidden[1:] @ hidden[0] + holed[1:] @ holed[0]) / 2).tolist()
+
+    def _identity(self, pixels, prepared, used):
+        if used is None:
+            return dict.fromkeys(IDENTITY)
+        views = np.stack([face_view(pixels, prepared.transform), face_view(used.photo.pixels, used.transform)])
+        known = calibration_for(prepared.unknown)
+        same = used.similarity >= known.threshold
+        figures = (
+            similarity(*self._embedder.embed(views)),
+            used.similarity,
+            same,
+            known.threshold,
+            known.strangers_warned,
+        )
+        return dict(zip(IDENTITY, figures, strict=True))
+
+
+def _seen(photo, hole, transform, feather):
+    """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
+    part, hole, transform = _part(photo.pixels, hole, transform)
+    return crop(part, transform), crop_mask(hole, transform, feather)
+
+
+def _part(pixels, hole, transform):
+    """The window of a photo that the crop needs -> its pixels, its hole, its own photo -> crop transform."""
+    x0, y0, x1, y1 = window(transform, pixels.shape)
+    return pixels[y0:y1, x0:x1], hole[y0:y1, x0:x1], shifted(transform, x0, y0)
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self):
+        self._laps, self._last = {}, time.perf_counter()
+
+    def lap(self, name):
+        now = time.perf_counter()
+        self._laps[name], self._last = now - self._last, now
+
+    def laps(self):
+        return self._laps | {"total": sum(self._laps.values())}
+
+
+def _as_photo(source):
+    if isinstance(source, Photo):
+        return source
+    if not isinstance(source, np.ndarray):
+        return read_photo(source)
+    if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
+        raise InputError(f"a photo must be uint8 (H, W, 3) RGB, not {source.dtype} {source.shape}")
+    return Photo(source)
+
+
+def _squares(given, count):
+    """One square, None, or a list of them -> list of `count`."""
+    if given is None:
+        return [None] * count
+    if any(isinstance(value, Real) for value in given):
+        given = [given]
+    if len(given) != count:
+        raise InputError(f"reference faces: {len(given)}, references: {count}: give a face for each, or none")
+    return list(given)
+
+
+def _check_frame(square, photo):
+    """A frame lies in the photo; a turned one has its centre there, and is not absurdly large."""
+    if len(square) == 4:
+        box_hole(square, photo.pixels.shape)
+        return
+    x0, y0, x1, y1, _ = square
+    width, height = photo.size
+    inside = 0 <= x0 + x1 < 2 * width and 0 <= y0 + y1 < 2 * height
+    if not (np.isfinite(square).all() and inside and x1 - x0 <= 2 * max(width, height)):
+        raise InputError(
+            f"the face's square lies outside {photo.name}: its centre must lie inside, and its side be at most twice"
+            " the photo's longer one",
+            code="frame_outside",
+        )
+
+
+def _chosen(references, copies):
+    """-> the index of the reference to use, None where there is none, and warnings of those that are the photo.
+
+    copies: whether each is the photo or a copy of it.
+    """
+    if copies and all(copies):
+        text = (
+            f"the reference {references[0].photo.name} is the photo itself or a copy of it, and shows what is to be"
+            " filled: give another photo of the person, or none (--same-photo takes it all the same)"
+        )
+        raise InputError(text, code="same_photo")
+    others = [i for i, copy in enumerate(copies) if not copy]
+    if not others:
+        return None, []
+    chosen = best([references[i].similarity for i in others], [references[i].worth for i in others])
+    left_out = [reference.photo.name for reference, copy in zip(references, copies, strict=True) if copy]
+    about = "is the photo itself or a copy of it, and was left out"
+    return others[chosen], [f"the reference {name} {about}" for name in left_out]
+
+
+def _is_the_photo(prepared, reference):
+    """Whether a reference is the photo or a copy of it, what the hole hides as well."""
+    ways = [reference.crop]
+    (width, height), (w, h) = prepared.photo.size, reference.photo.size
+    if abs(w * height / (h * width) - 1) < 0.02:  # the same place of a copy that is not cut
+        larger = np.diag([width / w, height / h, 1])
+        larger[:2, 2] = (width / w / 2 - 0.5, height / h / 2 - 0.5)
+        ways.append(crop(reference.photo.pixels, prepared.transform @ larger))
+    hole, visible = prepared.unknown, ~prepared.unknown
+    return any(same_picture(prepared.crop, way, visible) and shows_the_same(prepared.crop, way, hole) for way in ways)
+
+
+def _given(square):
+    """Of a face that the user gave as a square -> Taken."""
+    return Taken((frame_of(frame_transform(square)),), 0, "given")
+
+
+def _no_face(photo):
+    text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1 (--face)"
+    return InputError(text, code="no_face")
+
+
+def _several(photo, faces):
+    """The words for several faces, none of which the hole or the user means."""
+    others = (frame for i, frame in enumerate(faces.frames) if i != faces.number)
+    squares = " or ".join(",".join(f"{value:.0f}" for value in frame) for frame in others)
+    return f"{photo.name} shows {len(faces.frames)} faces, and the largest was taken: for another give --face {squares}"
+
+
+def _changed(hole, feather_px):
+    """The box that a hole and its feather lie in -> (x0, y0, x1, y1)."""
+    x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
+    reach = int(np.ceil(min(feather_px, max(hole.shape))))
+    right, bottom = min(x + width + reach, hole.shape[1]), min(y + height + reach, hole.shape[0])
+    return max(x - reach, 0), max(y - reach, 0), right, bottom
+
+
+def _holds(better, given, mask):
+    """Whether a corrected frame holds the hole as well as the one that was given, or all but what may be left out."""
+    return mask is None or share_inside(better, mask) >= min(1 - OVERHANG, share_inside(given, mask))
+
+
+def _is_small(transform):
+    return 128 / scale_of(transform) < SMALL
+
+
+def _outlook(prepared, reference):
+    pose = None if reference is None else reference.worth.pose
+    return outlook(prepared.mesh, prepared.unknown, pose, _is_small(prepared.transform))
+
+
+def _why(count):
+    if count > 1:
+        return f"of {count}, the one of the person that shows the hole's part best"
+    return "the only one given" if count else "none given"
+
+
+def _planes(picture):
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / 255

@@ -1,0 +1,145 @@
+"""The exported fill network: its file, its metadata, one call. `docs/architecture.md` describes the contract."""
+
+import os
+from importlib import resources
+
+import numpy as np
+import onnxruntime
+
+from twoface.core.errors import InputError, TwoFaceError
+
+REQUIRED_METADATA = {
+    "twoface.format": "2",
+    "twoface.size": "128",
+    "twoface.field_size": "32",
+    "twoface.range": "0..1",
+    "twoface.mask": "1=hole",
+}
+INPUT_DEPTHS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # all (N, depth, 128, 128)
+OUTPUT_SHAPES = {
+    "fill": (3, 128, 128),
+    "synthesis": (3, 128, 128),
+    "flow": (2, 32, 32),
+    "gain": (3, 32, 32),
+    "offset": (3, 32, 32),
+    "weight": (1, 32, 32),
+}
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def open_session(path, threads=None, device="cpu"):
+    """An ONNX Runtime session; threads: within one operator, default at most 2. device: "cpu" or "cuda".
+
+    Raises TwoFaceError when this ONNX Runtime cannot use that device; it does not fall back to another.
+    """
+    provider = _PROVIDERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise TwoFaceError(
+            f"no GPU can be used: this ONNX Runtime has no {provider}, which the package onnxruntime-gpu brings; or use"
+            " --device cpu"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or min(2, os.cpu_count() or 1)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Threads that spin while they wait take the processor from whoever shares it: twice the work on a busy machine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    if session.get_providers()[0] != provider:  # it warns and goes on with the processor
+        raise TwoFaceError(
+            f"no GPU was found: ONNX Runtime could not start {provider} (its message is above); or use --device cpu"
+        )
+    return session
+
+
+class FillModel:
+    """The fill network on ONNX Runtime; `metadata` holds the file's `twoface.*` entries.
+
+    path: an exported ONNX file; default the one that ships with the package.
+    threads, device: as `open_session`.
+    Raises InputError when the file is missing, not ONNX, or not a network of this contract.
+    """
+
+    def __init__(self, path=None, threads=None, device="cpu"):
+        path = resources.files("twoface") / "weights" / "twoface.onnx" if path is None else path
+        if not os.path.isfile(path):
+            raise InputError(f"no network at {path}: give an ONNX file that 'twoface export' wrote")
+        try:
+            self._session = open_session(path, threads, device)
+        except _LOAD_ERRORS as error:
+            raise InputError(f"{path} is not a readable ONNX file: give one that 'twoface export' wrote") from error
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        for key, value in REQUIRED_METADATA.items():
+            found = self.metadata.get(key, "nothing")
+            if key == "twoface.format" and found == "1":
+                raise InputError(
+                    f"{path} is a network for references that are not registered (format 1): this version runs"
+                    " format 2; train on from its weights, and export that"
+                )
+            if found != value:
+                raise InputError(f"{path} says {found} for {key}, not {value}: give a file that 'twoface export' wrote")
+        names = {i.name for i in self._session.get_inputs()}
+        missing = {*INPUT_DEPTHS} - names | OUTPUT_SHAPES.keys() - {o.name for o in self._session.get_outputs()}
+        if missing:
+            raise InputError(f"{path} lacks {', '.join(sorted(missing))}: give a file that 'twoface export' wrote")
+
+    def run(self, image, mask, reference, trust=None):
+        """Fill the holes of N crops -> dict of float32 arrays, named and shaped as `OUTPUT_SHAPES` with N before.
+
+        image, reference: float32 (N, 3, 128, 128) in [0, 1]; the reference is registered to the image
+        (`twoface.core.register`), and an all-zero one means none.
+        mask: float32 (N, 1, 128, 128) of exactly 0 and 1, 1 = hole.
+        trust: float32 (N, 1, 128, 128) in [0, 1], of the registration; default 1 everywhere.
+        Raises InputError for a hole beyond what the file fills, ValueError for other inputs, TwoFaceError when the
+        network fails or answers something not finite.
+        """
+        trust = np.ones_like(mask) if trust is None else trust
+        inputs = dict(zip(INPUT_DEPTHS, (image, mask, reference, trust), strict=True))
+        for name, array in inputs.items():
+            shape = (len(image), INPUT_DEPTHS[name], 128, 128)
+            if array.shape != shape or array.dtype != np.float32:
+                raise ValueError(f"{name} must be float32 {shape}, not {array.dtype} {array.shape}")
+            if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too
+                raise ValueError(f"{name} must lie in [0, 1]")
+        if not np.isin(mask, (0, 1)).all():
+            raise ValueError("mask must hold only 0 and 1")
+        self._check_hole(mask)
+        try:
+            outputs = dict(zip(OUTPUT_SHAPES, self._session.run(list(OUTPUT_SHAPES), inputs), strict=True))
+        except _RUN_ERRORS as error:
+            raise TwoFaceError(f"the network failed: {str(error).splitlines()[0]}") from error
+        return checked(outputs, len(image), "export it again")
+
+    def _check_hole(self, mask):
+        if "twoface.hole" in self.metadata:  # a network of the thesis: docs/experiments.md
+            x0, y0, x1, y1 = map(int, self.metadata["twoface.hole"].split(","))
+            if mask.sum() > mask[:, :, y0:y1, x0:x1].sum():
+                raise InputError(
+                    f"this network fills nothing outside {x0},{y0},{x1},{y1} of the 128x128 crop, and the hole with its"
+                    f" feather goes beyond: try the hole center with a center size of {x1 - x0 - 8}, or another network"
+                )
+
+
+def checked(outputs, rows, advice):
+    """The outputs, {name: array}, if they are what `FillModel.run` promises. Raises TwoFaceError, `advice` its end."""
+    for name, shape in OUTPUT_SHAPES.items():
+        array = outputs[name]
+        if array.shape != (rows, *shape) or array.dtype != np.float32:
+            raise TwoFaceError(f"the network's {name} is {array.dtype} {array.shape}: {advice}")
+        if not np.isfinite(array).all():
+            raise TwoFaceError(f"the network's {name} is not finite: {advice}")
+    return outputs
+
+
+_RUN_ERRORS = (
+    onnxruntime.capi.onnxruntime_pybind11_state.Fail,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument,
+    onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException,
+)
+_LOAD_ERRORS = (
+    *_RUN_ERRORS,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidGraph,
+    onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented,
+)

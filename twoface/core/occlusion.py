@@ -1,0 +1,107 @@
+"""What covers a face: a small network's marks in an aligned crop, and the hole that they propose. No torch."""
+
+from dataclasses import dataclass
+from importlib import resources
+
+import cv2
+import numpy as np
+
+from twoface.core.faces import shifted, window
+from twoface.core.mesh import POLYGONS
+from twoface.core.network import open_session
+
+SIZE = 128
+COVERED = 0.4  # probability from which a pixel shows something in front of the face
+SURE = 0.7  # which some pixel of a part must reach
+FEWEST = 45  # crop pixels: a smaller part is an error
+TOUCHES = 0.1  # the share of a part, or of the face, that must lie in front of the face or at its edge
+GROWN = 2.0  # crop pixels that the proposed hole reaches further, so that nothing of the rim stays
+CLOSED = 0.08  # `Mesh.eye_open` of both eyes, below which they are closed and not only narrow
+WINK = (0.11, 0.2)  # of one eye that is closed while the other, open by more than this, is not
+WORDS = {
+    "something": "something in front of the face",
+    "eyes": "closed eyes",
+    "left-eye": "a closed eye, the left one as seen",
+    "right-eye": "a closed eye, the right one as seen",
+}
+
+
+@dataclass(frozen=True)
+class Cover:
+    """What is to be filled: hole, bool (H, W), in photo pixels. what: a key of `WORDS`. share: of the face's frame."""
+
+    hole: np.ndarray
+    what: str
+    share: float
+
+    def report(self):
+        """Ready for JSON -> dict."""
+        return {"code": self.what, "what": WORDS[self.what], "share": round(self.share, 4)}
+
+
+class Occlusion:
+    """Our network (`twoface.research.models.occlusion`) on ONNX Runtime.
+
+    threads: as `twoface.core.network.open_session`; network: a file of `twoface export`, default the one that ships.
+    """
+
+    def __init__(self, threads=None, network=None):
+        self._session = open_session(network or resources.files("twoface") / "weights" / "occlusion.onnx", threads)
+
+    def look(self, aligned):
+        """The probability of each pixel of a crop, uint8 (128, 128, 3), to show something in front of the face.
+
+        -> float32 (128, 128); the mean of the crop's and its mirror image's.
+        """
+        image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / 255
+        both = np.concatenate([image, image[..., ::-1]])
+        one, mirrored = self._session.run(None, {"image": both})[0][:, 0]
+        return (one + mirrored[:, ::-1]) / 2
+
+
+def marked(chance, points):
+    """Where something covers the face -> bool (128, 128).
+
+    chance: as of `Occlusion.look`; points: (478, 3), the face's mesh in crop pixels. Gaps are closed; parts that are
+    small, unsure, or beside the face are left out.
+    """
+    close = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    above = cv2.morphologyEx((chance > COVERED).astype(np.uint8), cv2.MORPH_CLOSE, close)
+    face = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.fillConvexPoly(face, cv2.convexHull(np.rint(points[list(POLYGONS["oval"]), :2]).astype(np.int32)), 1)
+    face = cv2.dilate(face, np.ones((9, 9), np.uint8))
+    kept = np.zeros((SIZE, SIZE), bool)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    for number in range(1, count):
+        part, size = labels == number, stats[number, cv2.CC_STAT_AREA]
+        before = np.count_nonzero(face[part])
+        if size >= FEWEST and chance[part].max() >= SURE and before >= TOUCHES * min(size, face.sum()):
+            kept |= part
+    return kept
+
+
+def grown(hidden, transform, shape, reach=GROWN):
+    """What `marked` gives, in another picture: grown by `reach` crop pixels, its edge smooth at that resolution.
+
+    hidden: bool (128, 128). transform: picture -> crop; shape: (H, W) of the picture -> bool (H, W).
+    """
+    if not hidden.any():
+        return np.zeros(shape[:2], bool)
+    inside, outside = (cv2.distanceTransform(m.astype(np.uint8), cv2.DIST_L2, 5) for m in (hidden, ~hidden))
+    distance = cv2.GaussianBlur(np.clip(outside - inside, -SIZE, SIZE), (0, 0), 1.0)
+    x0, y0, x1, y1 = window(transform, shape)
+    how = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_CONSTANT, "borderValue": SIZE}
+    near = cv2.warpAffine(distance, shifted(transform, x0, y0), (x1 - x0, y1 - y0), **how) <= reach
+    hole = np.zeros(shape[:2], bool)
+    hole[y0:y1, x0:x1] = near
+    return hole
+
+
+def closed_eyes(mesh):
+    """Which eyes of a `twoface.core.mesh.Mesh` are closed -> their hole, a name of `PARTS`, or None."""
+    left, right = mesh.eye_open("left"), mesh.eye_open("right")
+    if max(left, right) < CLOSED:
+        return "eyes"
+    if min(left, right) < WINK[0] and max(left, right) > WINK[1]:
+        return "left-eye" if left < right else "right-eye"
+    return None

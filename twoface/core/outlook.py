@@ -1,0 +1,57 @@
+"""How real a fill is likely to look, told from what it was made of: the second word beside the one on the person.
+
+Nobody's eye is asked: these are the circumstances under which the fills of a blind panel were rated lower
+(`benchmarks/outlook.py`, docs/evaluation.md). The limits were chosen on the same 48 fills.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from twoface.core.mesh import Mesh, inside
+
+BEYOND = 0.05  # of the frame: how much of a hole may lie beside the face
+HIDDEN = 0.5  # of the face
+TURNED = 18.0  # degrees of yaw of the photo's face
+APART = 0.7  # `choice.Worth.pose`: about 24 degrees between photo and reference
+TEXTS = {
+    "beyond": "the hole reaches beyond the face, where hair and background are invented",
+    "hidden": "more than half of the face is hidden",
+    "turned": "the face is turned away",
+    "apart": "the reference looks elsewhere",
+    "invented": "without a reference the fill is soft",
+    "small": "the face is small",
+}
+
+
+WORDS = {"good": "likely to look natural", "fair": "look closely", "doubtful": "likely to look wrong somewhere"}
+
+
+class Outlook(NamedTuple):
+    """word: "good" without reasons, "fair" with one, "doubtful" with more. reasons: keys of `TEXTS`."""
+
+    word: str
+    reasons: tuple
+
+    @property
+    def text(self):
+        return "; ".join([WORDS[self.word], *(TEXTS[reason] for reason in self.reasons)])
+
+
+def outlook(points, unknown, pose, small):
+    """What speaks against a natural look -> Outlook.
+
+    points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole. pose: of the reference's
+    `choice.Worth`, 0..1, None without a reference. small: whether the photo's face is small.
+    """
+    face = inside(points, "oval")
+    found = {
+        "beyond": np.count_nonzero(unknown & ~face) > BEYOND * unknown.size,
+        "hidden": np.count_nonzero(unknown & face) > HIDDEN * max(np.count_nonzero(face), 1),
+        "turned": abs(Mesh(points, 1.0).pose.yaw) > TURNED,
+        "apart": pose is not None and pose < APART,
+        "invented": pose is None,
+        "small": small,
+    }
+    reasons = tuple(reason for reason, there in found.items() if there)
+    return Outlook(list(WORDS)[min(len(reasons), 2)], reasons)

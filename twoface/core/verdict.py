@@ -1,0 +1,55 @@
+"""The verdict on a filled face: is it the reference's person? One for report, command line and web page.
+
+It weighs three figures of `FillResult.identity`: how alike result and reference are, how far what is visible of the
+photo lies above the threshold of its hole, and how blind that threshold is, as the share of strangers that it finds.
+`twoface/research/fitting/verdict.py` fits the weights and measures what each word is worth (docs/web.md).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+WEIGHTS = (9.0, 14.3, 7.3, -12.3)  # of visible - threshold, result, strangers_warned, 1: log-odds of the same person
+WORDS = ((0.9, "very_likely"), (0.5, "likely"), (0.05, "unsure"))  # from which probability; below: two people
+TONES = {"very_likely": "good", "likely": "good", "unsure": "plain", "two_people": "warn", "none": "plain"}
+TEXTS = {
+    "very_likely": "very likely the same person",
+    "likely": "probably the same person",
+    "unsure": "unsure whether it is the same person",
+    "two_people": "perhaps two people",
+    "none": "no reference was given, so nobody's likeness was sought",
+}
+
+
+class Verdict(NamedTuple):
+    """word: a key of `TEXTS`. tone: "good", "plain" or "warn". probability: of the same person, right and wrong
+    references being as frequent, or None without a reference.
+    """
+
+    word: str
+    tone: str
+    probability: float | None
+
+    @property
+    def text(self):
+        return TEXTS[self.word]
+
+
+def verdict(identity):
+    """`FillResult.identity` -> Verdict. Below the hole's own threshold it is always that of two people."""
+    if identity["same_person"] is None:
+        return Verdict("none", TONES["none"], None)
+    chance = probability(features(identity))
+    fitting = (word for least, word in WORDS if identity["same_person"] and chance >= least)
+    word = next(fitting, "two_people")
+    return Verdict(word, TONES[word], round(chance, 3))
+
+
+def features(identity):
+    """`FillResult.identity` -> what `WEIGHTS` weigh, (4,)."""
+    visible, threshold = identity["similarity_visible_reference"], identity["threshold"]
+    return np.array([visible - threshold, identity["similarity_result_reference"], identity["strangers_warned"], 1.0])
+
+
+def probability(weighed, weights=WEIGHTS):
+    return float(1 / (1 + np.exp(-weighed @ np.array(weights))))

@@ -1,0 +1,135 @@
+"""Many tasks in a few processes. One that dies takes its task with it, not the rest.
+
+`run_tasks` does a list of tasks; `twoface.serving.pool` takes calls as they come. Both employ `Worker`.
+"""
+
+import signal
+import sys
+from collections import deque
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+
+from twoface.core.errors import TwoFaceError, is_out_of_memory, no_memory
+
+
+def run_tasks(setup, tasks, workers):
+    """Do `tasks` in `workers` spawned processes -> iterator of (index of the task, outcome), as they finish.
+
+    setup: picklable () -> (task -> result); each process calls it once and keeps what it loads. The outcome is the
+    result, or the TwoFaceError or OSError that the task raised, or a TwoFaceError that says that the process died
+    (killed, out of memory, a bug: its traceback is on stderr); another process then takes its place.
+    Raises what `setup` raises. Closing the iterator ends the processes.
+    """
+    queue = deque(enumerate(tasks))
+    crew = {}
+
+    def hire():
+        worker = Worker(setup)
+        crew[worker.connection] = worker
+
+    try:
+        for _ in range(min(workers, len(queue))):
+            hire()
+        while crew:
+            for connection in wait(list(crew)):
+                worker = crew[connection]
+                try:
+                    outcome = connection.recv()
+                except (EOFError, OSError):
+                    if worker.task is None:
+                        raise worker.never_up() from None
+                    error = TwoFaceError(f"the worker process {worker.death()}: run again, perhaps with fewer workers")
+                    yield worker.task, error
+                    del crew[connection]
+                    if queue:
+                        hire()
+                    continue
+                if worker.task is not None:
+                    yield worker.task, outcome
+                elif outcome is not None:
+                    raise outcome
+                if queue:
+                    worker.give(*queue.popleft())
+                else:
+                    worker.stop()
+                    del crew[connection]
+    finally:
+        for worker in crew.values():
+            worker.stop()
+
+
+class Worker:
+    """One process. It sends None (or what `setup` raised) once it is set up, then an outcome for each task.
+
+    task: what it is at, in the employer's terms; None while it sets itself up. memory: as of
+    `twoface.serving.pool.Pool`.
+    """
+
+    def __init__(self, setup, memory=None):
+        context = get_context("spawn")
+        self.task = None
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, setup, memory), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def give(self, index, task):
+        self.task = index
+        try:
+            self.connection.send(task)
+        except BrokenPipeError:
+            return  # it died between two tasks: the end of its pipe says so at the next wait
+
+    def death(self):
+        """How the process ended, in words."""
+        while (code := self.process.exitcode) is None:  # also while another thread is about to learn it
+            self.process.join(1)
+        return f"was killed (signal {-code})" if code < 0 else f"stopped (exit code {code})"
+
+    def never_up(self):
+        """The error for a process that died in `setup`."""
+        return TwoFaceError(
+            f"a worker process {self.death()} before its first task: is there memory for so many workers?"
+        )
+
+    def stop(self):
+        self.process.terminate()
+        self.process.join()
+        self.connection.close()
+
+
+def _serve(connection, setup, memory):
+    """A worker's life: set up, say so, then a task in and an outcome out until the other end closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda *_: sys.exit(0))  # unwinds, so that a file half written is removed
+    if memory:
+        import resource  # not on every system
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    try:
+        work = setup()
+    except (TwoFaceError, OSError) as error:
+        connection.send(error)
+        return
+    connection.send(None)
+    try:
+        while True:
+            task = connection.recv()
+            connection.send(_outcome(work, task))
+            del task  # a whole photo may be in it, which nobody needs while the next one is awaited
+    except (EOFError, BrokenPipeError):
+        return  # the parent is gone
+
+
+def _outcome(work, task):
+    """What a task gives, or the error that it raised, without the frames that hold its pictures."""
+    try:
+        return work(task)
+    except (TwoFaceError, OSError) as error:
+        return error.with_traceback(None)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return no_memory()

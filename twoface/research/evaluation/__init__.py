@@ -1,0 +1,1 @@
+"""How good fills are: figures, baselines, people's ratings."""

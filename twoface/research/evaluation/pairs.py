@@ -1,0 +1,46 @@
+"""The fixed pairs of an evaluation: for each person a target, a reference, and a stranger's reference."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from twoface.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Places in `Portraits`, int (P,) each, one row for each person."""
+
+    target: np.ndarray
+    reference: np.ndarray
+    stranger: np.ndarray  # another person's reference; each reference is the stranger of exactly one person
+
+    def __len__(self):
+        return len(self.target)
+
+
+def fixed_pairs(portraits, source="all", seed=0):
+    """One pair of each person of `source` ("all", or a collection such as "lfw") who has two pictures or more -> Pairs.
+
+    A person's pair depends on the seed, the person's label and pictures alone: it is the same whoever else is
+    there and in whatever order. Raises InputError when the source is unknown or fewer than two people have a pair.
+    """
+    sources = sorted(set(portraits.source))
+    if source != "all" and source not in sources:
+        raise InputError(f"unknown source '{source}': use all or one of {', '.join(sources)}")
+    wanted = np.full(len(portraits), source == "all") | (np.asarray(portraits.source) == source)
+    drawn = []
+    for person, name in enumerate(portraits.names):
+        members = np.flatnonzero(wanted & (portraits.identity == person))
+        if len(members) > 1:
+            members = sorted(members, key=portraits.paths.__getitem__)
+            rng = np.random.default_rng((seed, zlib.crc32(name.encode())))
+            drawn.append(rng.choice(members, 2, replace=False))
+    if len(drawn) < 2:
+        raise InputError(f"{len(drawn)} people have two pictures, 2 are needed: add pictures or take source all")
+    target, reference = np.array(drawn).T
+    circle = np.random.default_rng(seed).permutation(len(drawn))
+    stranger = np.empty_like(reference)
+    stranger[circle] = reference[np.roll(circle, 1)]  # everyone gets the reference of the one before in a random circle
+    return Pairs(target, reference, stranger)

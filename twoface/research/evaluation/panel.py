@@ -1,0 +1,204 @@
+"""The fills that people judge: drawn once as tasks, then made by each network through `twoface.Inpainter`.
+
+A task is {"hole", "photo", "reference", "polygons", "view"}: the hole's name ("strokes" for a brush, "covered" for
+something real in front of the face), both photos' paths below the folder of photos, the hole's outlines and the square
+shown, (x0, y0, x1, y1, degrees), in photo pixels. Holes are outlines in the photo, so that every network and every
+version of the code fills the same pixels. `twoface.research.evaluation.rating` mixes the fills and joins the ratings.
+"""
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from twoface.core.errors import InputError
+from twoface.core.faces import align, apply, choose, crop, frame_of, frame_transform, invert, scale_of
+from twoface.core.files import check_output, write_aside
+from twoface.core.images import read_photo
+from twoface.core.inpainter import Inpainter
+from twoface.core.masks import grow
+from twoface.core.mesh import Mesher
+from twoface.core.mtcnn import Mtcnn
+from twoface.core.parts import named_hole
+from twoface.research.data.prepare import PICTURES
+
+HOLES = ("eyes", "mouth", "nose", "lower", "center", "strokes")
+COVERED = "covered"
+COUNT = 48
+SHOWN = 320  # pixels a side of each picture
+ROOM = 1.2  # the square shown, in sides of the crop frame
+KEPT = 6  # crop pixels at the frame's edge where nothing real is filled: another version's frame may lie elsewhere
+GROWN = 2  # crop pixels by which the outline of a real thing is widened, as a person with a brush would
+LEAST = 0.02  # of the frame that a real thing must cover
+INSIDE = 0.6  # of a real thing that must lie in the frame: what is cut in half looks wrong whoever fills it
+SMALLEST = 60  # photo pixels a side of a frame: smaller faces show nothing to judge
+TASKS = "tasks.json"
+
+
+def draw_tasks(photos, marked=None, count=COUNT, seed=0, detector=None, mesher=None):
+    """Draw what is filled -> list of tasks, the holes in turn, so that the first N are as mixed as all.
+
+    photos: a folder with a folder of photos for each person. marked: a JSON file such as benchmarks/occluders.json, or
+    None: its "covered" photos with a reference are every fourth task, its "clean" ones (default: all that are not
+    "covered") are the others. seed: the only source of chance. detector, mesher: as `Mtcnn` and `Mesher`.
+    Raises InputError when a file is not of this kind or there are too few photos.
+    """
+    rng = np.random.default_rng(seed)
+    known = {"covered": [], "clean": None} | ({} if marked is None else read_json(marked))
+    detector, mesher = detector or Mtcnn(), mesher or Mesher()
+    covered = _covered_tasks(Path(photos), known["covered"], detector, rng)
+    holes = [*HOLES[:3], COVERED, *HOLES[3:], COVERED] if known["covered"] else HOLES
+    sources = {COVERED: covered} | _drawn_sources(Path(photos), known, detector, mesher, rng)
+    tasks = []
+    for i in range(count):
+        task = next(sources[holes[i % len(holes)]], None)
+        if task is None:
+            raise InputError(f"{photos} has too few photos for {count} fills: ask for {i} (--count), or add photos")
+        tasks.append(task)
+    return tasks
+
+
+def task_mask(task, shape):
+    """The hole of a task as a mask -> bool (H, W). shape: of the photo."""
+    mask = np.zeros(shape[:2], np.uint8)
+    for polygon in task["polygons"]:
+        cv2.fillPoly(mask, [np.round(polygon).astype(np.int32)], 1)
+    return mask.view(bool)
+
+
+def make_fills(out, photos, tasks, model=None, inpainter=None, progress=True, force=False):
+    """Fill each task and keep what is shown of it -> the folder `out`, made when missing.
+
+    It gets NN-fill.png and NN-photo.png, both SHOWN pixels a side, and tasks.json with the tasks and the network.
+    model: an ONNX file, default the one that ships. inpainter: in place of the one that loads it.
+    Raises InputError when a photo cannot be filled, or `out` holds such files (without `force`).
+    """
+    out, photos = Path(out), Path(photos)
+    model = resources.files("twoface") / "weights" / "twoface.onnx" if model is None else Path(model)
+    inpainter = inpainter or Inpainter.load(model)
+    out.mkdir(parents=True, exist_ok=True)
+    check_output(out / TASKS, force)
+    for number, task in enumerate(tqdm(tasks, "filling", unit="photo", disable=not progress)):
+        photo = read_photo(photos / task["photo"])
+        mask = task_mask(task, photo.pixels.shape)
+        try:
+            filled = inpainter.fill(photo, mask=mask, reference=photos / task["reference"]).photo
+        except InputError as error:
+            raise InputError(f"task {number} ({task['hole']} of {task['photo']}): {error}") from error
+        for kind, picture in (("fill", filled), ("photo", photo)):
+            write_aside(out / f"{number:02}-{kind}.png", _png(shown(picture.pixels, task["view"])), force)
+    about = {"file": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    write_aside(out / TASKS, (json.dumps({"model": about, "tasks": tasks}, indent=1) + "\n").encode(), force)
+    return out
+
+
+def read_tasks(path):
+    """What `make_fills` left in a folder, or its tasks.json -> {"model", "tasks"}. Raises InputError for another."""
+    path = Path(path)
+    known = read_json(path / TASKS if path.is_dir() else path)
+    if not {"model", "tasks"} <= known.keys():
+        raise InputError(f"{path} has no tasks: give a folder that `twoface evaluate --panel-fills` made")
+    return known
+
+
+def read_json(path):
+    """A file's JSON object -> dict. Raises InputError for anything else."""
+    try:
+        known = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(known, dict):
+        raise InputError(f"{path} holds no JSON object")
+    return known
+
+
+def shown(pixels, view):
+    """What is shown of a photo -> uint8 (SHOWN, SHOWN, 3)."""
+    return crop(pixels, frame_transform(view, SHOWN), SHOWN)
+
+
+def _drawn_sources(photos, known, detector, mesher, rng):
+    """{hole: an endless or exhausted iterator of tasks}, all drawing from the same people in turn."""
+    clean = known["clean"]
+    covered = {entry["photo"] for entry in known["covered"]}
+    people = {}
+    for path in sorted(p for p in photos.glob("*/*") if p.suffix.lower() in PICTURES):
+        name = path.relative_to(photos).as_posix()
+        if name in clean if clean is not None else name not in covered:
+            people.setdefault(path.parent.name, []).append(name)
+    pairs = _pairs([names for names in people.values() if len(names) > 1], rng)
+    frames = {}
+
+    def tasks(hole):
+        for photo, reference in pairs:
+            if all(_frame(photos, name, detector, frames) is not None for name in (photo, reference)):
+                transform = frames[photo]
+                mesh = mesher.find(read_photo(photos / photo).pixels, transform).moved(transform)
+                drawn = _strokes(rng) if hole == "strokes" else named_hole(hole, mesh.points)
+                yield _task(hole, photo, reference, drawn, transform)
+
+    return {hole: tasks(hole) for hole in HOLES}
+
+
+def _pairs(people, rng):
+    """(photo, reference) of everyone in random order, then of everyone again with other photos, ten times at most."""
+    for _ in range(10):
+        for person in rng.permutation(len(people)):
+            yield tuple(rng.choice(people[person], 2, replace=False).tolist())
+
+
+def _frame(photos, name, detector, known):
+    """The transform of a photo's largest face; None where there is none, or it is small."""
+    if name not in known:
+        faces = detector.detect(read_photo(photos / name).pixels)
+        transform = align(choose(faces).landmarks) if faces else None
+        known[name] = None if transform is None or 128 / scale_of(transform) < SMALLEST else transform
+    return known[name]
+
+
+def _task(hole, photo, reference, drawn, transform):
+    """drawn: bool (128, 128), the hole in the crop frame; transform: photo -> crop."""
+    outlines, _ = cv2.findContours(drawn.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    polygons = [np.round(apply(invert(transform), outline[:, 0]), 1).tolist() for outline in outlines]
+    x0, y0, x1, y1, degrees = frame_of(transform)
+    center, half = np.array([x0 + x1, y0 + y1]) / 2, ROOM * (x1 - x0) / 2
+    view = [round(float(v), 1) for v in (*(center - half), *(center + half), degrees)]
+    return {"hole": hole, "photo": photo, "reference": reference, "polygons": polygons, "view": view}
+
+
+def _strokes(rng):
+    """Three strokes of a brush over the face, each with a bend -> bool (128, 128)."""
+    canvas = np.zeros((128, 128), np.uint8)
+    for _ in range(3):
+        points = rng.uniform((28, 36), (100, 108), (3, 2)).round().astype(np.int32)
+        cv2.polylines(canvas, [points], False, 1, int(rng.integers(5, 11)))
+    return canvas.view(bool)
+
+
+def _covered_tasks(photos, entries, detector, rng):
+    """The marked photos with a reference, in random order, what covers their face as the hole."""
+    inner = np.zeros((128, 128), bool)
+    inner[KEPT:-KEPT, KEPT:-KEPT] = True
+    entries = [entry for entry in entries if entry["reference"]]
+    for i in rng.permutation(len(entries)):
+        entry = entries[i]
+        pixels = read_photo(photos / entry["photo"]).pixels
+        outlines = {"polygons": [cover["polygon"] for cover in entry["covers"]]}
+        mask = task_mask(outlines, pixels.shape)
+        faces = detector.detect(pixels)
+        if not faces or _frame(photos, entry["reference"], detector, {}) is None:
+            continue
+        transform = align(choose(faces, mask).landmarks)
+        seen = cv2.warpAffine(mask.view(np.uint8), transform, (128, 128), flags=cv2.INTER_NEAREST).view(bool) & inner
+        drawn = grow(seen, GROWN) & inner
+        inside = seen.sum() / (mask.sum() * scale_of(transform) ** 2)
+        if inside >= INSIDE and drawn.mean() >= LEAST and 128 / scale_of(transform) >= SMALLEST:
+            yield _task(COVERED, entry["photo"], entry["reference"], drawn, transform)
+
+
+def _png(pixels):
+    return cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()

@@ -1,0 +1,128 @@
+"""The similarity below which photo and reference look like two people, measured on people never trained on.
+
+    python -m twoface.research.fitting.identity --data DATA [--split val] [--per-person 4] [--write FILE]
+
+Writes JSON. `docs/evaluation.md` says what we chose from it.
+"""
+
+import argparse
+import json
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+from twoface.core.blend import crop_mask
+from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.files import write_aside
+from twoface.core.identity import Embedder, calibrated_holes, embedding_view, hide
+from twoface.core.inpainter import FEATHER
+from twoface.research.data.portraits import MARGIN, SIZE, Portraits
+
+BATCH = 16  # faces
+WARNED = 0.01  # the share of same-person pairs that may be warned
+LEVELS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)  # similarities that one threshold for all holes might take
+
+
+def calibrate(portraits, per_person=4, holes=None, embedder=None, progress=True):
+    """How well one similarity tells the same person from two, for whole faces and for the part a hole leaves -> dict.
+
+    per_person: crops of each person that take part, the first by path, 2 or more; among them all pairs of the same
+    person and all pairs of two people count. holes: {name: bool (128, 128)}, default `calibrated_holes()`; the hole is
+    hidden in both pictures of a pair, as `twoface.core.inpainter` does it.
+    Returns {"people", "crops", "views": {"whole" or the hole's name: {"hole_share"} | `thresholds`}}.
+    """
+    if per_person < 2:
+        raise InputError(f"a pair needs 2 crops of a person or more, not {per_person}")
+    embedder = embedder or Embedder()
+    taken = first_crops(portraits, per_person)
+    frames = portraits.crops[taken, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
+    person = portraits.identity[taken]
+    first, second = np.triu_indices(len(taken), 1)
+    same = person[first] == person[second]
+    views = {}
+    holes = calibrated_holes() if holes is None else holes
+    for name, hole in tqdm(holes.items(), "calibrating", unit="hole", disable=not progress):
+        hidden = crop_mask(hole, np.eye(2, 3), FEATHER)  # what the engine hides: the hole and its feather
+        faces = [embedding_view(hide(frame, hidden)) for frame in frames]
+        batches = (np.stack(faces[i : i + BATCH]) for i in range(0, len(faces), BATCH))
+        embeddings = np.concatenate([embedder.embed(batch) for batch in batches])
+        scores = (embeddings @ embeddings.T)[first, second]
+        views[name] = {"hole_share": float(hole.mean())} | thresholds(scores[same], scores[~same])
+    return {"people": len(set(person.tolist())), "crops": len(taken), "views": views}
+
+
+def thresholds(same, different):
+    """What a threshold on similarity does, given those of same-person pairs (N,) and two-people pairs (M,) -> dict.
+
+    A pair is called the same person at the threshold or above. `accuracy` is the mean of both kinds' shares judged
+    right, at `best`; `eer` the equal error rate, at `eer_at`; `warn` the threshold that warns `WARNED` of the
+    same-person pairs, and `strangers_warned` the share of two-people pairs that it warns. `levels` gives both shares
+    for each of `LEVELS`: {level: [of same-person pairs, of two-people pairs]}.
+    """
+    same, different = np.sort(same), np.sort(different)
+    at = np.concatenate([same, different])
+    missed = np.searchsorted(same, at) / len(same)
+    accepted = 1 - np.searchsorted(different, at) / len(different)
+    best, equal = np.argmin(missed + accepted), np.argmin(np.abs(missed - accepted))
+    warn = np.quantile(same, WARNED)
+    figures = {
+        "same_pairs": len(same),
+        "different_pairs": len(different),
+        "same_mean": same.mean(),
+        "different_mean": different.mean(),
+        "accuracy": 1 - (missed + accepted)[best] / 2,
+        "best": at[best],
+        "eer": (missed + accepted)[equal] / 2,
+        "eer_at": at[equal],
+        "warn": warn,
+        "strangers_warned": np.mean(different < warn),
+    }
+    levels = {str(v): [round(float(np.mean(kind < v)), 4) for kind in (same, different)] for v in LEVELS}
+    return {k: v if isinstance(v, int) else round(float(v), 4) for k, v in figures.items()} | {"levels": levels}
+
+
+def chosen(report):
+    """What `twoface.core.identity.calibration_for` reads, from what `calibrate` gave -> dict."""
+    holes = {
+        name: {"threshold": round(view["warn"], 3), "strangers_warned": round(view["strangers_warned"], 3)}
+        for name, view in report["views"].items()
+    }
+    return {"same_person_warned": WARNED, "holes": holes}
+
+
+def first_crops(portraits, per_person):
+    """The places of up to `per_person` crops of everyone who has two or more."""
+    chosen = []
+    for person in range(len(portraits.names)):
+        members = sorted(np.flatnonzero(portraits.identity == person), key=portraits.paths.__getitem__)
+        if len(members) > 1:
+            chosen += members[:per_person]
+    if len(set(portraits.identity[chosen].tolist())) < 2:
+        raise InputError("two people with two pictures each are needed: add pictures")
+    return chosen
+
+
+def main(arguments=None):
+    """Command line: exit code 0 done, 2 bad input, 1 failure."""
+    parser = argparse.ArgumentParser(
+        prog="python -m twoface.research.fitting.identity", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--data", required=True, help="a folder made by `twoface data prepare`")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--per-person", type=int, default=4, help="crops of each person that take part (default 4)")
+    parser.add_argument("--write", help="write the thresholds here too, such as twoface/weights/identity.json")
+    options = parser.parse_args(arguments)
+    try:
+        report = calibrate(Portraits.load(options.data, options.split), options.per_person)
+        if options.write:
+            write_aside(options.write, (json.dumps(chosen(report), indent=1) + "\n").encode(), force=True)
+    except TwoFaceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    print(json.dumps(report, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Runs and searches as one HTML page."""

@@ -1,0 +1,139 @@
+"""uvicorn's HTTP connection, with the limit that it lacks: the time in which a request has to come in."""
+
+import asyncio
+import os
+import socket
+import ssl
+from pathlib import Path
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from twoface.core.errors import InputError, TwoFaceError
+
+LET_IN, MOMENT, PARTING = 0.1, 0.5, 5.0  # seconds
+
+
+def bind(host, port):
+    """A socket for uvicorn to listen on, port 0 for any free one. Raises TwoFaceError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends without Nagle's delay of 40 ms only where it is told that the protocol is TCP
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise TwoFaceError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return listener
+
+
+async def let_in(servers):
+    """Before servers of asyncio are closed: who has connected is let in, as who waits at a door that closes is reset.
+
+    Nobody else can wait there meanwhile: the other side's system tries again after a second, and is refused.
+    """
+    for listener in (listener for server in servers for listener in server.sockets):
+        with socket.socket(fileno=os.dup(listener.fileno())) as same:
+            same.listen(0)
+    await asyncio.sleep(LET_IN)
+
+
+def check_tls(cert, key):
+    """Raise InputError, which names the file, for a certificate or key that cannot be served with."""
+    for path, option, other, mark in (
+        (cert, "--tls-cert", key, b"-----BEGIN CERTIFICATE-----"),
+        (key, "--tls-key", cert, b"PRIVATE KEY-----"),
+    ):
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{option} {path}: {error.strerror}") from error
+        if mark not in content:
+            swapped = Path(other).is_file() and mark in Path(other).read_bytes()
+            advice = f"it is in {other}: swap --tls-cert and --tls-key" if swapped else "give a PEM file"
+            what = "certificate" if option == "--tls-cert" else "private key"
+            raise InputError(f"{option} {path} holds no {what}: {advice}")
+        if b"ENCRYPTED" in content:
+            raise InputError(f"{option} {path} is locked with a password: give it without one")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise InputError(f"--tls-key {key} is not the key of --tls-cert {cert}: give a pair") from error
+        raise InputError(f"--tls-cert {cert} or --tls-key {key} is damaged: make them again") from error
+
+
+def timed_connection(head_seconds, body_seconds):
+    """A protocol class for uvicorn that drops a connection whose request comes, or whose answer goes, too slowly.
+
+    `twoface.serving.limits` answers a slow body before that; this is for what no application sees: headers that
+    never end, the rest of a body that has been refused, for which `head_seconds` are left, and a client that does
+    not take its answer within `body_seconds`.
+    """
+
+    class TimedConnection(H11Protocol):
+        _timer = _phase = _reader = None
+
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data):
+            super().data_received(data)
+            self._watch()
+
+        def on_response_complete(self):
+            super().on_response_complete()
+            self._watch()
+
+        def shutdown(self):
+            """A connection that has just been opened has a moment for its request, which is answered."""
+            if self.cycle is None:
+                self.loop.call_later(MOMENT, self._end)
+            else:
+                self._end()
+
+        def _end(self):
+            """Over TLS a closed connection waits 30 s for a farewell that an idle client does not know it owes."""
+            if self.transport.is_closing():
+                return
+            super().shutdown()
+            if self.transport.is_closing():
+                self.loop.call_later(PARTING, self._leave)
+
+        def pause_writing(self):
+            super().pause_writing()
+            self._reader = self.loop.call_later(body_seconds, self.transport.abort)
+
+        def resume_writing(self):
+            super().resume_writing()
+            self._reader.cancel()
+
+        def _leave(self):
+            if not self.transport.get_write_buffer_size():  # else an answer is still being taken
+                self.transport.abort()
+
+        def connection_lost(self, exc):
+            self._stop()
+            if self._reader is not None:
+                self._reader.cancel()
+            super().connection_lost(exc)
+
+        def _watch(self):
+            """Start the clock anew whenever the client comes from headers to body, or to the next request."""
+            state, answered = self.conn.their_state, self.cycle is not None and self.cycle.response_complete
+            resting = self.timeout_keep_alive_task is not None  # uvicorn watches it between two requests
+            if self._phase == (state, answered, resting):
+                return
+            self._phase = state, answered, resting
+            self._stop()
+            if state in (h11.IDLE, h11.SEND_BODY) and not resting:
+                seconds = body_seconds if state is h11.SEND_BODY and not answered else head_seconds
+                self._timer = self.loop.call_later(seconds, self.transport.abort)
+
+        def _stop(self):
+            if self._timer is not None:
+                self._timer.cancel()
+
+    return TimedConnection

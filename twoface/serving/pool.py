@@ -1,0 +1,224 @@
+"""Processes that take calls as they come, for asyncio, with limits of time, memory and waiting."""
+
+import asyncio
+import contextlib
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.reduction import ForkingPickler
+
+from twoface.core.errors import TwoFaceError, Unavailable
+from twoface.core.workers import Worker
+
+PAUSES = (0.5, 30.0)  # seconds between attempts to start a process: the first, doubled up to the last
+
+
+class Pool:
+    """Processes that each hold what `setup` loaded and do one call at a time. Use it from one event loop.
+
+    setup: picklable () -> (task -> result), as of `twoface.core.workers.run_tasks`. workers: processes. queue: calls
+    that may wait for one. memory: bytes of address space that a process may map, None for no limit.
+    """
+
+    def __init__(self, setup, workers=1, queue=16, memory=None):
+        self._setup, self._queue, self._memory = setup, queue, memory
+        self._crew = [None] * workers  # a place is None while its process starts
+        self._waiting = []  # calls that no process has begun
+        self._closing = asyncio.Event()
+        self._tasks = set()  # asyncio keeps no hold of its own on them
+        self._threads = ThreadPoolExecutor(4 * workers, "pool")  # for what blocks: starting, the pipes, joining
+
+    @property
+    def ready(self):
+        """True while at least one process is up."""
+        return any(self._crew)
+
+    @property
+    def waiting(self):
+        """How many calls wait for a process."""
+        return len(self._waiting)
+
+    async def start(self):
+        """Start the processes; back when all have set themselves up. Raises what `setup` raises."""
+        for place, worker in enumerate(await self._hire_all(self._setup)):
+            self._seat(place, worker)
+
+    async def call(self, task, timeout, key=None):
+        """Let a process do a task -> its result.
+
+        timeout: seconds, waiting included. key: calls of one key go to the same process while it lives, which may
+        therefore keep something for them. A call that is cancelled before it has begun is not done.
+        Raises what the task raised (the TwoFaceError family, OSError); Unavailable, code "busy", when too many calls
+        wait or the pool closes; Unavailable, code "timeout", when it is late: a process that has begun is killed, and
+        another takes its place; TwoFaceError, code "worker_died", when its process died, with the same consequence.
+        """
+        if self._closing.is_set():
+            raise _stopping()
+        place = None if key is None else zlib.crc32(str(key).encode()) % len(self._crew)
+        call = _Call(ForkingPickler.dumps(task), place)
+        self._waiting.append(call)
+        self._dispatch()
+        if len(self._waiting) > self._queue and call in self._waiting:
+            self._waiting.remove(call)
+            raise Unavailable("too many calls wait already: ask again in a second", code="busy", retry_after=1)
+        call.timer = asyncio.get_running_loop().call_later(timeout, self._expire, call, timeout)
+        try:
+            return await call.answer
+        finally:
+            if call in self._waiting:
+                self._waiting.remove(call)
+                call.timer.cancel()  # of one that has begun it goes on: nobody waits, but it may hang
+
+    async def replace(self, setup):
+        """Start processes with another `setup`, give them all further calls, and end the old ones after their work.
+
+        Raises what `setup` raises; the old processes then stay.
+        """
+        fresh = await self._hire_all(setup)
+        old, self._setup = list(filter(None, self._crew)), setup
+        for worker in old:
+            self._unwatch(worker)
+        for place, worker in enumerate(fresh):
+            self._seat(place, worker)
+        await asyncio.gather(*(self._retire(worker) for worker in old))
+
+    async def close(self, drain_seconds=0.0):
+        """Take no more calls, finish those that were taken if `drain_seconds` are enough, and end the processes."""
+        self._closing.set()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + drain_seconds
+        while (self._waiting or any(w and w.task for w in self._crew)) and loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        crew = list(filter(None, self._crew))
+        for call in [*self._waiting, *(worker.task for worker in crew if worker.task)]:
+            call.end(_stopping())
+        for worker in crew:
+            self._unwatch(worker)
+            worker.process.kill()
+        self._crew = [None] * len(self._crew)
+        await asyncio.gather(*self._tasks, *(self._in_thread(worker.stop) for worker in crew))
+        self._threads.shutdown()
+
+    def _dispatch(self):
+        """Give each free process the first call that it may do."""
+        for place, worker in enumerate(self._crew):
+            if worker is None or worker.task:
+                continue
+            for call in self._waiting:
+                if call.place in (None, place) and not call.answer.done():
+                    self._waiting.remove(call)
+                    call.worker, worker.task = worker, call
+                    self._spawn(self._do(place, worker, call))
+                    break
+
+    async def _do(self, place, worker, call):
+        call.end(await self._in_thread(_exchange, worker, call.task))
+        worker.task = None
+        if not worker.process.is_alive():
+            self._lose(place, worker)
+        self._dispatch()
+
+    def _expire(self, call, timeout):
+        if call.worker:
+            call.worker.process.kill()
+        call.end(Unavailable(f"this took longer than {timeout:g} seconds: ask again later", code="timeout"))
+
+    def _seat(self, place, worker):
+        self._crew[place] = worker
+        asyncio.get_running_loop().add_reader(worker.process.sentinel, self._lose, place, worker)
+        self._dispatch()
+
+    def _lose(self, place, worker):
+        """The process is dead: have another in its place."""
+        if self._crew[place] is worker:
+            self._unwatch(worker)
+            self._crew[place] = None
+            self._spawn(self._refill(place))
+
+    async def _refill(self, place):
+        pause, longest = PAUSES
+        while self._crew[place] is None and not self._closing.is_set():
+            try:
+                worker = await self._in_thread(_hire, self._setup, self._memory)
+            except (TwoFaceError, OSError) as error:
+                for call in self._waiting:
+                    if call.place == place or not self.ready:
+                        call.end(error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), pause)
+                pause = min(2 * pause, longest)
+                continue
+            if self._crew[place] is None and not self._closing.is_set():
+                self._seat(place, worker)
+            else:  # `replace` was faster, or the pool closes
+                await self._in_thread(worker.stop)
+
+    async def _retire(self, worker):
+        if worker.task:
+            await asyncio.wait([worker.task.answer])
+        worker.process.kill()
+        await self._in_thread(worker.stop)
+
+    async def _hire_all(self, setup):
+        hired = [self._in_thread(_hire, setup, self._memory) for _ in self._crew]
+        made = await asyncio.gather(*hired, return_exceptions=True)
+        failed = [outcome for outcome in made if isinstance(outcome, BaseException)]
+        if failed:
+            for worker in set(made) - set(failed):
+                await self._in_thread(worker.stop)
+            raise failed[0]
+        return made
+
+    def _unwatch(self, worker):
+        asyncio.get_running_loop().remove_reader(worker.process.sentinel)
+
+    def _in_thread(self, function, *arguments):
+        return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    def _spawn(self, coroutine):
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Call:
+    """task: pickled; place: of the crew, or None for any. worker: None until it has begun."""
+
+    def __init__(self, task, place):
+        self.task, self.place, self.worker, self.timer = task, place, None, None
+        self.answer = asyncio.get_running_loop().create_future()
+
+    def end(self, outcome):
+        if self.timer:
+            self.timer.cancel()
+        if self.answer.done():  # late, or nobody waits for it any more
+            return
+        if isinstance(outcome, Exception):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+
+
+def _hire(setup, memory):
+    """-> a Worker that has set itself up."""
+    worker = Worker(setup, memory)
+    try:
+        failure = worker.connection.recv()
+    except (EOFError, OSError):
+        raise worker.never_up() from None
+    if failure is not None:
+        worker.stop()
+        raise failure
+    return worker
+
+
+def _exchange(worker, task):
+    """A task's outcome; TwoFaceError, not raised, for a process that died at it."""
+    try:
+        worker.connection.send_bytes(task)
+        return worker.connection.recv()
+    except (EOFError, OSError):
+        return TwoFaceError(f"the worker process {worker.death()}: try again", code="worker_died")
+
+
+def _stopping():
+    return Unavailable("the server is stopping: ask again later", code="busy", retry_after=5)
