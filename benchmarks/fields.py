@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from twoface.core.blend import render, smoothed
+from twoface.core.faces import SIZE
 from twoface.core.identity import Embedder, embedding_view, similarity
 from twoface.core.mesh import Mesher
 from twoface.core.network import FillModel
 from twoface.core.parts import HOLES, named_hole
 from twoface.core.reference import registered
 from twoface.research.data.meshes import meshes_of
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits, in_crop
+from twoface.research.data.portraits import MARGIN, Portraits, in_crop
 from twoface.research.evaluation.metrics import hole_detail, hole_psnr
 from twoface.research.evaluation.pairs import fixed_pairs
 

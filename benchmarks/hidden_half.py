@@ -13,13 +13,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from twoface.core.faces import SIZE
 from twoface.core.masks import center_hole
 from twoface.core.mesh import POLYGONS, Mesh, mirrored
 from twoface.core.network import FillModel
 from twoface.core.reference import no_reference
 from twoface.core.register import at_places, enlarged, pixels, register
 from twoface.research.data.meshes import meshes_of
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits, in_crop
+from twoface.research.data.portraits import MARGIN, Portraits, in_crop
 
 BINS = ((10, 30), (30, 50), (50, 90))  # degrees between the yaws
 MOST = 60  # pairs a bin

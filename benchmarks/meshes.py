@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from twoface.core.faces import SIZE
 from twoface.core.mesh import Mesher, with_reference
 from twoface.core.network import FillModel
 from twoface.core.parts import named_hole
 from twoface.research.data.meshes import meshes_of
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits
+from twoface.research.data.portraits import MARGIN, Portraits
 from twoface.research.evaluation.pairs import fixed_pairs
 
 HOLES = ("center", "eyes", "lower", "mouth")

@@ -18,14 +18,13 @@ import cv2
 import numpy as np
 
 from twoface.core.errors import InputError
-from twoface.core.faces import apply, choose, crop, frame_transform
+from twoface.core.faces import SIZE, apply, choose, crop, frame_transform
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.occlusion import Occlusion, closed_eyes, grown, marked
 
 OUTLINES = Path(__file__).with_name("occluders.json")
 FOUND = 0.3
-SIDE = 128
 
 
 def main():
@@ -68,9 +67,9 @@ def judged(engine, look, path, covers):
     except InputError:
         return {"face": False, "overlap": 0.0, "held": 0.0}
     aligned = crop(photo.pixels, frame)
-    nothing = np.zeros((SIDE, SIDE), bool)
+    nothing = np.zeros((SIZE, SIZE), bool)
     hidden = marked(look.look(aligned), engine.mesher.through(aligned, nothing))
-    inside = grown(np.ones((SIDE, SIDE), bool), frame, truth.shape, 0)
+    inside = grown(np.ones((SIZE, SIZE), bool), frame, truth.shape, 0)
     truth = truth & inside
     bare = grown(hidden, frame, truth.shape, 0) & inside
     hole = grown(hidden, frame, truth.shape) & inside
@@ -123,7 +122,7 @@ def sheet(pictures, across=9):
 
 
 def seconds(look, times=50):
-    aligned = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    aligned = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     taken = []
     for _ in range(times):
         began = time.perf_counter()

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 
 from twoface.core.copies import COPY, copy_score
+from twoface.core.faces import SIZE
 from twoface.core.parts import named_hole
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits
+from twoface.research.data.portraits import MARGIN, Portraits
 
 HOLES = ("none", "center", "eyes", "lower", "left")
 PAIRS = 6  # of each person

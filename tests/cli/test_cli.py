@@ -15,7 +15,7 @@ from PIL import Image
 
 import twoface
 from twoface.cli import main
-from twoface.core.identity import Calibration
+from twoface.core.identity import Threshold
 
 FACE = "20,20,180,180"
 
@@ -157,7 +157,7 @@ def test_quality_changes_the_file(shop):
 
 
 def test_two_people_are_warned_of(shop, capsys, monkeypatch):
-    monkeypatch.setattr("twoface.core.inpainter.calibration_for", lambda _: Calibration("eyes", 1.1, 0.44))
+    monkeypatch.setattr("twoface.core.inpainter.threshold_for", lambda _: Threshold("eyes", 1.1, 0.44))
     assert fill("--hole", "eyes", "--reference", "other.png", "--reference-face", "10,10,190,190") == 0
     printed = capsys.readouterr()
     assert printed.err.startswith("twoface: warning: ") and "two people" in printed.err and "1.10" in printed.err

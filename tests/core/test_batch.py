@@ -386,7 +386,7 @@ def test_killed_batch_goes_on(desk):
         Image.fromarray(textured(180, 200)).save(desk / f"p{number}.png")
     write_jobs(desk, *({"photo": f"p{number}.png"} for number in range(12)))
     code = (
-        f"import sys; sys.path[:0] = {[str(Path(__file__).parents[1])]!r}\n"
+        f"import sys; sys.path[:0] = {list(map(str, Path(__file__).parents[:2]))!r}\n"
         "from pathlib import Path\n"
         "import test_batch\n"
         f"test_batch.run(Path({str(desk)!r}))\n"

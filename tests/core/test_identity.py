@@ -5,12 +5,12 @@ from twoface.core.faces import align, apply, crop
 from twoface.core.identity import (
     Embedder,
     calibrated_holes,
-    calibration_for,
     embedding_view,
     face_transform,
     face_view,
     hide,
     similarity,
+    threshold_for,
 )
 from twoface.core.images import read_photo
 from twoface.core.masks import grow
@@ -36,7 +36,7 @@ def test_tells_two_people_apart(embedder, faces):
     assert (
         similarity(same, reference)
         > 0.7
-        > calibration_for(calibrated_holes()["whole"]).threshold
+        > threshold_for(calibrated_holes()["whole"]).threshold
         > similarity(same, stranger)
     )
 
@@ -76,12 +76,12 @@ def test_refuses_other_views(embedder):
 
 def test_calibration_is_that_of_the_nearest_hole():
     for name, hole in calibrated_holes().items():
-        assert calibration_for(hole).hole == name
-        assert calibration_for(grow(hole, 2)).hole == name
-        assert 0 < calibration_for(hole).threshold < 1 and 0 < calibration_for(hole).strangers_warned < 1
+        assert threshold_for(hole).hole == name
+        assert threshold_for(grow(hole, 2)).hole == name
+        assert 0 < threshold_for(hole).threshold < 1 and 0 < threshold_for(hole).strangers_warned < 1
     scratch = np.zeros((128, 128), bool)
     scratch[20:110, 60:63] = True
-    assert calibration_for(scratch).hole == "whole"
+    assert threshold_for(scratch).hole == "whole"
 
 
 def test_a_view_is_embedded_once(embedder, faces, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 from serving import Gate, network_file, running
 
-from twoface.service import engine as core
+from twoface.service import engine as module
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def gated(tmp_path, monkeypatch):
     """gated(**settings): a running server whose network waits at `server.gate`."""
     gate = Gate()
     gate.opened.set()  # for the warm-up
-    monkeypatch.setattr(core, "FillModel", lambda *_: gate)
+    monkeypatch.setattr(module, "FillModel", lambda *_: gate)
     contexts = []
 
     def start(**settings):

@@ -9,12 +9,12 @@ from fakes import FakeMesher, write_network
 
 from twoface.core.errors import TwoFaceError
 from twoface.core.network import OUTPUT_SHAPES
-from twoface.service import engine as core
+from twoface.service import engine as module
 from twoface.service.server import Server
 from twoface.service.settings import Settings
 from twoface.service.tensors import CENTER
 
-core.Mesher = lambda *_: FakeMesher()  # all servers of this process see a face wherever they look
+module.Mesher = lambda *_: FakeMesher()  # all servers of this process see a face wherever they look
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from serving import Gate, network_file, on_loop, pictures, running
 
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.network import REQUIRED_METADATA
-from twoface.service import engine as core
+from twoface.service import engine as module
 from twoface.service.versions import find_labels, find_versions
 
 MODEL = "two_face_model"
@@ -152,7 +152,7 @@ def test_a_request_whose_network_is_put_away_while_its_reference_is_registered_i
     tmp_path, monkeypatch
 ):
     path, told = network_file(tmp_path), []
-    registered = core.with_registered
+    registered = module.with_registered
 
     def slowly(*arguments):
         until(lambda: told == [path])
@@ -161,7 +161,7 @@ def test_a_request_whose_network_is_put_away_while_its_reference_is_registered_i
     with running(path) as server:
         server.config.app.state.engine.switched.append(told.append)
         assert ask(server) == (1, 200)
-        monkeypatch.setattr(core, "with_registered", slowly)
+        monkeypatch.setattr(module, "with_registered", slowly)
         network_file(tmp_path, "new.onnx", gain=0.5).replace(path)
         assert ask(server) == (1, 100)
 
@@ -180,8 +180,8 @@ class Failing(Gate):
 def test_a_failing_network_answers_no_picture_and_is_not_ready_until_it_works_again(tmp_path, monkeypatch):
     network = Failing()
     network.opened.set()
-    monkeypatch.setattr(core, "FillModel", lambda *_: network)
-    monkeypatch.setattr(core, "RETRY", 0.05)
+    monkeypatch.setattr(module, "FillModel", lambda *_: network)
+    monkeypatch.setattr(module, "RETRY", 0.05)
     with running(network_file(tmp_path)) as server:
         ready = server.url + "/v2/health/ready"
         assert httpx.get(ready).status_code == 200
@@ -205,7 +205,7 @@ def test_one_request_that_the_network_fails_on_does_not_make_it_unready(tmp_path
 
     network = Picky()
     network.opened.set()
-    monkeypatch.setattr(core, "FillModel", lambda *_: network)
+    monkeypatch.setattr(module, "FillModel", lambda *_: network)
     with running(network_file(tmp_path)) as server:
         assert ask(server) == 500
         time.sleep(0.1)
@@ -213,7 +213,7 @@ def test_one_request_that_the_network_fails_on_does_not_make_it_unready(tmp_path
 
 
 def test_a_stuck_network_is_not_ready(gated, monkeypatch):
-    monkeypatch.setattr(core, "STUCK", 0.05)
+    monkeypatch.setattr(module, "STUCK", 0.05)
     server = gated()
     assert httpx.get(server.url + "/v2/health/ready").status_code == 200
     with ThreadPoolExecutor(1) as pool:

@@ -10,7 +10,7 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from twoface.core.faces import ALIKE, TEMPLATE, Face, apply, invert, overlap, scale_of, similarity_transform
+from twoface.core.faces import ALIKE, SIZE, TEMPLATE, Face, apply, invert, overlap, scale_of, similarity_transform
 from twoface.core.mesh import SIDE as CUT
 from twoface.core.mesh import cut, region_transform
 from twoface.core.network import open_session
@@ -81,11 +81,11 @@ def _face(back, points, score):
     """points: (8, 2), fractions of the square. back: as of `region_transform`."""
     points = points * CUT - 0.5
     (x0, y0), (x1, y1) = points[:2]
-    transform = similarity_transform(points[2:][FITTED], PLACES * 128)
-    by_box = similarity_transform(points[:2], BOX * 128)
+    transform = similarity_transform(points[2:][FITTED], PLACES * SIZE)
+    by_box = similarity_transform(points[:2], BOX * SIZE)
     if not 1 / FAR < scale_of(transform) / scale_of(by_box) < FAR:  # the points of a covered face may fall on one
         transform = by_box
-    return Face((x0, y0, x1, y1), apply(invert(transform), TEMPLATE * 128), score).moved(back)
+    return Face((x0, y0, x1, y1), apply(invert(transform), TEMPLATE * SIZE), score).moved(back)
 
 
 def _anchors():

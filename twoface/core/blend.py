@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 
 from twoface.core.bands import bands, widened
-from twoface.core.faces import scale_of, shifted
+from twoface.core.faces import SIZE, scale_of, shifted
 from twoface.core.masks import distance_to, fading, grow
 from twoface.core.reference import shrunk
 from twoface.core.register import at_places
 from twoface.core.tone import toned
 
-SIZE = 128
 RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
 SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error is averaged, and how deep it is mended
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill

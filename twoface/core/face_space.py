@@ -3,7 +3,7 @@
 Where the photos of one person spread, a difference says little: the directions are divided by that spread (within-class
 covariance normalisation, Hatch et al. 2006). And a FaceNet embedding of a face with a hole lies elsewhere than one of
 the whole face: for each kind of hole a linear map, fitted by ridge regression, says where the whole face would lie.
-`twoface/research/fitting/face_space.py` fitted both on people of the train split, and measures what they bring.
+`twoface.research.fitting.face_space` fitted both on people of the train split, and measures what they bring.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ FACTS = b"mesh"  # what tells pose and expression of an index's faces
 
 @dataclass(frozen=True)
 class FaceSpace:
-    """mean (512,) of whole faces; stretch (512, 512); for each measured hole its `map_to`: (1024,) and (1024, 512)."""
+    """mean (512,) of whole faces; stretch (512, 512); for each measured hole its map: (1024,), (1024, 512)."""
 
     mean: np.ndarray
     stretch: np.ndarray
@@ -36,12 +36,6 @@ class FaceSpace:
         mean, stretch = arrays.pop("mean"), arrays.pop("stretch")
         holes = {name.partition("/")[2] for name in arrays}
         return cls(mean, stretch, {hole: (arrays[f"center/{hole}"], arrays[f"weights/{hole}"]) for hole in holes})
-
-    def save(self, path):
-        """Write what `load` reads, in float16."""
-        arrays = {f"center/{hole}": center for hole, (center, _) in self.maps.items()}
-        arrays |= {f"weights/{hole}": weights.astype(np.float16) for hole, (_, weights) in self.maps.items()}
-        np.savez_compressed(path, mean=self.mean, stretch=self.stretch.astype(np.float16), **arrays)
 
     def index(self, whole):
         """Embeddings (N, 512) of whole faces -> what an index keeps of them, unit (N, 512)."""
@@ -87,31 +81,3 @@ def nearest_hole(hole, names):
 
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
-def map_to(whole, hidden, filled, penalty=1.0):
-    """The linear map from embeddings of faces with a hole to those faces whole -> center (1024,), weights (1024, 512).
-
-    whole: (N, 512), of `FaceSpace.index`; hidden, filled: (N, 512), as of `FaceSpace.holed`. penalty: of the ridge
-    regression, on the squared weights. The mean of `whole` is left out, as it tells nobody apart.
-    """
-    seen = np.concatenate([hidden, filled], 1)
-    center = seen.mean(0)
-    seen = seen - center
-    weights = np.linalg.solve(seen.T @ seen + penalty * np.eye(seen.shape[1]), seen.T @ (whole - whole.mean(0)))
-    return center, weights.astype(np.float32)
-
-
-def stretch_of(embeddings, person, floor=0.3):
-    """The matrix (512, 512) that evens out how the photos of one person spread.
-
-    embeddings (N, 512), person (N,): of whole faces. floor: what is added to each direction's variance, as a share of
-    the mean one, so that directions that were seen too little are not blown up.
-    """
-    count = np.bincount(person)
-    sums = np.zeros((len(count), embeddings.shape[1]))
-    np.add.at(sums, person, embeddings)
-    several = count[person] > 1
-    apart = (embeddings - (sums / np.maximum(count, 1)[:, None])[person])[several]
-    values, vectors = np.linalg.eigh(apart.T @ apart / (several.sum() - (count > 1).sum()))
-    return (vectors / np.sqrt(values + floor * values.mean())) @ vectors.T

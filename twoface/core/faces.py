@@ -10,9 +10,9 @@ import numpy as np
 
 from twoface.core.errors import InputError
 
+SIZE = 128  # px, the side of the crop, which is what the network sees
 # Left eye, right eye (as seen in the picture), nose, left and right mouth corner: fractions of the crop frame.
 TEMPLATE = np.array([(0.375, 0.46), (0.625, 0.46), (0.5, 0.60), (0.40, 0.735), (0.60, 0.735)])
-
 
 ALIKE = 0.3  # boxes that share more of their union are one face
 CLOSE = 0.08  # of similarity: two faces that differ less are told apart badly (benchmarks/groups.py)
@@ -51,7 +51,7 @@ class Face:
         return frame_of(align(self.landmarks))
 
 
-def align(landmarks, size=128):
+def align(landmarks, size=SIZE):
     """The similarity transform that puts the five landmarks nearest to `TEMPLATE` -> (2, 3) float64.
 
     Raises InputError when the landmarks fall on one point.
@@ -76,7 +76,7 @@ def similarity_transform(source, target):
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def frame_transform(frame, size=128):
+def frame_transform(frame, size=SIZE):
     """The transform that makes a square of the photo, turned upright, the crop frame -> (2, 3) float64.
 
     frame: (x0, y0, x1, y1) half-open photo pixels, or (x0, y0, x1, y1, degrees): that square turned clockwise (as
@@ -94,7 +94,7 @@ def frame_transform(frame, size=128):
     return np.column_stack([turn, (size - 1) / 2 - turn @ center])
 
 
-def frame_of(transform, size=128):
+def frame_of(transform, size=SIZE):
     """The square of the photo that is the crop frame -> (x0, y0, x1, y1, degrees), what `frame_transform` takes."""
     x, y = apply(invert(transform), ((size - 1) / 2, (size - 1) / 2)) + 0.5
     half = size / scale_of(transform) / 2
@@ -130,13 +130,13 @@ def apply(transform, points):
     return np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2]
 
 
-def frame_corners(transform, size=128):
+def frame_corners(transform, size=SIZE):
     """The four corners of the crop frame in photo pixels -> (4, 2), clockwise from the upper left."""
     edge = size - 0.5
     return apply(invert(transform), [(-0.5, -0.5), (edge, -0.5), (edge, edge), (-0.5, edge)])
 
 
-def window(transform, shape, size=128):
+def window(transform, shape, size=SIZE):
     """The part of a photo of `shape` (H, W) that a crop frame needs -> (x0, y0, x1, y1), ints inside the photo.
 
     With a margin and, where the frame reaches over the photo's border, as much inside it as its reflection needs.
@@ -156,7 +156,7 @@ def shifted(transform, x, y):
     return np.column_stack([transform[:, :2], apply(transform, (x, y))])
 
 
-def shrink(pixels, transform, detail, size=128):
+def shrink(pixels, transform, detail, size=SIZE):
     """The `window` of a photo, shrunk by area to `detail` pixels per crop pixel -> (pixels, its transform).
 
     A photo that has no more detail than that is only cut.
@@ -172,7 +172,7 @@ def shrink(pixels, transform, detail, size=128):
     return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), transform @ larger
 
 
-def crop(pixels, transform, size=128):
+def crop(pixels, transform, size=SIZE):
     """The crop frame of a photo -> uint8 (size, size, 3); area-correct when it shrinks, the border reflected."""
     fine = 2 if scale_of(transform) < 1 else 1
     part, small = shrink(pixels, transform, fine, size)

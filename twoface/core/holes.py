@@ -5,7 +5,7 @@ import numpy as np
 
 from twoface.core.bands import bands
 from twoface.core.errors import InputError
-from twoface.core.faces import apply, invert, shifted, window
+from twoface.core.faces import SIZE, apply, invert, shifted, window
 from twoface.core.images import read_mask
 from twoface.core.masks import box_hole, center_hole
 from twoface.core.mesh import moved
@@ -13,7 +13,6 @@ from twoface.core.parts import check_name, part_hole
 
 INVERTED = 0.5  # a mask of more than this part of the photo, most of it off the face, is taken for an inverted one
 OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
-SIZE = 128
 
 
 def given_hole(mask, hole, photo):

@@ -14,7 +14,7 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from twoface.core.faces import crop
+from twoface.core.faces import SIZE, crop
 from twoface.core.files import package_file
 from twoface.core.masks import center_hole
 from twoface.core.parts import named_hole
@@ -71,7 +71,7 @@ def similarity(a, b):
 def face_transform(transform):
     """The transform of a face's 128 crop -> the transform of its view (photo pixels -> view pixels)."""
     zoom = VIEW / VIEWED
-    start = (128 - VIEWED) / 2
+    start = (SIZE - VIEWED) / 2
     shift = zoom * (0.5 - start) - 0.5
     return np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
 
@@ -99,7 +99,7 @@ def hide(pixels, mask):
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Threshold:
     """How well the visible part tells people apart under one hole.
 
     hole: the calibrated hole's name, "whole" for none. threshold: the similarity below which photo and reference are
@@ -111,23 +111,23 @@ class Calibration:
     strangers_warned: float
 
 
-def calibration_for(hidden):
-    """The calibration of the hole that differs in the fewest pixels from `hidden`, bool (128, 128) -> Calibration.
+def threshold_for(hidden):
+    """The calibration of the hole that differs in the fewest pixels from `hidden`, bool (128, 128) -> Threshold.
 
     From `weights/identity.json`; `docs/evaluation.md` says how it was measured: on pairs of the val split, people that
     the fill network never saw, their visible parts compared as `hide` describes.
     """
-    return min(_calibrations(), key=lambda item: np.count_nonzero(item[0] ^ hidden))[1]
+    return min(_thresholds(), key=lambda item: np.count_nonzero(item[0] ^ hidden))[1]
 
 
 def calibrated_holes():
     """The holes that the comparison of visible parts is calibrated for -> {name: bool (128, 128)}, "whole" first."""
     centers = {f"center {side}": center_hole(side) for side in (32, 64, 96)}
     named = {name: named_hole(name) for name in CALIBRATED}
-    return {"whole": np.zeros((128, 128), bool)} | centers | named
+    return {"whole": np.zeros((SIZE, SIZE), bool)} | centers | named
 
 
 @cache
-def _calibrations():
+def _thresholds():
     figures = json.loads((resources.files("twoface") / "weights" / "identity.json").read_text())["holes"]
-    return [(hole, Calibration(name, **figures[name])) for name, hole in calibrated_holes().items()]
+    return [(hole, Threshold(name, **figures[name])) for name, hole in calibrated_holes().items()]

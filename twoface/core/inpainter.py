@@ -16,6 +16,7 @@ from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
 from twoface.core.face_space import FaceSpace, holed_views
 from twoface.core.faces import (
+    SIZE,
     Taken,
     align,
     choose,
@@ -33,7 +34,7 @@ from twoface.core.faces import (
 )
 from twoface.core.files import check_output, write_aside
 from twoface.core.holes import OVERHANG, check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
-from twoface.core.identity import VIEW, Embedder, calibration_for, embedding_view, face_view, hide, similarity
+from twoface.core.identity import VIEW, Embedder, embedding_view, face_view, hide, similarity, threshold_for
 from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.core.masks import box_hole
 from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, moved
@@ -46,7 +47,6 @@ from twoface.core.tone import tone_of
 from twoface.core.verdict import verdict
 
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
-SIZE = 128  # crop pixels, the side of the face's frame
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
     "similarity_result_reference",
@@ -513,7 +513,7 @@ class Inpainter:
         if used is None:
             return dict.fromkeys(IDENTITY)
         views = np.stack([face_view(pixels, prepared.transform), face_view(used.photo.pixels, used.transform)])
-        known = calibration_for(prepared.unknown)
+        known = threshold_for(prepared.unknown)
         same = used.similarity >= known.threshold
         figures = (
             similarity(*self._embedder.embed(views)),

@@ -8,6 +8,7 @@ import numpy as np
 
 from twoface.core.bands import bands, widened
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 
 # Of a mask with transparent parts: the spread of a brush's one colour, how far black and white may be off, the share
 # of the pixels that must agree, the colours that a drawing may have.
@@ -32,7 +33,7 @@ def box_hole(box, shape):
     return mask
 
 
-def center_hole(side, size=128):
+def center_hole(side, size=SIZE):
     """The square of `side` pixels in the middle of a frame -> bool (size, size). The thesis used 32 of 128.
 
     Raises InputError for a square that does not fit.

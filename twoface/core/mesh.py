@@ -14,7 +14,7 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from twoface.core.faces import TEMPLATE, apply, invert, scale_of, similarity_transform
+from twoface.core.faces import SIZE, TEMPLATE, apply, invert, scale_of, similarity_transform
 from twoface.core.network import open_session
 
 POINTS = 478
@@ -180,7 +180,7 @@ def moved(points, transform):
 
 def inside(points, name):
     """Where a part of `POLYGONS` lies in the crop -> bool (128, 128). points: (478, 2 or 3), in crop pixels."""
-    mask = np.zeros((128, 128), np.uint8)
+    mask = np.zeros((SIZE, SIZE), np.uint8)
     cv2.fillPoly(mask, [points[list(POLYGONS[name]), :2].round().astype(np.int32)], 1)
     return mask.view(bool)
 
@@ -226,7 +226,7 @@ def cut(pixels, back, border=cv2.BORDER_REFLECT_101):
 def to_template(points):
     """What moves a mesh (478, 3) in crop pixels to where an aligned face lies -> 2x3 similarity, crop -> crop."""
     landmarks = [points[list(each), :2].mean(0) for each in LANDMARKS]
-    return similarity_transform(landmarks, PLACES * 128)
+    return similarity_transform(landmarks, PLACES * SIZE)
 
 
 def corrected(transform, points):
@@ -337,7 +337,7 @@ def template_mesh():
     face = canonical_face() * (1, -1, -1)
     eyes = np.array([face[list(pair)].mean(0) for pair in ((33, 133), (362, 263))])
     points = np.concatenate([face, np.repeat(eyes, 5, 0)])
-    goal = TEMPLATE[:2] * 128
+    goal = TEMPLATE[:2] * SIZE
     scale = (goal[1, 0] - goal[0, 0]) / (eyes[1, 0] - eyes[0, 0])
     points = points * scale
     points[:, :2] += goal.mean(0) - eyes[:, :2].mean(0) * scale

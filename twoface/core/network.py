@@ -7,18 +7,19 @@ import numpy as np
 import onnxruntime
 
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.faces import SIZE
 
 REQUIRED_METADATA = {
     "twoface.format": "2",
-    "twoface.size": "128",
+    "twoface.size": str(SIZE),
     "twoface.field_size": "32",
     "twoface.range": "0..1",
     "twoface.mask": "1=hole",
 }
 INPUT_DEPTHS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # all (N, depth, 128, 128)
 OUTPUT_SHAPES = {
-    "fill": (3, 128, 128),
-    "synthesis": (3, 128, 128),
+    "fill": (3, SIZE, SIZE),
+    "synthesis": (3, SIZE, SIZE),
     "flow": (2, 32, 32),
     "gain": (3, 32, 32),
     "offset": (3, 32, 32),
@@ -97,7 +98,7 @@ class FillModel:
         trust = np.ones_like(mask) if trust is None else trust
         inputs = dict(zip(INPUT_DEPTHS, (image, mask, reference, trust), strict=True))
         for name, array in inputs.items():
-            shape = (len(image), INPUT_DEPTHS[name], 128, 128)
+            shape = (len(image), INPUT_DEPTHS[name], SIZE, SIZE)
             if array.shape != shape or array.dtype != np.float32:
                 raise ValueError(f"{name} must be float32 {shape}, not {array.dtype} {array.shape}")
             if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too

@@ -6,11 +6,10 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from twoface.core.faces import shifted, window
+from twoface.core.faces import SIZE, shifted, window
 from twoface.core.mesh import POLYGONS
 from twoface.core.network import open_session
 
-SIZE = 128
 COVERED = 0.4  # probability from which a pixel shows something in front of the face
 SURE = 0.7  # which some pixel of a part must reach
 FEWEST = 45  # crop pixels: a smaller part is an error

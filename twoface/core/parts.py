@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 from twoface.core.masks import center_hole, parse_box
 from twoface.core.mesh import EYE_CORNERS, POLYGONS, mirrored, template_mesh
 
-SIZE = 128
 _SHIFT = 4  # binary digits of a pixel's fraction, for OpenCV
 
 # Corners on the picture's left; those on its right are their mirror points.

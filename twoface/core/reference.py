@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from twoface.core.faces import apply
+from twoface.core.faces import SIZE, apply
 from twoface.core.mesh import with_reference
-from twoface.core.register import SIZE, at_places, enlarged, pixels, pixels_per_crop_pixel, register
+from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 RIM = 3  # crop pixels about what covers a reference that are not trusted either
 

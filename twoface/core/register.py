@@ -11,9 +11,9 @@ from functools import cache
 import cv2
 import numpy as np
 
+from twoface.core.faces import SIZE
 from twoface.core.mesh import POLYGONS, canonical_face, facing, template_mesh
 
-SIZE = 128
 GRID = 33  # nodes a side, over the crop's pixels 0..127
 CONTROLS = 96  # spread evenly over the face, besides the eyes' and lips' outlines
 STIFFNESS = 0.03  # how far the spline may miss a point: noise of the mesh is not to fold it

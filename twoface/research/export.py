@@ -15,9 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.faces import SIZE
 from twoface.core.files import check_output, write_aside
 from twoface.research.models.build import OURS
-from twoface.research.models.generator import FIELD, SIZE
+from twoface.research.models.generator import FIELD
 from twoface.research.training.trained import trained
 
 INPUTS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # depth of (N, depth, 128, 128)

@@ -11,7 +11,7 @@ from twoface.core.copies import same_picture
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import TwoFaceError
 from twoface.core.face_space import FaceSpace, holed_views
-from twoface.core.faces import TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
+from twoface.core.faces import SIZE, TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
 from twoface.core.identity import face_view
 from twoface.core.images import Photo, read_photo
 from twoface.core.inpainter import Inpainter
@@ -156,7 +156,7 @@ class Collection:
             frame = choose(self.inpainter.faces(photo)).frame
         transform = frame_transform(frame)
         vector = self._space.index(self._embedder.embed(face_view(photo.pixels, transform)[None]))[0]
-        nothing = np.zeros((128, 128), bool)
+        nothing = np.zeros((SIZE, SIZE), bool)
         mesh = self.inpainter.mesher.find(photo.pixels, transform)
         return _Query(photo, transform, nothing, vector, _wanted(mesh, transform, nothing))
 
@@ -287,7 +287,7 @@ def _wanted(mesh, transform, hole):
     return Wanted(
         hole=hole,
         pose=(facts["yaw"], facts["pitch"]),
-        size=128 / scale_of(transform),
+        size=SIZE / scale_of(transform),
         eyes_open=None if hides(hole, TEMPLATE[:2]) else facts["eyes_open"],
         mouth_open=None if hides(hole, TEMPLATE[3:]) else facts["mouth_open"],
     )

@@ -16,7 +16,7 @@ from twoface.core.choice import sharpness
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.face_space import FaceSpace, space_version
-from twoface.core.faces import align, crop, frame_of, scale_of
+from twoface.core.faces import SIZE, align, crop, frame_of, scale_of
 from twoface.core.identity import face_view
 from twoface.core.images import read_photo
 from twoface.core.mesh import MeshNetwork
@@ -342,7 +342,7 @@ def _content(path, size):
 
 def _alike(store, paths, copies):
     """Photos besides these that show very likely somebody who is in the first of `paths` as the largest face."""
-    count, known, alike = len(store), calibration_for(np.zeros((128, 128), bool)), set()
+    count, known, alike = len(store), calibration_for(np.zeros((SIZE, SIZE), bool)), set()
     rows = [row for row in store.faces("path", paths, vectors=True) if row.face == 0][:ALIKE]
     for found in (found for row in rows for found in store.nearest(row.vector, ALIKE)):
         chance = probability(known.log_odds(found.similarity, found.similarity, count))
@@ -440,7 +440,7 @@ def _facts(pixels, face, mesher):
         "box": face.box,
         "landmarks": tuple(np.ravel(face.landmarks).tolist()),
         "score": face.score,
-        "size": 128 / scale_of(transform),
+        "size": SIZE / scale_of(transform),
         "sharpness": sharpness(crop(pixels, transform)),
     }
     return facts | described(mesher.find(pixels, transform)), face_view(pixels, transform)

@@ -9,7 +9,7 @@ import numpy as np
 
 from twoface.core.choice import sharpness
 from twoface.core.face_space import nearest_hole
-from twoface.core.faces import apply, frame_transform, invert
+from twoface.core.faces import SIZE, apply, frame_transform, invert
 
 SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"
 VERDICTS = {
@@ -19,7 +19,7 @@ VERDICTS = {
 }
 POSE = 20.0  # degrees that two heads may be turned apart
 HINT = 0.2  # difference of an expression figure that matters
-ENOUGH = 128  # photo pixels a side of the frame: the network's own
+ENOUGH = SIZE  # photo pixels a side of the frame
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from fastapi import Security
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
+from starlette.formparsers import MultiPartParser
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
@@ -33,6 +34,7 @@ Tensors go in as TensorFlow Serving takes them (`/v1/models/...`) or by the Open
 
 def build_app(settings):
     """-> FastAPI. Its engine starts and ends with its lifespan; `app.state` holds `engine`, `metrics` and `keys`."""
+    MultiPartParser.spool_max_size = settings.photo_bytes + 1  # else starlette puts photos into files
     metrics = Metrics()
     engine = Engine(settings, metrics)
     workers = photos.PhotoWorkers(settings) if settings.photo_workers else contextlib.nullcontext()

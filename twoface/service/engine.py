@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.faces import SIZE
 from twoface.core.mesh import Mesher
 from twoface.core.network import FillModel
 from twoface.service.batching import Batcher
 from twoface.service.statistics import Statistics
-from twoface.service.tensors import CENTER, SIZE, generated, with_registered
+from twoface.service.tensors import CENTER, generated, with_registered
 from twoface.service.tracing import tracer
 from twoface.service.versions import Found, find_labels, find_versions
 

@@ -4,8 +4,9 @@ from functools import cache
 
 import numpy as np
 
+from twoface.core.faces import SIZE
 from twoface.service.json_tensors import dump_json
-from twoface.service.tensors import CENTER, SIZE
+from twoface.service.tensors import CENTER
 
 
 @cache

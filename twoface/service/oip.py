@@ -6,9 +6,10 @@ import numpy as np
 
 import twoface
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 from twoface.core.network import OUTPUT_SHAPES
 from twoface.service.engine import MODEL
-from twoface.service.tensors import SIZE, check
+from twoface.service.tensors import check
 
 SERVER = {
     "name": "twoface",

@@ -12,8 +12,9 @@ from twoface.core.errors import InputError
 from twoface.service import oip
 from twoface.service.engine import MODEL
 from twoface.service.json_tensors import JsonBody, dump_json
-from twoface.service.rest import ERRORS, Name, Version, read_body, timeout_of, while_there
+from twoface.service.rest import ERRORS, Name, Version, timeout_of
 from twoface.service.tensors import Crops
+from twoface.serving.requests import read_body, while_there
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 TENSOR = {

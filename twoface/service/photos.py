@@ -25,8 +25,9 @@ from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.faces import parse_frame
 from twoface.core.parts import parse_hole
 from twoface.service.photo_tasks import FacesTask, FillTask, open_desk
-from twoface.service.rest import ERROR, ERRORS, check_encoding, timeout_of, while_there
+from twoface.service.rest import ERROR, ERRORS, timeout_of
 from twoface.serving.pool import Pool
+from twoface.serving.requests import check_encoding, while_there
 
 PATHS = ("/v1/fill", "/v1/faces")
 REPORT = "X-Two-Face-Report"
@@ -202,7 +203,6 @@ def _check_single(names, known):
 
 def router(workers, settings):
     """The routes of the photo API -> APIRouter. workers: `PhotoWorkers`."""
-    MultiPartParser.spool_max_size = settings.photo_bytes + 1  # else starlette puts photos into files
     routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=FormRoute)
 
     async def work(request, task):

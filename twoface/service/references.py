@@ -12,15 +12,15 @@ from typing import Annotated, Literal
 import cv2
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
-from starlette.formparsers import MultiPartParser
 
 from twoface.core.errors import TwoFaceError
 from twoface.core.faces import parse_frame
 from twoface.core.images import read_mask, read_photo
 from twoface.core.parts import parse_hole
 from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
-from twoface.service.rest import timeout_of, while_there
+from twoface.service.rest import timeout_of
 from twoface.serving.pool import Pool
+from twoface.serving.requests import while_there
 
 PATHS = ("/v1/references",)
 EVERY, PATIENCE = 3.0, 10.0  # seconds between questions whether the index is there, and for an answer
@@ -117,7 +117,6 @@ class Watch:
 
 def router(pool, settings):
     """The route -> APIRouter."""
-    MultiPartParser.spool_max_size = settings.photo_bytes + 1  # else starlette puts photos into files
     routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=FormRoute)
 
     @routes.post("/references", summary="Find references for a photo in the index", response_model=ReferencesAnswer)

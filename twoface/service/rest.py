@@ -1,6 +1,5 @@
-"""What the REST doors share: deadlines, clients that leave, and the status of an error."""
+"""What the REST doors share: deadlines, and the status of an error."""
 
-import asyncio
 import re
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.service.engine import MODEL, UnknownModel
+from twoface.serving.requests import ClientGone
 
 Name = Annotated[str, Path(examples=[MODEL])]
 Version = Annotated[str, Path(examples=["1"])]
@@ -56,22 +56,6 @@ ERRORS = {
 }
 
 
-class ClientGone(Exception):
-    """Whoever asked has left; there is nobody to answer."""
-
-
-async def read_body(request):
-    """The whole body -> bytes. Raises InputError for one in an encoding that `Limits` did not unpack."""
-    check_encoding(request)
-    return await request.body()
-
-
-def check_encoding(request):
-    """Raise InputError for a body in an encoding that `Limits` did not unpack."""
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise InputError("send the body in gzip or deflate, or without Content-Encoding", code="encoding")
-
-
 def timeout_of(request):
     """The caller's `X-Request-Timeout-Ms` in seconds, or None. Raises InputError."""
     text = request.headers.get(TIMEOUT_HEADER)
@@ -80,19 +64,6 @@ def timeout_of(request):
     if not re.fullmatch("[0-9]{1,9}", text):
         raise InputError("X-Request-Timeout-Ms must be milliseconds, a whole number")
     return int(text) / 1000
-
-
-async def while_there(request, coroutine):
-    """The coroutine's result; it is cancelled when the client leaves, or we are. Call it after reading the body."""
-    work, gone = asyncio.ensure_future(coroutine), asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientGone
-        return work.result()
-    finally:
-        work.cancel()
-        gone.cancel()
 
 
 def http_status(error):

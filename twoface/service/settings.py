@@ -1,12 +1,13 @@
 """What `twoface serve` can be told, with its defaults."""
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
+from twoface.serving.connections import is_loopback
 
-VALUES_A_ROW = 7 * 128 * 128  # image, mask and reference
+VALUES_A_ROW = 7 * SIZE * SIZE  # image, mask and reference
 LETTERS_A_VALUE = 26  # of JSON: the longest double and its comma
 
 
@@ -67,11 +68,3 @@ class Settings:
     def message_bytes(self):
         """The largest gRPC message: `rows` crops in float64."""
         return self.rows * VALUES_A_ROW * 8 + 65536
-
-
-def is_loopback(host):
-    """Whether only this machine reaches that address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 from twoface.core.reference import registered
 
-SIZE = 128
 CENTER = slice(48, 80)  # the hole of whoever sends no mask: 32x32, black
 
 

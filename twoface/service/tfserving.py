@@ -6,15 +6,17 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 from twoface.service.engine import MODEL
 from twoface.service.json_tensors import JsonBody, dump_json, unknown_key
 from twoface.service.oip import parse_version
-from twoface.service.rest import ERRORS, Name, Version, read_body, timeout_of, while_there
+from twoface.service.rest import ERRORS, Name, Version, timeout_of
 from twoface.service.tensors import check
+from twoface.serving.requests import read_body, while_there
 
 INPUTS = {"masked_image": "image", "reference_image": "reference", "mask": "mask"}
 SIGNATURE = "serving_default"
-VALUES = 3 * 128 * 128
+VALUES = 3 * SIZE * SIZE
 PREDICT = {
     "requestBody": {
         "required": True,
@@ -132,14 +134,14 @@ def planes(array, name):
     depth = 1 if name == "mask" else 3
     if name == "mask" and array.ndim == 3:
         array = array[..., None]
-    if array.shape[1:] != (128, 128, depth):
+    if array.shape[1:] != (SIZE, SIZE, depth):
         raise InputError(f"{name} must have the shape (N, 128, 128, {depth}), not {array.shape}")
     with np.errstate(over="ignore"):  # becomes infinite, and is refused as such
         return np.ascontiguousarray(array.transpose(0, 3, 1, 2), np.float32)
 
 
 def _tensor(name, depth):
-    sizes = [{"size": str(size), "name": ""} for size in (-1, 128, 128, depth)]
+    sizes = [{"size": str(size), "name": ""} for size in (-1, SIZE, SIZE, depth)]
     return {"dtype": "DT_FLOAT", "tensor_shape": {"dim": sizes, "unknown_rank": False}, "name": f"{name}:0"}
 
 

@@ -1,6 +1,7 @@
-"""uvicorn's HTTP connection, with the limit that it lacks: the time in which a request has to come in."""
+"""Addresses, certificates, and uvicorn's HTTP connection with the limit that it lacks: the time that a request has."""
 
 import asyncio
+import ipaddress
 import os
 import socket
 import ssl
@@ -12,6 +13,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from twoface.core.errors import InputError, TwoFaceError
 
 LET_IN, MOMENT, PARTING = 0.1, 0.5, 5.0  # seconds
+
+
+def is_loopback(host):
+    """Whether only this machine reaches that address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def bind(host, port):

@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 import twoface
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.faces import SIZE
 from twoface.core.parts import HOLES
-from twoface.service.rest import read_body, while_there
+from twoface.serving.requests import read_body, while_there
 from twoface.web import tasks
 from twoface.web.library import names
 
@@ -158,7 +159,7 @@ def _add_photos(api, ask):
         frame: Annotated[Frame, Depends()],
         size: Annotated[int, Query(ge=16, le=2048)] = 512,
     ):
-        form = "png" if size == tasks.NETWORK else "webp"
+        form = "png" if size == SIZE else "webp"
         return _picture(await ask(request, "crop", photo=photo, frame=frame.plain(), size=size), form)
 
     @api.get("/photos/{photo}/holes/{name}")

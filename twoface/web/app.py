@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from twoface.service.settings import is_loopback
 from twoface.serving.auth import Keys
+from twoface.serving.connections import is_loopback
 from twoface.serving.limits import Limits
 from twoface.web import api
 from twoface.web.problems import answer_problems, problem, refuse

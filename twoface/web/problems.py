@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
-from twoface.service.rest import ClientGone
+from twoface.serving.requests import ClientGone
 
 GONE = dict.fromkeys(("photo_gone", "fill_gone", "search_gone", "photo_missing", "no_person", "face_gone"), 404)
 STATUS = {**GONE, "too_many_pixels": 413, "bad_request": 400, "encoding": 400}

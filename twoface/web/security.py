@@ -10,7 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from twoface.service.settings import is_loopback
+from twoface.serving.connections import is_loopback
 from twoface.web.problems import problem
 
 MARK = "x-two-face"  # a header that no form and no foreign page can send without asking first

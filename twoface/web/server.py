@@ -2,14 +2,10 @@
 
 import asyncio
 import logging
-import signal
 import webbrowser
 from functools import partial
 
-import uvicorn
-
-from twoface.serving.connections import bind, check_tls, timed_connection
-from twoface.serving.limits import SLOWEST
+from twoface.serving import server as serving
 from twoface.serving.pool import Pool
 from twoface.web import tasks
 from twoface.web.app import build_app
@@ -19,7 +15,7 @@ PATIENCE = 2.0  # seconds in which a backend says that it is ready
 log = logging.getLogger(__name__)
 
 
-class Server(uvicorn.Server):
+class Server(serving.Server):
     """A `twoface web`; `await serve()` runs it until SIGTERM, SIGINT or `should_exit`.
 
     The port is bound at once; `url` says where. setup: what the workers set up, by default the engine that the
@@ -27,34 +23,13 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, settings, setup=None):
-        if settings.tls_cert:
-            check_tls(settings.tls_cert, settings.tls_key)
-        self._settings = settings
         self._pool = Pool(setup or studio(settings), settings.workers, settings.queue, settings.worker_memory)
         self._ready = readiness(settings, self._pool)
         app = build_app(settings, self._pool, self._ready)
-        self._socket = bind(settings.host, settings.port)
+        proxies = {"proxy_headers": True, "forwarded_allow_ips": list(settings.proxies)}
+        super().__init__(app, settings, settings.photo_bytes, 16 * settings.concurrency, **proxies)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.url = f"http{'s' if settings.tls_cert else ''}://{host}:{self._socket.getsockname()[1]}/"
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=timed_connection(
-                    settings.receive_timeout, settings.receive_timeout + settings.photo_bytes / SLOWEST
-                ),
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=True,
-                forwarded_allow_ips=list(settings.proxies),
-                limit_concurrency=16 * settings.concurrency,
-                timeout_graceful_shutdown=settings.drain,
-                ssl_certfile=settings.tls_cert,
-                ssl_keyfile=settings.tls_key,
-            )
-        )
+        self.url = f"http{'s' if settings.tls_cert else ''}://{host}:{self.port}/"
 
     async def serve(self, started=lambda url: None):
         """Answer until told to stop. started: called with the URL when it answers.
@@ -66,9 +41,11 @@ class Server(uvicorn.Server):
         try:
             if self._settings.indexes:
                 await self._pool.call(("open_indexes", {}), self._settings.timeout)
+            if self.should_exit:  # told so while the workers set themselves up
+                return
             if not await self._ready():
                 log.warning("%s does not answer yet: nothing can be filled until it does", self._settings.backend)
-            running = asyncio.create_task(super().serve(sockets=[self._socket]))
+            running = asyncio.create_task(super().serve())
             while not (self.started or running.done()):
                 await asyncio.sleep(0.01)
             if self.started:
@@ -82,8 +59,7 @@ def serve(settings, open_browser=False):
     """Run a server in this process until it is told to stop, and say where it is."""
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(message)s")
     server = Server(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done; that is then the end
+    serving.stop_on_signals(server)
 
     def started(url):
         print(f"Two-Face is at {url} (Ctrl-C stops it)", flush=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twoface.core.errors import InputError
-from twoface.service.settings import is_loopback
+from twoface.serving.connections import is_loopback
 
 INDEX_MEMORY = 4_000_000_000  # bytes that a worker may map for indexes: what reads them reserves more than it uses
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from twoface.core.errors import InputError
-from twoface.core.faces import crop, frame_transform
+from twoface.core.faces import SIZE, crop, frame_transform
 from twoface.core.images import Photo, encode_photo, read_mask, read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.location import has_location, without_location
@@ -25,7 +25,6 @@ from twoface.core.verdict import verdict
 from twoface.web.cache import Cache, Filled
 from twoface.web.library import Library, candidate_words, opener, read_found
 
-NETWORK = 128  # pixels: the side of what the network sees
 MIN_FACE = 50  # photo pixels: a smaller frame is refused, as in the thesis
 GOOD_FACE = 128  # below this the network sees more pixels than the photo has
 MAX_MASK = 1024 * 1024  # pixels
@@ -141,7 +140,7 @@ class Studio:
         photo = self._cache.photo(session, photo)
         frame.check(photo)
         pixels = crop(photo.pixels, frame_transform(frame.square, size), size)
-        form = "PNG" if size == NETWORK else "WEBP"
+        form = "PNG" if size == SIZE else "WEBP"
         return encode_photo(Photo(pixels), form, 90, generated=False)
 
     def hole(self, session, photo, frame, name, size):
@@ -151,12 +150,12 @@ class Studio:
         """
         photo = self._cache.photo(session, photo)
         frame.check(photo)
-        zoom = size / NETWORK
+        zoom = size / SIZE
         if name == "center":
             drawn = center_hole(size // 2, size)
         else:
             aligned = crop(photo.pixels, frame_transform(frame.square))
-            mesh = self._inpainter.mesher.through(aligned, np.zeros((NETWORK, NETWORK), bool))
+            mesh = self._inpainter.mesher.through(aligned, np.zeros((SIZE, SIZE), bool))
             shift = (zoom - 1) / 2  # pixels' centres lie at whole numbers
             drawn = part_hole(name, moved(mesh, np.array([[zoom, 0, shift], [0, zoom, shift]])), (size, size))
         return cv2.imencode(".png", drawn.astype(np.uint8) * 255)[1].tobytes()

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 from twoface.research.export import INPUTS, OUTPUTS, half_weights, largest_difference, to_onnx
 from twoface.research.models.build import build_generator
-from twoface.research.models.generator import SIZE, TransferGenerator, transfer, warp
+from twoface.research.models.generator import TransferGenerator, transfer, warp
 
 TINY = (8, 8, 8, 8)
 SHIPPED = (48, 96, 160, 192)

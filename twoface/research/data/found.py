@@ -19,9 +19,10 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 from twoface.core.network import open_session
 from twoface.research.data.occluders import UNKNOWN
-from twoface.research.data.portraits import CROP, MARGIN, SIZE, Portraits
+from twoface.research.data.portraits import CROP, MARGIN, Portraits
 
 NOTHING = (0.25, 15)  # probability, and the pixels of more than that with which a crop is still bare
 SURE = (0.6, 0.9, 60)  # probability of a marked pixel; of marks that are believed: the mean, and the fewest pixels

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from twoface.core.faces import SIZE
 from twoface.core.mesh import moved
-from twoface.research.data.portraits import SIZE, Augmentation, Portraits, moved_frame, recoloured, stored
+from twoface.research.data.portraits import Augmentation, Portraits, moved_frame, recoloured, stored
 from twoface.research.data.random_holes import random_hole
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from twoface.core.faces import SIZE
 from twoface.core.mesh import POLYGONS, canonical_face, procrustes
 
-SIZE = 128
 FINER = 4  # shapes are drawn at so many times the size, and shrunk by area
 UNKNOWN = 255  # in `covered`: nobody says
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from twoface.core.faces import SIZE
 from twoface.core.mesh import POLYGONS, mirrored, moved
 from twoface.research.data.found import Found
-from twoface.research.data.occluders import OCCLUDERS, SIZE, UNKNOWN, Scene, draw_shadow
+from twoface.research.data.occluders import OCCLUDERS, UNKNOWN, Scene, draw_shadow
 from twoface.research.data.parsing import BACKGROUND, CLOTH, GLASSES, HAIR, HAT, Parsed
 from twoface.research.data.portraits import CROP, Augmentation, Portraits, in_crop, moved_frame, recoloured
 

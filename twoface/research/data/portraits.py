@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
 from twoface.core.mesh import fitted, mirrored, moved
 from twoface.core.register import at_places, enlarged, pixels, register
@@ -18,7 +19,6 @@ from twoface.research.data.containers import entries, read_index
 from twoface.research.data.random_holes import random_hole
 
 CROP = 160  # px, the side of a stored crop
-SIZE = 128  # px, the side of the network's frame, the crop's centre
 MARGIN = (CROP - SIZE) // 2
 
 

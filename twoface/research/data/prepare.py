@@ -20,13 +20,13 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.faces import align, apply, crop, scale_of
+from twoface.core.faces import SIZE, align, apply, crop, scale_of
 from twoface.core.files import write_aside
 from twoface.core.images import read_photo
 from twoface.core.mtcnn import Mtcnn
 from twoface.core.workers import run_tasks
 from twoface.research.data.containers import PICTURES, split_of
-from twoface.research.data.portraits import CROP, MARGIN, SIZE
+from twoface.research.data.portraits import CROP, MARGIN
 
 POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 COLUMNS = ("split", "shard", "path", "identity", "source", "scale", *(f"{p}_{axis}" for p in POINTS for axis in "xy"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from twoface.core.parts import PARTS, SIZE, part_hole
+from twoface.core.faces import SIZE
+from twoface.core.parts import PARTS, part_hole
 
 AREA_RANGE = (0.015, 0.60)  # a hole covers this much of the frame, at least and at most
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from twoface.core.blend import blend, light_of
 from twoface.core.errors import InputError, Unavailable
+from twoface.core.faces import SIZE
 from twoface.core.files import check_output, write_aside
 from twoface.core.identity import Embedder, embedding_view
 from twoface.core.masks import box_hole
@@ -29,7 +30,7 @@ from twoface.core.network import FillModel
 from twoface.core.parts import check_name, named_hole
 from twoface.core.reference import no_reference, registered
 from twoface.research.data.meshes import FRAME
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits
+from twoface.research.data.portraits import MARGIN, Portraits
 from twoface.research.evaluation import recogniser
 from twoface.research.evaluation.baselines import BASELINES
 from twoface.research.evaluation.grid import draw_grid

@@ -9,8 +9,9 @@ import importlib.util
 import cv2
 import numpy as np
 
+from twoface.core.faces import SIZE
 from twoface.core.files import package_file
-from twoface.research.data.portraits import MARGIN, SIZE
+from twoface.research.data.portraits import MARGIN
 
 PACKAGES = ("dlib", "face_recognition_models")
 FILES = {

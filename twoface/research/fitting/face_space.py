@@ -19,8 +19,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from twoface.core.blend import SIZE, crop_mask
-from twoface.core.face_space import FILE, FaceSpace, map_to, stretch_of, unit
+from twoface.core.blend import crop_mask
+from twoface.core.face_space import FILE, FaceSpace, unit
+from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
 from twoface.core.identity import VIEW, calibrated_holes, embedding_view, hide
 from twoface.core.inpainter import FEATHER
@@ -47,7 +48,7 @@ def main():
     options = parser.parse_args()
     study = Study(options)
     if options.write:
-        write_aside(FILE, study.space.save, force=True)
+        write_aside(FILE, partial(save, study.space), force=True)
     print(f"{len(study.queries)} queries of {len(set(study.person.tolist()))} people among {len(study.owner)} crops\n")
     print("| hole | how | hit@1 | hit@5 |\n|---|---|---|---|", flush=True)
     first_looks(study)
@@ -137,6 +138,41 @@ class Study:
         right = self.owner[best] == self.person[chosen][:, None]
         first, five = right[:, 0], right.any(1)
         print(f"| {hole} | {how} | {first.mean():.1%} ({first.sum()}) | {five.mean():.1%} ({five.sum()}) |", flush=True)
+
+
+def map_to(whole, hidden, filled, penalty=1.0):
+    """The linear map from embeddings of faces with a hole to those faces whole -> center (1024,), weights (1024, 512).
+
+    whole: (N, 512), of `FaceSpace.index`; hidden, filled: (N, 512), as of `FaceSpace.holed`. penalty: of the ridge
+    regression, on the squared weights. The mean of `whole` is left out, as it tells nobody apart.
+    """
+    seen = np.concatenate([hidden, filled], 1)
+    center = seen.mean(0)
+    seen = seen - center
+    weights = np.linalg.solve(seen.T @ seen + penalty * np.eye(seen.shape[1]), seen.T @ (whole - whole.mean(0)))
+    return center, weights.astype(np.float32)
+
+
+def stretch_of(embeddings, person, floor=0.3):
+    """The matrix (512, 512) that evens out how the photos of one person spread.
+
+    embeddings (N, 512), person (N,): of whole faces. floor: what is added to each direction's variance, as a share of
+    the mean one, so that directions that were seen too little are not blown up.
+    """
+    count = np.bincount(person)
+    sums = np.zeros((len(count), embeddings.shape[1]))
+    np.add.at(sums, person, embeddings)
+    several = count[person] > 1
+    apart = (embeddings - (sums / np.maximum(count, 1)[:, None])[person])[several]
+    values, vectors = np.linalg.eigh(apart.T @ apart / (several.sum() - (count > 1).sum()))
+    return (vectors / np.sqrt(values + floor * values.mean())) @ vectors.T
+
+
+def save(space, path):
+    """Write what `FaceSpace.load` reads, in float16."""
+    arrays = {f"center/{hole}": center for hole, (center, _) in space.maps.items()}
+    arrays |= {f"weights/{hole}": weights.astype(np.float16) for hole, (_, weights) in space.maps.items()}
+    np.savez_compressed(path, mean=space.mean, stretch=space.stretch.astype(np.float16), **arrays)
 
 
 def first_looks(study):

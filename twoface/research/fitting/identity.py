@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from twoface.core.blend import crop_mask
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
 from twoface.core.identity import Embedder, calibrated_holes, embedding_view, hide
 from twoface.core.inpainter import FEATHER
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits
+from twoface.research.data.portraits import MARGIN, Portraits
 
 BATCH = 16  # faces
 WARNED = 0.01  # the share of same-person pairs that may be warned
@@ -83,7 +84,7 @@ def thresholds(same, different):
 
 
 def chosen(report):
-    """What `twoface.core.identity.calibration_for` reads, from what `calibrate` gave -> dict."""
+    """What `twoface.core.identity.threshold_for` reads, from what `calibrate` gave -> dict."""
     holes = {
         name: {"threshold": round(view["warn"], 3), "strangers_warned": round(view["strangers_warned"], 3)}
         for name, view in report["views"].items()

@@ -12,9 +12,10 @@ import argparse
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.faces import SIZE
 from twoface.core.inpainter import Inpainter
 from twoface.core.verdict import TONES, features, verdict
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits
+from twoface.research.data.portraits import MARGIN, Portraits
 
 HOLES = ("eyes", "nose", "mouth", "lower", "left", "right", "center")
 FRAME = (MARGIN, MARGIN, MARGIN + SIZE, MARGIN + SIZE)

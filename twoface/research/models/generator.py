@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from twoface.research.models.blocks import CrossAttention, ResBlock, activate
 
-SIZE = 128  # px, the side of the network's frame
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels
 FLOW_LIMIT = 8.0  # px, how far what the registration left can be moved
 GAIN_LIMIT = 0.7  # log, how far contrast can be raised or lowered: half to twice

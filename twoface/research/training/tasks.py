@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from twoface.core.errors import InputError
+from twoface.core.faces import SIZE
 from twoface.research.data.found import Found
 from twoface.research.data.mesh_samples import MeshSamples
 from twoface.research.data.meshes import meshes_of
@@ -18,7 +19,7 @@ from twoface.research.data.mnist import SIZE as DIGIT_SIZE
 from twoface.research.data.mnist import Digits
 from twoface.research.data.occlusion_samples import OcclusionSamples
 from twoface.research.data.parsing import Parsed
-from twoface.research.data.portraits import MARGIN, SIZE, PortraitPairs, Portraits
+from twoface.research.data.portraits import MARGIN, PortraitPairs, Portraits
 from twoface.research.data.triples import Roles, Triples
 from twoface.research.models.build import HELPERS, NEED_VGG, OURS, build_discriminators, build_generator
 from twoface.research.models.digits import digit_classifier

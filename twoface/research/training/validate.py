@@ -11,10 +11,11 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
 from twoface.core.masks import center_hole
 from twoface.core.mesh import fitted
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits, in_crop, registered
+from twoface.research.data.portraits import MARGIN, Portraits, in_crop, registered
 from twoface.research.evaluation.grid import draw_grid
 from twoface.research.evaluation.metrics import whole_ssim
 from twoface.research.evaluation.pairs import fixed_pairs

@@ -7,8 +7,9 @@ import torch
 from lightning.fabric import Fabric
 from torch import nn
 
+from twoface.core.faces import SIZE
 from twoface.core.parts import named_hole
-from twoface.research.data.portraits import MARGIN, SIZE, Portraits
+from twoface.research.data.portraits import MARGIN, Portraits
 from twoface.research.training.validate import grid, to_bytes, to_planes
 
 HOLES = ("center", "eyes", "lower", "mouth")

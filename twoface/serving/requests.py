@@ -1,0 +1,34 @@
+"""A request on its way: its body, and whether whoever asked is still there."""
+
+import asyncio
+
+from twoface.core.errors import InputError
+
+
+class ClientGone(Exception):
+    """Whoever asked has left; there is nobody to answer."""
+
+
+async def read_body(request):
+    """The whole body -> bytes. Raises InputError for one in an encoding that `Limits` did not unpack."""
+    check_encoding(request)
+    return await request.body()
+
+
+def check_encoding(request):
+    """Raise InputError for a body in an encoding that `Limits` did not unpack."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise InputError("send the body in gzip or deflate, or without Content-Encoding", code="encoding")
+
+
+async def while_there(request, coroutine):
+    """The coroutine's result; it is cancelled when the client leaves, or we are. Call it after reading the body."""
+    work, gone = asyncio.ensure_future(coroutine), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientGone
+        return work.result()
+    finally:
+        work.cancel()
+        gone.cancel()
