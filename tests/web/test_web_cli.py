@@ -1,12 +1,18 @@
+import asyncio
+import os
 import re
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import httpx
 import pytest
 
 from twoface.cli import main
+from twoface.serving.server import stop_on_signals
+from twoface.web.server import Server
+from twoface.web.settings import Settings
 
 WEB = [sys.executable, "-c", "import sys; from twoface.cli import main; sys.exit(main())", "web"]
 
@@ -41,3 +47,15 @@ def test_it_says_where_it_is_and_stops_when_told(number):
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
+
+
+def test_told_to_stop_while_the_workers_start_it_never_answers():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    server = Server(Settings(port=0), setup=partial(partial, str))
+    stop_on_signals(server)
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        asyncio.run(asyncio.wait_for(server.serve(lambda url: pytest.fail("it answers")), 60))
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])

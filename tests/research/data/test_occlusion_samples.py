@@ -86,7 +86,7 @@ def test_looking_through_crops(tmp_path, monkeypatch):
     other = Portraits(given.crops, given.identity, given.source, given.paths[::-1], given.names)
     with pytest.raises(InputError, match="other crops"):
         Found.load(tmp_path / "found.npz", other)
-    with pytest.raises(InputError, match=r"twoface\.data\.found"):
+    with pytest.raises(InputError, match=r"twoface\.research\.data\.found"):
         Found.load(tmp_path / "none.npz", given)
 
 
