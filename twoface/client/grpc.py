@@ -6,8 +6,7 @@ import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from twoface.client.http import late, no_connection, stranger, wrong_key
-from twoface.client.remote import MODEL
+from twoface.client.http import MODEL, late, no_connection, stranger, wrong_key
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.network import OUTPUT_SHAPES
 

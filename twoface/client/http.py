@@ -8,6 +8,7 @@ import httpx
 
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 
+MODEL = "two_face_model"
 IDLE = 2.0  # seconds: a connection that rested longer may be closed at the other end just now (uvicorn: 5)
 UNTRUSTED = re.compile(".*certificate.verify.failed:? *([^(\n]*)", re.IGNORECASE)
 SOONEST = 0.1  # seconds between two attempts, whatever the server says

@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 
-from twoface.client.http import Http, patiently, stranger
+from twoface.client.http import MODEL, Http, patiently, stranger
 from twoface.core.errors import InputError, Unavailable
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, checked
 
-MODEL = "two_face_model"
 HEADER_LENGTH = "inference-header-content-length"
 
 
