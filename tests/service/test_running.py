@@ -24,11 +24,11 @@ from tritonclient.utils import InferenceServerException
 
 from twoface.cli import main
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.service import server as server_module
 from twoface.service.json_tensors import dump_json
 from twoface.service.observe import door_of
 from twoface.service.server import Server
 from twoface.service.settings import Settings
+from twoface.serving import server as server_module
 from twoface.serving.connections import check_tls
 from twoface.web.server import Server as WebServer
 from twoface.web.settings import Settings as WebSettings
