@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.core.blend import render, smoothed
+from twoface.core.blend import beside, render, smoothed
 from twoface.core.faces import SIZE
 from twoface.core.identity import Embedder, embedding_view, similarity
 from twoface.core.mesh import Mesher
@@ -51,7 +51,7 @@ def main():
         moved = registered(points, hole, portraits.crops[reference], in_crop(meshes[reference]))
         image = np.ascontiguousarray(truth.transpose(2, 0, 1)[None], np.float32) / 255 * ~hole
         fields = network.run(image, hole[None, None].astype(np.float32), *moved.planes())
-        fields = {name: field[0] for name, field in fields.items()}
+        fields = beside({name: field[0] for name, field in fields.items()}, truth, hole, moved)
         face = embedder.embed(embedding_view(crop)[None])[0]
         for way, (replaced, texture) in WAYS.items():
             changed = fields | {name: how(fields[name]) for name, how in replaced.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.core.blend import crop_mask, render, seam_correction, smoothed
+from twoface.core.blend import beside, crop_mask, render, seam_correction, smoothed
 from twoface.core.errors import InputError
 from twoface.core.faces import align, apply, crop, scale_of
 from twoface.core.holes import part_of_face
@@ -51,7 +51,7 @@ def measure(network, detector, mesher, photo, reference, name):
     source = (reference, moved.map)
     image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / 255
     fields = network.run(image * ~unknown, unknown[None, None].astype(np.float32), *moved.planes())
-    fields = {key: field[0] for key, field in fields.items()}
+    fields = beside({key: field[0] for key, field in fields.items()}, aligned, unknown, moved)
     seam = seam_correction(aligned, fields["fill"], core, unknown)
     seam = cv2.remap(seam, places.astype(np.float32), None, cv2.INTER_LINEAR)
     ways = {

@@ -9,7 +9,7 @@ from numbers import Real
 import cv2
 import numpy as np
 
-from twoface.core.blend import blend, crop_mask, lift, light_of, lowered, seam_correction
+from twoface.core.blend import beside, blend, crop_mask, lift, lowered, seam_correction
 from twoface.core.choice import Worth, best, worth
 from twoface.core.copies import same_picture, shows_the_same
 from twoface.core.detect import FaceDetector
@@ -404,11 +404,8 @@ class Inpainter:
         factor = lift(prepared.crop, prepared.unknown)
         image = np.minimum(_planes(prepared.masked) * np.float32(factor), 1)
         fields = self.network.run(image, mask, *given)
-        light = 1.0
-        if reference is not None:
-            seen = reference.registered
-            light = light_of(prepared.crop, seen.picture, ~prepared.unknown & (seen.trust > 0.5))
-        return lowered({name: field[0] for name, field in fields.items()}, factor, light)
+        fields = lowered({name: field[0] for name, field in fields.items()}, factor)
+        return fields if reference is None else beside(fields, prepared.crop, prepared.unknown, reference.registered)
 
     def paste(self, prepared, fields, reference=None, in_place=False):
         """Put a fill into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.

@@ -19,7 +19,7 @@ import onnxruntime
 import skimage
 from tqdm import tqdm
 
-from twoface.core.blend import blend, light_of
+from twoface.core.blend import beside, blend
 from twoface.core.errors import InputError, Unavailable
 from twoface.core.faces import SIZE
 from twoface.core.files import check_output, write_aside
@@ -292,8 +292,7 @@ def _paste(fields, masked, masks, crops, moved):
     """The same with texture and grain, as `twoface fill` pastes it, but no feather: hard edges like the others."""
     pasted = masked.copy()
     for i, (picture, mask, crop, found) in enumerate(zip(pasted, masks, crops, moved, strict=True)):
-        light = light_of(picture, found.picture, ~mask & (found.trust > 0.5))
-        own = {name: field[i] for name, field in fields.items()} | {"light": light}
+        own = beside({name: field[i] for name, field in fields.items()}, picture, mask, found)
         blend(picture, mask, np.eye(2, 3), own, (crop, found.map))
     return pasted
 
