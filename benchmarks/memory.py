@@ -24,18 +24,19 @@ from twoface.core.mtcnn import Mtcnn
 SAMPLES = Path(__file__).parent.parent / "samples"
 SMALL = SAMPLES / "reference.jpg"
 LARGE = "large.jpg"  # the reference, as large as the photo
-# case -> the photo, its reference, the result.
+# case -> the photo, its references, the result.
 CASES = {
-    "JPEG": ("photo.jpg", SMALL, "out.jpg"),
-    "JPEG, turned by EXIF": ("turned.jpg", SMALL, "out.jpg"),
-    "JPEG, its reference as large": ("photo.jpg", LARGE, "out.jpg"),
-    "JPEG to PNG": ("photo.jpg", SMALL, "out.png"),
-    "PNG, 8 bits": ("photo.png", SMALL, "out.png"),
-    "PNG with transparency": ("clear.png", SMALL, "out.png"),
-    "JPEG to WebP": ("photo.jpg", SMALL, "out.webp"),
-    "PNG, 16 bits": ("deep.png", SMALL, "out.png"),
-    "TIFF, 16 bits": ("deep.tif", SMALL, "out.tif"),
-    "TIFF, 16 bits, its reference as large": ("deep.tif", LARGE, "out.tif"),
+    "JPEG": ("photo.jpg", [SMALL], "out.jpg"),
+    "JPEG, turned by EXIF": ("turned.jpg", [SMALL], "out.jpg"),
+    "JPEG, its reference as large": ("photo.jpg", [LARGE], "out.jpg"),
+    "JPEG, three references as large": ("photo.jpg", [LARGE] * 3, "out.jpg"),
+    "JPEG to PNG": ("photo.jpg", [SMALL], "out.png"),
+    "PNG, 8 bits": ("photo.png", [SMALL], "out.png"),
+    "PNG with transparency": ("clear.png", [SMALL], "out.png"),
+    "JPEG to WebP": ("photo.jpg", [SMALL], "out.webp"),
+    "PNG, 16 bits": ("deep.png", [SMALL], "out.png"),
+    "TIFF, 16 bits": ("deep.tif", [SMALL], "out.tif"),
+    "TIFF, 16 bits, its reference as large": ("deep.tif", [LARGE], "out.tif"),
 }
 
 
@@ -49,18 +50,18 @@ def main():
     cases = {name: CASES[name] for name in options.only or CASES}
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for name in {str(name) for photo, reference, _ in cases.values() for name in (photo, reference)} - {str(SMALL)}:
+        for name in {name for photo, references, _ in cases.values() for name in (photo, *references)} - {SMALL}:
             make(name, round((options.megapixels * 1e6) ** 0.5))
         print("| case | peak MB | processor s |\n|---|---|---|")
-        for name, (photo, reference, out) in cases.items():
-            peak, seconds = fill(photo, reference, out, options.hole)
+        for name, (photo, references, out) in cases.items():
+            peak, seconds = fill(photo, references, out, options.hole)
             print(f"| {name} | {peak / 1e6:.0f} | {seconds:.1f} |", flush=True)
 
 
-def fill(photo, reference, out, hole):
+def fill(photo, references, out, hole):
     """-> the peak of the resident set in bytes, seconds of the processor."""
     run = "import sys; from twoface.cli import main; sys.exit(main(sys.argv[1:]))"
-    given = ["fill", photo, "--reference", str(reference), "--hole", hole, "-o", out, "--force"]
+    given = ["fill", photo, *(f"--reference={name}" for name in references), "--hole", hole, "-o", out, "--force"]
     child = subprocess.Popen([sys.executable, "-c", run, *given], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
     if status:

@@ -1,8 +1,11 @@
 """Large pictures a band of rows at a time, so that nothing of their size is made in passing."""
 
+import ctypes
+import sys
+
 import numpy as np
 
-PIXELS = 1_000_000  # of a band
+PIXELS = 500_000  # of a band
 
 
 def bands(height, width):
@@ -45,3 +48,10 @@ def red_first(samples):
     """OpenCV's order of colours, (H, W, 3 or 4), made RGB in place."""
     for rows in bands(*samples.shape[:2]):
         samples[rows, :, :3] = samples[rows, :, 2::-1].copy()
+
+
+def hand_back():
+    """Give memory that is no longer used back to the system: the C library of most Linuxes keeps much of it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

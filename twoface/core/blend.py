@@ -27,6 +27,7 @@ SHOWN = (0.5, 0.9)  # trust of the registration: the same
 ALIKE = 0.9  # of a reference's brightness: so bright a photo counts as bright as it
 SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
 TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
+MEASURED = 100_000  # pixels of a band, evenly spread, that its texture is told from
 SOFTER = (0.5, 0.75, 1.0, 1.5, 2.0)  # pixels: how a fill with too much texture is softened, one after the other
 HALO = 26  # pixels that this looks at, by OpenCV's kernels of four deviations, and the high-pass after it
 MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
@@ -40,7 +41,7 @@ def crop_mask(hole, transform, feather_px):
     that is blended has been predicted; beyond the photo's border the hole is reflected, as the crop is.
     """
     touch = feather_px + 1 / scale_of(transform) + 0.71  # the reach of a crop pixel, and of rounding to a photo pixel
-    near = grow(hole, touch).astype(np.uint8)
+    near = grow(hole, touch).view(np.uint8)
     inside = cv2.warpAffine(near, transform, (SIZE, SIZE), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
     return inside.astype(bool)
 
@@ -72,7 +73,7 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
         if seam is not None:
             fill += _sample(seam, places, cv2.INTER_LINEAR)
             np.clip(fill, 0, 1, out=fill)
-        outside = distance_to(hole[around])[wide.start - around.start :][: wide.stop - wide.start]
+        outside = distance_to(hole[around])[wide.start - around.start :][: wide.stop - wide.start].copy()
         return fill, np.multiply(part[wide], 1 / 255, dtype=np.float32), outside, places
 
     def measured(band):
@@ -281,7 +282,8 @@ def _textured(fill, plan, seed):
 def _high_pass(picture, where):
     """The pixel noise of a picture (Immerkaer 1996) at some of its places -> float32 (N,), of the range 0..1."""
     kernel = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float32) / 6
-    return cv2.filter2D(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), -1, kernel)[where]
+    values = cv2.filter2D(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), -1, kernel)[where]
+    return values[:: 1 + len(values) // MEASURED].copy()
 
 
 def _deviation(values):

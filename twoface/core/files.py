@@ -100,7 +100,7 @@ def cache_folder():
     return Path(os.environ.get("TWOFACE_CACHE", Path.home() / ".cache" / "twoface"))
 
 
-def package_file(package, name, sha256):
+def package_file(package, name, digest):
     """The path of a network file inside an installed package, its content checked; the package is not imported.
 
     Raises TwoFaceError when the package is missing or the file is not the one that we know.
@@ -109,7 +109,7 @@ def package_file(package, name, sha256):
     if spec is None:
         raise TwoFaceError(f"the package that brings {package}/{name} is not installed: install twoface again with pip")
     path = Path(spec.submodule_search_locations[0]) / name
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+    if not path.is_file() or sha256(path) != digest:
         raise TwoFaceError(f"{path} is not the file that twoface was built with: install twoface again with pip")
     return path
 

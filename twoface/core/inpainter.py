@@ -42,11 +42,12 @@ from twoface.core.network import FillModel
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
-from twoface.core.reference import Registered, no_reference, registered, uncovered
+from twoface.core.reference import Registered, no_reference, registered, shrunk, uncovered
 from twoface.core.tone import tone_of
 from twoface.core.verdict import verdict
 
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
+HELD = 16_000_000  # bytes of a reference that are kept while others are looked at; more are read again when it is used
 FEATHER = 2  # crop pixels, when the user does not say
 IDENTITY = (
     "similarity_result_reference",
@@ -166,21 +167,24 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference photo whose face is known. crop: uint8 (128, 128, 3), upright as it is, not registered.
+    """What is used of a reference photo, whose face is known. crop: uint8 (128, 128, 3), upright, not registered.
 
-    faces: which of the photo's it is. mesh: (478, 3) in the photo's pixels. registered: to the face that is filled.
-    similarity: cosine of what is visible of the photo and the same of it; worth: what it can give to the hole.
+    name: of the photo. face: in its pixels; faces: which of its it is. view: as of `face_view`. registered: to the face
+    that is filled. pixels: uint8 (h, w, 3), the part of the photo that the fill takes, in no more detail than that has,
+    and `registered.map` lies in them; None where they are to be read again. similarity: cosine of what is visible of
+    the photo and the same of it; worth: what it can give to the hole. copy: whether it is the photo or a copy of it.
     """
 
-    photo: Photo
+    name: str
     face: tuple
     faces: Taken
-    transform: np.ndarray
     crop: np.ndarray
-    mesh: np.ndarray
+    view: np.ndarray
     registered: Registered
+    pixels: np.ndarray | None
     similarity: float
     worth: Worth
+    copy: bool
 
 
 @dataclass(frozen=True)
@@ -292,10 +296,16 @@ class Inpainter:
         )
         clock.lap("photo")
         visible = self._visible(prepared.masked, prepared.unknown) if given else None
-        references = [self._reference(*each, prepared, visible) for each in zip(given, squares, strict=True)]
-        copies = [_is_the_photo(prepared, reference) for reference in references]
-        chosen, warnings = _chosen(references, [copy and not same_photo for copy in copies])
+        references = []
+        for each in zip(given, squares, strict=True):
+            reference = self._reference(*each, prepared, visible)
+            if len(given) > 1 and reference.pixels.nbytes > HELD:
+                reference = dataclasses.replace(reference, pixels=None)
+            references.append(reference)
+        chosen, warnings = _chosen(references, same_photo)
         used = None if chosen is None else references[chosen]
+        if used is not None and used.pixels is None:
+            used = self._reference(given[chosen], squares[chosen], prepared, visible)
         clock.lap("references")
         fields = self.predict(prepared, used)
         clock.lap("network")
@@ -306,12 +316,12 @@ class Inpainter:
         warnings = [*prepared.warnings, *warnings]
         if identity["same_person"] is False:
             warnings.append(
-                f"{prepared.photo.name} and {used.photo.name} look like two people (similarity of what is visible"
+                f"{prepared.photo.name} and {used.name} look like two people (similarity of what is visible"
                 f" {used.similarity:.2f}, below {identity['threshold']:.2f}): is this the right reference?"
             )
         if used is not None and used.faces.close:
             warnings.append(
-                f"{used.photo.name} shows {len(used.faces.frames)} faces, and more than one is about as much like the"
+                f"{used.name} shows {len(used.faces.frames)} faces, and more than one is about as much like the"
                 f" photo's: is number {used.faces.number + 1} the right one? (--reference-face)"
             )
         clock.lap("identity")
@@ -333,14 +343,14 @@ class Inpainter:
             cover=prepared.cover,
             references=[
                 {
-                    "name": r.photo.name,
+                    "name": r.name,
                     "similarity_visible": r.similarity,
                     "worth": {name: round(value, 3) for name, value in dataclasses.asdict(r.worth).items()},
                     "face": [round(float(v), 1) for v in r.face],
                     "faces": r.faces.report(),
-                    "copy": copy,
+                    "copy": r.copy,
                 }
-                for r, copy in zip(references, copies, strict=True)
+                for r in references
             ],
             reference_used=chosen,
             reference_why=_why(len(references)),
@@ -417,7 +427,7 @@ class Inpainter:
         part, hole, transform = _part(pixels, prepared.hole, prepared.transform)
         known = crop_mask(hole, transform, 0)
         seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
-        source = None if reference is None else (reference.photo.pixels, reference.registered.map)
+        source = None if reference is None else (reference.pixels, reference.registered.map)
         blend(part, hole, transform, fields, source, prepared.feather, seam, tone_of(part, hole))
         return pixels
 
@@ -484,7 +494,21 @@ class Inpainter:
         bare = uncovered(laid, self.covered(face.picture, points), face.transform)
         finer = scale_of(prepared.transform) / scale_of(face.transform)
         value = worth(prepared.mesh, prepared.unknown, (laid.trust, bare.trust), face.picture, points, finer)
-        return Reference(photo, face.box, taken, face.transform, face.picture, face.mesh.points, bare, alike, value)
+        part, grid = shrunk(photo.pixels, bare.map, max(1 / scale_of(prepared.transform), 1))
+        if not isinstance(item, Photo | np.ndarray) and 2 * part.nbytes < photo.pixels.nbytes:
+            part = np.ascontiguousarray(part).copy()  # the rest of a photo that was decoded here is let go
+        return Reference(
+            name=photo.name,
+            face=face.box,
+            faces=taken,
+            crop=face.picture,
+            view=face_view(photo.pixels, face.transform),
+            registered=dataclasses.replace(bare, map=grid),
+            pixels=part,
+            similarity=alike,
+            worth=value,
+            copy=_is_the_photo(prepared, photo, face.picture),
+        )
 
     def _seen_face(self, photo, box, transform):
         mesh = self.mesher.find(photo.pixels, transform)
@@ -509,7 +533,7 @@ class Inpainter:
     def _identity(self, pixels, prepared, used):
         if used is None:
             return dict.fromkeys(IDENTITY)
-        views = np.stack([face_view(pixels, prepared.transform), face_view(used.photo.pixels, used.transform)])
+        views = np.stack([face_view(pixels, prepared.transform), used.view])
         known = threshold_for(prepared.unknown)
         same = used.similarity >= known.threshold
         figures = (
@@ -585,14 +609,15 @@ def _check_frame(square, photo):
         )
 
 
-def _chosen(references, copies):
+def _chosen(references, same_photo):
     """-> the index of the reference to use, None where there is none, and warnings of those that are the photo.
 
-    copies: whether each is the photo or a copy of it.
+    same_photo: whether one that is the photo or a copy of it may be used.
     """
+    copies = [reference.copy and not same_photo for reference in references]
     if copies and all(copies):
         text = (
-            f"the reference {references[0].photo.name} is the photo itself or a copy of it, and shows what is to be"
+            f"the reference {references[0].name} is the photo itself or a copy of it, and shows what is to be"
             " filled: give another photo of the person, or none (--same-photo takes it all the same)"
         )
         raise InputError(text, code="same_photo")
@@ -600,19 +625,19 @@ def _chosen(references, copies):
     if not others:
         return None, []
     chosen = best([references[i].similarity for i in others], [references[i].worth for i in others])
-    left_out = [reference.photo.name for reference, copy in zip(references, copies, strict=True) if copy]
+    left_out = [reference.name for reference, copy in zip(references, copies, strict=True) if copy]
     about = "is the photo itself or a copy of it, and was left out"
     return others[chosen], [f"the reference {name} {about}" for name in left_out]
 
 
-def _is_the_photo(prepared, reference):
-    """Whether a reference is the photo or a copy of it, what the hole hides as well."""
-    ways = [reference.crop]
-    (width, height), (w, h) = prepared.photo.size, reference.photo.size
+def _is_the_photo(prepared, photo, aligned):
+    """Whether a reference photo is the photo or a copy of it, what the hole hides as well. aligned: its face's crop."""
+    ways = [aligned]
+    (width, height), (w, h) = prepared.photo.size, photo.size
     if abs(w * height / (h * width) - 1) < 0.02:  # the same place of a copy that is not cut
         larger = np.diag([width / w, height / h, 1])
         larger[:2, 2] = (width / w / 2 - 0.5, height / h / 2 - 0.5)
-        ways.append(crop(reference.photo.pixels, prepared.transform @ larger))
+        ways.append(crop(photo.pixels, prepared.transform @ larger))
     hole, visible = prepared.unknown, ~prepared.unknown
     return any(same_picture(prepared.crop, way, visible) and shows_the_same(prepared.crop, way, hole) for way in ways)
 

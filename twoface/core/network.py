@@ -29,9 +29,10 @@ OUTPUT_SHAPES = {
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-def open_session(path, threads=None, device="cpu"):
+def open_session(path, threads=None, device="cpu", keep=True):
     """An ONNX Runtime session; threads: within one operator, default at most 2. device: "cpu" or "cuda".
 
+    keep: the memory of a run for the next one, which is quicker; of inputs of many sizes it would grow with each.
     Raises TwoFaceError when this ONNX Runtime cannot use that device; it does not fall back to another.
     """
     provider = _PROVIDERS[device]
@@ -43,6 +44,7 @@ def open_session(path, threads=None, device="cpu"):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or min(2, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = keep
     options.log_severity_level = 3
     # Threads that spin while they wait take the processor from whoever shares it: twice the work on a busy machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

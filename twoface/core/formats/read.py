@@ -17,7 +17,7 @@ import pillow_heif
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from twoface.core import colour
-from twoface.core.bands import array_of, by_bands, red_first
+from twoface.core.bands import array_of, by_bands, hand_back, red_first
 from twoface.core.errors import InputError, is_out_of_memory
 from twoface.core.formats import heif, jpeg, png, tiff
 from twoface.core.metadata import upright_exif
@@ -29,6 +29,7 @@ _KINDS = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}  # of profiles
 _MOTION = (b'MotionPhoto="1', b'MicroVideo="1', b"MotionPhoto>1", b"MicroVideo>1")  # in XMP
 _EXIF_PREFIX = b"Exif\0\0"
 _ORIENTATION = 0x0112
+_LARGE = 30_000_000  # bytes of samples
 _MISSING = 0.1  # of a JPEG's rows, at most
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error, zlib.error, cv2.error)
 # EXIF's orientations -> upright.
@@ -204,6 +205,8 @@ def _fields(file):
     samples, alpha = (None if a is None else turned(a, file.turn) for a in (samples, alpha))
     original = Original(samples, mode, alpha, meaning, palette)
     pixels, alpha = original.seen(), None if alpha is None else alpha8(alpha)
+    if original.samples.nbytes > _LARGE:
+        hand_back()
     pictures = {"pixels": pixels, "alpha": alpha, "original": original, "missing": missing}
     return said | pictures | {"notes": tuple(notes)}
 
