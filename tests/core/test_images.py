@@ -184,3 +184,11 @@ def test_a_mask_of_the_unturned_photo_is_turned_likewise():
     assert np.array_equal(read_mask(encoded(mask), (20, 30), orientation=6), np.rot90(mask > 0, -1))
     assert np.array_equal(read_mask(encoded(mask), (30, 20), orientation=6), mask > 0)  # of the upright size already
     assert np.array_equal(read_mask(encoded(mask), (30, 20), invert=True), mask == 0)
+
+
+def test_samples_that_are_pixels_are_held_once():
+    picture = np.zeros((20, 30, 3), np.uint8)
+    photo = read_photo(encode_photo(Photo(picture), "PNG"))
+    assert photo.original.samples is photo.pixels and photo.nbytes == picture.nbytes
+    filled = photo.filled(picture + 1, np.ones((20, 30), bool))
+    assert filled.original.samples is filled.pixels and filled.nbytes == picture.nbytes

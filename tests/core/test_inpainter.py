@@ -128,6 +128,27 @@ def test_a_face_for_each_reference(fill, photo):
     assert result.references[1]["face"] != [0, 0, 200, 200]
 
 
+def test_a_large_reference_among_several_is_read_again(fill, photo, monkeypatch):
+    references = [encode_photo(Photo(textured(320, 340, seed)), "PNG") for seed in (9, 10)]
+    kept = fill(photo, hole=HOLE, references=references)
+    read = []
+    monkeypatch.setattr("twoface.engine.HELD", 0)
+    monkeypatch.setattr("twoface.engine.read_photo", lambda source: read.append(source) or read_photo(source))
+    again = fill(photo, hole=HOLE, references=references)
+    assert read == [*references, references[again.reference_used]]
+    assert np.array_equal(again.photo.pixels, kept.photo.pixels) and again.references == kept.references
+
+
+def test_of_a_reference_only_the_part_that_is_used_is_kept(inpainter, photo):
+    large = np.zeros((3200, 3400, 3), np.uint8)
+    large[:320, :340] = textured(320, 340, 9)
+    inpainter = inpainter(placed_face(FRAME))
+    prepared = inpainter.prepare(photo, hole=HOLE)
+    visible = inpainter._visible(prepared.masked, prepared.unknown)
+    kept = inpainter._reference(encode_photo(Photo(large), "PNG"), None, prepared, visible).pixels
+    assert kept.size < large.size / 50 and kept.base is None
+
+
 def test_faces_are_found_in_whatever_fill_takes(inpainter, photo):
     found = inpainter(placed_face(FRAME)).faces(photo)
     assert np.allclose(found[0].frame, (40, 30, 296, 286, 0)) and found[0].score == 1

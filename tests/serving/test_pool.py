@@ -44,6 +44,17 @@ def sleep(done, seconds):
     return os.getpid()
 
 
+class Unreadable:
+    """Memory lacks when it is unpickled."""
+
+    def __reduce__(self):
+        return no_room, ()
+
+
+def no_room():
+    raise MemoryError
+
+
 TASKS = {
     "pid": lambda done: os.getpid(),
     "count": lambda done: (os.getpid(), len(done)),
@@ -207,6 +218,16 @@ def test_memory_is_limited():
         assert await pool.call(("pid",), 30) == process  # what it holds for others is unharmed
 
     run(scenario, memory=1_000_000_000)
+
+
+def test_a_task_that_memory_has_no_room_for_is_refused():
+    async def scenario(pool):
+        process = await pool.call(("pid",), 30)
+        with pytest.raises(TwoFaceError, match="not enough memory"):
+            await pool.call(("echo", Unreadable()), 30)
+        assert await pool.call(("pid",), 30) == process
+
+    run(scenario)
 
 
 def test_replace_loses_no_call():

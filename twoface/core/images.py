@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from twoface.core import colour
-from twoface.core.bands import bands
+from twoface.core.bands import bands, hand_back
 from twoface.core.errors import InputError
 from twoface.core.formats import jpeg, png, tiff
 from twoface.core.formats.read import read_fields, turned
@@ -28,6 +28,7 @@ _MAX_SIDE = {"JPEG": 65_500, "PNG": 2**31 - 1, "WEBP": 16_383, "TIFF": 2**31 - 1
 _NAMES = {"WEBP": "WebP"}
 _SCREEN = (72, 96)  # dots per inch
 _QUALITY = 95  # of a lossy file that was not a JPEG before
+_LARGE = 30_000_000  # bytes of a photo
 _OPTIMIZED = 25_000_000  # pixels: to choose the codes of a JPEG, and save a few per cent, takes up to 6 bytes a pixel
 _EXIF_PREFIX = b"Exif\0\0"
 
@@ -146,6 +147,8 @@ def encode_photo(photo, format, quality=None, generated=True, effort=4):
         photo, xmp = _fitting(photo, xmp)
     plan = _plan(photo, format)
     samples = _Samples(photo, plan)
+    if photo.nbytes > _LARGE:
+        hand_back()
     own = photo.original.colour if plan.own and photo.original else colour.Colour()
     if format == "TIFF":
         return tiff.write(samples, plan.mode, photo, xmp, own.icc)

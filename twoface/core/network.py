@@ -45,7 +45,7 @@ def open_session(path, threads=None, device="cpu", keep=True):
     options.intra_op_num_threads = threads or min(2, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = keep
-    options.log_severity_level = 3
+    options.log_severity_level = 4 if device == "cpu" else 3  # what fails is raised; of a GPU it says more
     # Threads that spin while they wait take the processor from whoever shares it: twice the work on a busy machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(path), options, providers=[provider])

@@ -32,9 +32,9 @@ class Original:
         """Bits of a sample."""
         return self.samples.itemsize * 8
 
-    def seen(self, rows=slice(None)):
-        """The samples in sRGB -> uint8 (H, W, 3): the same array where they are that already."""
-        samples, space = self.samples[rows], self.colour.space
+    def seen(self, rows=None):
+        """The samples in sRGB -> uint8 (H, W, 3): the same array where they are that already. rows: None for all."""
+        samples, space = self.samples if rows is None else self.samples[rows], self.colour.space
         if self.mode == "P":
             colours = self.palette[None] if space is None else space.to_srgb(self.palette[None])
             return np.concatenate([colours[0], np.zeros((256 - len(self.palette), 3), np.uint8)])[samples]

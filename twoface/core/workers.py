@@ -3,6 +3,7 @@
 `run_tasks` does a list of tasks; `twoface.serving.pool` takes calls as they come. Both employ `Worker`.
 """
 
+import pickle
 import signal
 import sys
 from collections import deque
@@ -116,9 +117,8 @@ def _serve(connection, setup, memory):
     connection.send(None)
     try:
         while True:
-            task = connection.recv()
-            connection.send(_outcome(work, task))
-            del task  # a whole photo may be in it, which nobody needs while the next one is awaited
+            # A task is unpickled where memory may lack; and not kept: a whole photo may be in it.
+            connection.send(_outcome(lambda message: work(pickle.loads(message)), connection.recv_bytes()))
     except (EOFError, BrokenPipeError):
         return  # the parent is gone
 

@@ -108,8 +108,7 @@ class Studio:
     def _keep(self, session, photo):
         faces = self._inpainter.faces(photo)
         width, height = photo.size
-        return {
-            "id": self._cache.add(session, photo),
+        told = {
             "name": photo.name,
             "width": width,
             "height": height,
@@ -120,6 +119,7 @@ class Studio:
                 {"frame": Frame.of(*face.frame)._asdict(), "box": list(face.box), "score": face.score} for face in faces
             ],
         }
+        return told | {"id": self._cache.add(session, photo)}  # at the end: what fails takes nobody's place
 
     def forget(self, session, photo):
         self._cache.forget(session, photo)

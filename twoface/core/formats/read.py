@@ -29,7 +29,7 @@ _KINDS = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}  # of profiles
 _MOTION = (b'MotionPhoto="1', b'MicroVideo="1', b"MotionPhoto>1", b"MicroVideo>1")  # in XMP
 _EXIF_PREFIX = b"Exif\0\0"
 _ORIENTATION = 0x0112
-_LARGE = 30_000_000  # bytes of samples
+_LARGE = 10_000_000  # pixels
 _MISSING = 0.1  # of a JPEG's rows, at most
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error, zlib.error, cv2.error)
 # EXIF's orientations -> upright.
@@ -121,6 +121,8 @@ def _opened(data, max_pixels, name):
     if form == "TIFF":
         orientation = image.tag_v2.get(_ORIENTATION, 1)
         tiff.mend_planes(image, data)
+    if image.width * image.height > _LARGE:
+        hand_back()
     try:
         image.load()
     except OSError as error:
@@ -205,7 +207,7 @@ def _fields(file):
     samples, alpha = (None if a is None else turned(a, file.turn) for a in (samples, alpha))
     original = Original(samples, mode, alpha, meaning, palette)
     pixels, alpha = original.seen(), None if alpha is None else alpha8(alpha)
-    if original.samples.nbytes > _LARGE:
+    if pixels.size > 3 * _LARGE:
         hand_back()
     pictures = {"pixels": pixels, "alpha": alpha, "original": original, "missing": missing}
     return said | pictures | {"notes": tuple(notes)}
