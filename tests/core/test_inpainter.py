@@ -132,8 +132,8 @@ def test_a_large_reference_among_several_is_read_again(fill, photo, monkeypatch)
     references = [encode_photo(Photo(textured(320, 340, seed)), "PNG") for seed in (9, 10)]
     kept = fill(photo, hole=HOLE, references=references)
     read = []
-    monkeypatch.setattr("twoface.engine.HELD", 0)
-    monkeypatch.setattr("twoface.engine.read_photo", lambda source: read.append(source) or read_photo(source))
+    monkeypatch.setattr("twoface.core.inpainter.HELD", 0)
+    monkeypatch.setattr("twoface.core.inpainter.read_photo", lambda source: read.append(source) or read_photo(source))
     again = fill(photo, hole=HOLE, references=references)
     assert read == [*references, references[again.reference_used]]
     assert np.array_equal(again.photo.pixels, kept.photo.pixels) and again.references == kept.references
