@@ -4,8 +4,8 @@
 
 The photo gets noise (of its luma, deviation 5 to 30 of 255), or less light (a half to a tenth, linear), and is filled.
 Grain: the pixel noise (Immerkaer 1996) in the hole by that of the noisy photo there. Brightness and fine contrast (what
-a blur of 1.5 crop pixels removes): in the hole by those of the darkened photo, relative to the same at full light. 1 is
-right. Prints two Markdown tables.
+a blur of 1.5 crop pixels removes): in the hole by those of the darkened photo, and relative to the same at full light.
+1 is right. Prints two Markdown tables.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main():
         filled, hole, _ = fill(noisy)
         print(f"| {noise} | {pixel_noise(filled, hole) / pixel_noise(noisy, hole):.2f} |")
 
-    print("\n| light | brightness | fine contrast |\n|---|---|---|")
+    print("\n| light | brightness | to full light | fine contrast | to full light |\n|---|---|---|---|---|")
     full = None
     for light in LIGHTS:
         dark = darkened(photo, light)
@@ -53,7 +53,8 @@ def main():
         ways = (brightness, contrast)
         found = np.array([measure(filled, hole, detail) / measure(dark, hole, detail) for measure in ways])
         full = found if full is None else full
-        print(f"| {light} | {found[0] / full[0]:.2f} | {found[1] / full[1]:.2f} |")
+        cells = [f"{value:.2f}" for pair in zip(found, found / full, strict=True) for value in pair]
+        print(f"| {light} | {' | '.join(cells)} |")
 
 
 def darkened(pixels, light):

@@ -337,7 +337,7 @@ def _batch_options(command):
     add("-o", "--out", metavar="DIR", type=Path, required=True, help="where the results go; made if need be")
     add("--hole", metavar="HOLE", help="what is filled where a row names neither mask nor hole")
     add("--dry-run", action="store_true", help="say of each row what would be done and why, and do nothing")
-    needs = "processes (default 1); 0.5 GB of memory each, 1 to 1.2 GB for photos of 50 megapixels"
+    needs = "processes (default 1); 0.5 GB of memory each, 0.8 to 1.3 GB for photos of 50 megapixels"
     add("--workers", metavar="N", type=number(int, 1), default=1, help=needs)
     _shared_options(add)
 
