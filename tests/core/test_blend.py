@@ -29,7 +29,7 @@ def constant_fields(weight=1.0, flow=(0, 0), gain=1.0, offset=0.0, synthesis=0.5
         "gain": np.full((3, 32, 32), gain, np.float32),
         "offset": np.full((3, 32, 32), offset, np.float32),
         "weight": np.full((1, 32, 32), weight, np.float32),
-        "trust": np.ones((SIZE, SIZE), np.float32),
+        "within": np.ones((SIZE, SIZE), np.float32),
     }
 
 
@@ -178,7 +178,7 @@ def test_texture_comes_back_at_its_natural_contrast():
     darker = lowered(damped, 2.0) | {"light": 0.5}  # texture too is half as strong in a photo of half the brightness
     dark = render(darker, grid(SIZE, SIZE), source, 1, smoothed(darker, source, 1))
     assert (dark - cv2.GaussianBlur(dark, (0, 0), 1.5)).std() == pytest.approx(0.5 * sharp_fine, rel=0.05)
-    damped["trust"][:, :64] = 0.4  # beyond the face the texture is another background's
+    damped["within"][:, :64] = 0  # beyond the face the texture is another background's
     half = render(damped, grid(SIZE, SIZE), source, 1, smoothed(damped, source, 1))
     assert np.array_equal(half[:, :60], soft[:, :60]) and np.array_equal(half[:, 68:], sharp[:, 68:])
     doubtful = constant_fields(weight=0.5, gain=0.38, synthesis=0.5)  # the network took little of it

@@ -23,7 +23,6 @@ SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
-SHOWN = (0.5, 0.9)  # trust of the registration: the same
 ALIKE = 0.9  # of a reference's brightness: so bright a photo counts as bright as it
 SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
 TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
@@ -137,10 +136,10 @@ def beside(fields, crop, unknown, registered):
     """The network's outputs and what `render` asks of the reference they were made from, by name.
 
     crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known; registered: as of
-    `twoface.core.reference.Registered`. Added: "light", as of `light_of`, and "trust", (128, 128) in [0, 1].
+    `twoface.core.reference.Registered`. Added: "light", as of `light_of`, and its "within".
     """
     light = light_of(crop, registered.picture, ~unknown & (registered.trust > 0.5))
-    return fields | {"light": light, "trust": registered.trust}
+    return fields | {"light": light, "within": registered.within}
 
 
 def light_of(crop, reference, shared):
@@ -159,10 +158,10 @@ def render(fields, places, reference, detail, low=None):
 
     places: (H, W, 2) crop coordinates. detail: photo pixels per crop pixel; a finer reference is shrunk to it.
     low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast (in a darker photo to
-    less, by `fields["light"]`, as of `light_of`) where the network takes enough of the reference, and the reference
-    shows the face (`fields["trust"]`, float32 (128, 128) in [0, 1], of the registration): beyond its outline it would
-    be another background's. The network, taught by L1, damps what
-    might lie half a pixel off, and it cannot see what is finer than its pixels: both make a fill look out of focus.
+    less, by `fields["light"]`, as of `light_of`) where the network takes enough of the reference, inside the face
+    (`fields["within"]`, (128, 128), as of `twoface.core.reference.Registered`): at its outline and beyond it would be
+    another background's. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what is
+    finer than its pixels: both make a fill look out of focus.
     None gives the network's own answer.
     """
     places = places.astype(np.float32, copy=False)
@@ -171,11 +170,11 @@ def render(fields, places, reference, detail, low=None):
         return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
     smooth = _smooth(fields)
     source, light = shrunk(*reference, max(detail, 1)), fields.get("light", 1)
-    restored = None if low is None else np.clip((fields["trust"] - SHOWN[0]) / (SHOWN[1] - SHOWN[0]), 0, 1)
+    within = None if low is None else fields["within"]
     fill = np.empty((*places.shape[:2], 3), np.float32)
 
     def render_tile(tile):
-        fill[tile] = _tile(synthesis, smooth, source, low, light, restored, places[tile])
+        fill[tile] = _tile(synthesis, smooth, source, low, light, within, places[tile])
 
     rows, columns = ([slice(start, start + TILE) for start in range(0, side, TILE)] for side in fill.shape[:2])
     tiles = list(product(rows, columns))
@@ -208,7 +207,7 @@ def _moved(flow, source, places):
     return _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
 
 
-def _tile(synthesis, smooth, source, low, light, restored, places):
+def _tile(synthesis, smooth, source, low, light, within, places):
     """A part of `render`."""
     gain, offset, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth[1:])
     weight = weight.reshape(*places.shape[:2], 1)
@@ -218,7 +217,7 @@ def _tile(synthesis, smooth, source, low, light, restored, places):
     if low is not None:
         given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
         trust = np.clip((given / light - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
-        trust *= _sample(restored, places, cv2.INTER_LINEAR)[..., None]
+        trust *= _sample(within, places, cv2.INTER_LINEAR)[..., None]
         finer = len(low) / SIZE
         pixels -= _sample(low, (places + 0.5) * np.float32(finer) - 0.5, cv2.INTER_LINEAR)
         pixels *= np.maximum(0, light * trust - given)

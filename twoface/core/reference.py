@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 
 from twoface.core.faces import SIZE, apply
-from twoface.core.mesh import with_reference
+from twoface.core.masks import distance_to
+from twoface.core.mesh import inside, with_reference
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 RIM = 3  # crop pixels about what covers a reference that are not trusted either
+EDGE = (1, 4)  # crop pixels inside the face's outline: still its edge, and surely the face
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,13 @@ class Registered:
     (128, 128), 0..1.
 
     map: float32 (33, 33, 2), as of `twoface.core.register.Registration`: where the crop lies in the reference photo.
+    within: float32 (128, 128), 1 inside the outline of the face that is filled, 0 at its edge and beyond.
     """
 
     picture: np.ndarray
     trust: np.ndarray
     map: np.ndarray
+    within: np.ndarray
 
     def planes(self):
         """What `FillModel.run` takes of it: reference (1, 3, 128, 128) and trust (1, 1, 128, 128), float32."""
@@ -41,8 +45,11 @@ def registered(points, unknown, pixels, mesh):
     points: (478, 3), the face's mesh in crop pixels, as seen through its hole; unknown: bool (128, 128), the hole.
     pixels: uint8 (H, W, 3), the reference photo; mesh: (478, 3), of the face in it, in its pixels.
     """
-    found = register(with_reference(points, mesh, unknown), mesh)
-    return Registered(sampled(pixels, found.map), enlarged(found.trust), found.map)
+    points = with_reference(points, mesh, unknown)
+    found = register(points, mesh)
+    depth = distance_to(~inside(points, "oval"))
+    within = np.clip((depth - EDGE[0]) / (EDGE[1] - EDGE[0]), 0, 1).astype(np.float32)
+    return Registered(sampled(pixels, found.map), enlarged(found.trust), found.map, within)
 
 
 def uncovered(found, hidden, transform):
