@@ -4,7 +4,7 @@ EXPERIMENT ?= experiments/registered.toml
 DATA ?= data/faces
 BIN := .venv/bin
 
-.PHONY: help web demo test dev train evaluate clean
+.PHONY: help web demo test dev docs train evaluate clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -22,6 +22,13 @@ test: .venv/.installed-dev  ## set up everything for development, then lint and 
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 dev: .venv/.installed-dev  ## set up .venv with all that training and tests need
+
+docs: .venv/.installed-dev  ## README, docs and the Python API as a site of plain files: build/docs/index.html
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .[docs]
+	@mkdir -p build/docs-source/twoface/web/static
+	@ln -sfn $(CURDIR)/twoface/web/static/img build/docs-source/twoface/web/static/img
+	@ln -sfn $(addprefix ../../,README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs model_cards samples experiments) build/docs-source/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 train: .venv/.installed-dev  ## train EXPERIMENT on the prepared faces in DATA
 	$(BIN)/twoface train $(EXPERIMENT) --data $(DATA)
