@@ -5,6 +5,7 @@ from fakes import straight, textured
 
 from twoface.core import bands
 from twoface.core.blend import (
+    FINE,
     SIZE,
     _needed,
     blend,
@@ -200,9 +201,9 @@ def test_what_is_smooth_is_a_blur_of_the_photos_own_pixels(detail):
     frame = frame_transform((0, 0, side, side))
     reference = textured(side, side)
     smooth = smoothed(constant_fields(), (reference, straight(frame)), detail)
-    wanted = cv2.GaussianBlur(reference.astype(np.float32) / 255, (0, 0), 1.5 * detail)
+    wanted = cv2.GaussianBlur(reference.astype(np.float32) / 255, (0, 0), FINE * detail)
     found = cv2.resize(smooth, (side, side))
-    off, edge = np.abs(found - wanted), int(4 * detail)
+    off, edge = np.abs(found - wanted), int(3 * FINE * detail)
     assert off[edge:-edge, edge:-edge].max() < 0.005 and off.max() < 0.03
 
 

@@ -60,7 +60,8 @@ def export(args):
     require("train", "torch", "onnx", "onnxscript", "safetensors")
     from twoface.research.export import export as write
 
-    made = write(args.training, args.out, args.force, data=args.data_note, license=args.license)
+    words = {"data": args.data_note, "license": args.license}
+    made = write(args.training, args.out, args.force, **words, average_with=args.average_with)
     size, samples, difference = made["bytes"] / 1e6, made["samples"], made["largest_difference"]
     print(f"{made['path']}: {size:.1f} MB, {samples} samples seen, within {difference:.4f} of PyTorch")
     return 0
@@ -252,6 +253,8 @@ def _export_options(command):
     add, _ = command
     add("training", metavar="RUN", type=Path, help="the folder of a training run")
     add("-o", "--out", metavar="FILE.onnx", type=Path, required=True, help="the file to write")
+    help = "write the mean of the run's weights and these, of the same network trained on"
+    add("--average-with", metavar="FILE.onnx|RUN", type=Path, help=help)
     add("--data-note", metavar="TEXT", default="", help="what it was trained on, for the file's metadata")
     add("--license", metavar="TEXT", default="research use only", help="for the metadata (default research use only)")
     add("--force", action="store_true", help="overwrite what exists")

@@ -19,6 +19,7 @@ from twoface.core.faces import SIZE
 from twoface.core.files import check_output, write_aside
 from twoface.research.models.build import OURS
 from twoface.research.models.generator import FIELD
+from twoface.research.training.start import start_from
 from twoface.research.training.trained import trained
 
 INPUTS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # depth of (N, depth, 128, 128)
@@ -31,9 +32,18 @@ HELPER_CONTRACTS = {  # inputs, outputs and metadata of the networks that fill n
 PARITY = 0.02  # largest difference of a pixel, 0..1, between PyTorch in float32 and the file with its fp16 weights
 
 
-def export(run: Path, output: Path, force: bool = False, data: str = "", license: str = "research use only") -> dict:
+def export(
+    run: Path,
+    output: Path,
+    force: bool = False,
+    data: str = "",
+    license: str = "research use only",
+    average_with: Path | None = None,
+) -> dict:
     """Write the averaged generator of a run as ONNX.
 
+    average_with: another run, or a file that this wrote, of the same network: what is written has the mean of both
+    weights. Where one was trained on from the other, the mean may do well what each does well (Wortsman et al. 2022).
     data, license: words for the file's metadata. Returns {"path", "bytes", "samples", "largest_difference"}.
     A generator of the thesis has no fields to give, and no use for trust; its file says in `twoface.hole` which part of
     the frame it fills. A helper's takes and gives what `HELPER_CONTRACTS` says.
@@ -45,6 +55,8 @@ def export(run: Path, output: Path, force: bool = False, data: str = "", license
     if experiment.data.kind == "mnist":
         raise InputError(f"{run} was trained on digits of 28x28, and what fills photos wants faces: there is no export")
 
+    if average_with is not None:
+        average(generator, average_with)
     own = HELPER_CONTRACTS.get(experiment.model.name)
     inputs, outputs, contract = own or (tuple(INPUTS), OUTPUTS, CONTRACT)
     module = generator if own or experiment.model.name in OURS else Thesis(generator)
@@ -130,6 +142,14 @@ def _neutral(mask: torch.Tensor) -> dict[str, torch.Tensor]:
     zero = nn.functional.avg_pool2d(mask, SIZE // FIELD) * 0
     none = zero.expand(-1, 3, -1, -1)
     return {"flow": none[:, :2], "gain": none + 1, "offset": none * 1, "weight": zero * 1}
+
+
+def average(generator: nn.Module, source: Path) -> None:
+    """Give a network the mean of its own weights and another's."""
+    own = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    start_from(generator, source)
+    other = generator.state_dict()
+    generator.load_state_dict({name: (tensor + other[name]) / 2 for name, tensor in own.items()})
 
 
 def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from twoface.core.errors import InputError
-from twoface.research.export import OUTPUTS, half_weights, to_onnx
+from twoface.research.export import OUTPUTS, average, half_weights, to_onnx
 from twoface.research.models.generator import TransferGenerator
 from twoface.research.training.start import start_from
 
@@ -28,6 +28,15 @@ def test_starts_from_an_exported_file(exported):
     start_from(other, path)
     for name, tensor in source.state_dict().items():
         assert torch.allclose(other.state_dict()[name], tensor, atol=1e-3), name  # stored in half precision
+
+
+def test_two_networks_are_averaged(exported):
+    source, path = exported
+    other = TransferGenerator(TINY)
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    average(other, path)
+    for name, tensor in source.state_dict().items():
+        assert torch.allclose(other.state_dict()[name], (before[name] + tensor) / 2, atol=1e-3), name
 
 
 def test_a_new_input_starts_without_a_say(exported):
