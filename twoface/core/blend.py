@@ -21,7 +21,7 @@ from twoface.core.tone import toned
 RING = 8  # crop pixels: the width of the known surroundings that sharpness and grain are measured in
 SEAM_BLUR, SEAM_REACH = 4.0, 8.0  # crop pixels: how far the seam's colour error is averaged, and how deep it is mended
 MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
-FINE = 3.0  # crop pixels: texture is what a blur of this deviation removes
+FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
 ALIKE = 0.9  # of a reference's brightness: so bright a photo counts as bright as it
 SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
