@@ -95,7 +95,7 @@ def test_a_call_larger_than_a_batch_goes_alone():
     batched(scenario)
 
 
-def test_it_waits_for_company_and_no_longer_than_allowed():
+def test_it_waits_for_a_full_batch_and_no_longer_than_allowed():
     async def scenario(batcher, network, metrics):
         first = asyncio.ensure_future(batcher.submit(rows(1)))
         await asyncio.sleep(0.05)

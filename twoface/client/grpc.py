@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from twoface.client.http import MODEL, late, no_connection, stranger, wrong_key
+from twoface.client.http import MODEL, late, no_connection, not_a_backend, wrong_key
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.network import OUTPUT_SHAPES
 
@@ -40,7 +40,7 @@ class GrpcDoor:
         try:
             return {tensor.name: np.frombuffer(raw, "<f4").reshape(tensor.shape) for tensor, raw in pairs}
         except ValueError as error:
-            raise stranger(self.url) from error
+            raise not_a_backend(self.url) from error
 
     def metadata(self, timeout):
         self._ask(self._stub.ModelMetadata, service_pb2.ModelMetadataRequest(name=MODEL), timeout)
@@ -71,7 +71,7 @@ def _meaning(error, url):
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return wrong_key(url)
     if code in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNKNOWN):
-        return stranger(url)
+        return not_a_backend(url)
     return (InputError if code == grpc.StatusCode.INVALID_ARGUMENT else TwoFaceError)(text)
 
 

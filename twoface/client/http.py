@@ -30,14 +30,14 @@ class Http:
     def ask(self, method, path, timeout, **content):
         """-> httpx.Response, a good one. timeout: seconds. content: as of `httpx.Client.request`.
 
-        Raises Unavailable when the server is away, busy or late, InputError when it cannot use what was sent, and
+        Raises Unavailable when the server is down, busy or late, InputError when it cannot use what was sent, and
         TwoFaceError for a wrong key, a certificate that is not trusted, its own failure, and a server of another kind.
         """
         content.setdefault("headers", {})["x-request-timeout-ms"] = str(int(timeout * 1000))
         try:
             answer = self._client.request(method, path, timeout=timeout, **content)
         except httpx.ConnectTimeout as error:
-            raise away(self.url, "no connection in time") from error
+            raise unreachable(self.url, "no connection in time") from error
         except httpx.TimeoutException as error:
             raise late(self.url) from error
         except httpx.TransportError as error:
@@ -50,7 +50,7 @@ class Http:
         self._client.close()
 
 
-def patiently(ask, timeout):
+def retry_while_busy(ask, timeout):
     """ask(seconds left), and again while the server says that it is busy and when to come back -> its result.
 
     Only such a refusal is repeated: nothing was accepted then. Raises what `ask` raises when the time is up.
@@ -82,10 +82,10 @@ def no_connection(url, why):
     if refused:
         text = f"the certificate of {url} is not trusted ({refused[1].strip()}): give its own with --ca FILE.pem"
         return TwoFaceError(text, code="untrusted")
-    return away(url, why)
+    return unreachable(url, why)
 
 
-def away(url, why):
+def unreachable(url, why):
     why = " ".join(str(why).split())
     return Unavailable(f"no answer from {url} ({why}): is 'twoface serve' running there?", code="backend_away")
 
@@ -98,7 +98,7 @@ def wrong_key(url):
     return TwoFaceError(f"{url} refuses the API key: give one of the server's (--api-key)", code="wrong_key")
 
 
-def stranger(url):
+def not_a_backend(url):
     return TwoFaceError(f"{url} is not a 'twoface serve': check the address and the port", code="not_a_backend")
 
 
@@ -109,7 +109,7 @@ def _refusal(answer, url):
         text, code = said["error"], said.get("code", "")
     except (ValueError, TypeError, KeyError):
         # A proxy says that it found nobody, or somebody else answers.
-        return away(url, answer.status_code) if answer.status_code in (502, 503, 504) else stranger(url)
+        return unreachable(url, answer.status_code) if answer.status_code in (502, 503, 504) else not_a_backend(url)
     if answer.status_code in (401, 403):
         return wrong_key(url)
     if answer.status_code in (429, 503):

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from twoface.client.http import Http, patiently, stranger
+from twoface.client.http import Http, not_a_backend, retry_while_busy
 from twoface.core.errors import InputError
 
 REPORT = "x-two-face-report"
@@ -49,7 +49,7 @@ class PhotoClient:
 
         photo, mask, each of references: a path or bytes. The rest as of `Inpainter.fill`; `reference_faces` has one
         for each reference, None where it is to be found, or is empty. format: jpeg, png, webp or tiff.
-        Raises InputError for what cannot be used, Unavailable when the server is away, busy or late, else TwoFaceError.
+        Raises InputError for what cannot be used, Unavailable when the server is down, busy or late, else TwoFaceError.
         """
         fields = {
             "hole": _text(hole),
@@ -68,7 +68,7 @@ class PhotoClient:
         try:
             return Filled(answer.content, json.loads(answer.headers[REPORT]))
         except (KeyError, ValueError) as error:
-            raise stranger(self._http.url) from error
+            raise not_a_backend(self._http.url) from error
 
     def faces(self, photo):
         """The faces of a photo, a path or bytes, the largest first -> list of dicts: box, frame, score, landmarks."""
@@ -76,14 +76,16 @@ class PhotoClient:
         try:
             return answer.json()["faces"]
         except (KeyError, ValueError, TypeError) as error:
-            raise stranger(self._http.url) from error
+            raise not_a_backend(self._http.url) from error
 
     def close(self):
         self._http.close()
 
     def _post(self, path, files, fields):
         sent = [(name, (name, content, "application/octet-stream")) for name, content in files]
-        return patiently(lambda seconds: self._http.ask("POST", path, seconds, files=sent, data=fields), self._timeout)
+        return retry_while_busy(
+            lambda seconds: self._http.ask("POST", path, seconds, files=sent, data=fields), self._timeout
+        )
 
 
 def _bytes(source):

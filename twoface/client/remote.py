@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 
-from twoface.client.http import MODEL, Http, patiently, stranger
+from twoface.client.http import MODEL, Http, not_a_backend, retry_while_busy
 from twoface.core.errors import InputError, Unavailable
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, checked
 
@@ -15,7 +15,7 @@ HEADER_LENGTH = "inference-header-content-length"
 
 
 def connect(url, api_key=None, timeout=10.0, ca=None):
-    """A `twoface serve` -> RemoteModel. Nothing is sent yet, so that it may still be away.
+    """A `twoface serve` -> RemoteModel. Nothing is sent yet, so that it need not run yet.
 
     url: http://HOST:PORT or https://... (REST with binary tensors), grpc://HOST:PORT or grpcs://... timeout: seconds
     for an answer, attempts after "busy" included. ca: a file of certificates to trust instead of the system's.
@@ -50,15 +50,15 @@ class RemoteModel:
         self.url, self._door, self._timeout = door.url, door, timeout
 
     def run(self, image, mask, reference, trust=None):
-        """As `FillModel.run`. Raises Unavailable when the server is away, busy or late; TwoFaceError for a wrong key,
+        """As `FillModel.run`. Raises Unavailable when the server is down, busy or late; TwoFaceError for a wrong key,
         another server, and a failure there; InputError for what the network there cannot fill.
         """
         trust = np.ones_like(mask) if trust is None else trust
         inputs = dict(zip(INPUT_DEPTHS, (image, mask, reference, trust), strict=True))
         inputs = {name: np.ascontiguousarray(array, "<f4") for name, array in inputs.items()}
-        outputs = patiently(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
+        outputs = retry_while_busy(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
         if outputs.keys() < OUTPUT_SHAPES.keys():
-            raise stranger(self.url)
+            raise not_a_backend(self.url)
         return checked(outputs, len(image), f"{self.url} serves another network")
 
     @property
@@ -106,7 +106,7 @@ class RestDoor:
         try:
             return _tensors(answer)
         except (ValueError, TypeError, KeyError) as error:
-            raise stranger(self.url) from error
+            raise not_a_backend(self.url) from error
 
     def metadata(self, timeout):
         return _fields(self._model(timeout, ""), self.url).get("properties", {})
@@ -127,7 +127,7 @@ def _fields(answer: httpx.Response, url):
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise stranger(url)
+        raise not_a_backend(url)
     return said
 
 

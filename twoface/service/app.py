@@ -72,7 +72,7 @@ async def _running(pool, drain, engine):
         return
     await pool.start()
     watch = references.Watch(pool)
-    engine.needs.append(lambda: watch.there)
+    engine.needs.append(lambda: watch.reachable)
     watching = asyncio.ensure_future(watch.run())
     try:
         yield

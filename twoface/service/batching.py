@@ -24,8 +24,8 @@ class Batcher:
     """Calls of one model, gathered and run one batch after the other in `executor`, first come, first served.
 
     run: (image, mask, reference, trust) -> dict of arrays, N rows each. size: rows in a batch; a larger call goes
-    alone.
-    wait: seconds that a call may wait for company. queue: rows that may wait. failed: called after a run has failed.
+    alone. wait: seconds that a call may wait for others to fill its batch. queue: rows that may wait. failed: called
+    after a run has failed.
     statistics: `Statistics` of the model, which gets the time of waiting and of each run.
     """
 
@@ -51,7 +51,7 @@ class Batcher:
         Raises Unavailable ("busy", "timeout", "closing"), and what the network raises.
         """
         if self._closing:
-            raise Unavailable("the network is being put away: try again later", code="closing")
+            raise Unavailable("this model version is being unloaded: try again later", code="closing")
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self.waiting and self.waiting + len(crops) > self._queue:
@@ -96,21 +96,21 @@ class Batcher:
             if not self._calls:
                 await self._wake.wait()
                 continue
-            await self._company()
+            await self._wait_for_batch()
             batch = self._take()
             if batch:
                 await self._answer(batch)
 
-    async def _company(self):
+    async def _wait_for_batch(self):
         """Wait until a batch is full or its first call has waited long enough."""
         loop = asyncio.get_running_loop()
         while self._calls and self.waiting < self._size and not self._closing:
-            patience = self._calls[0].arrived + self._wait - loop.time()
-            if patience <= 0:
+            remaining = self._calls[0].arrived + self._wait - loop.time()
+            if remaining <= 0:
                 return
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), patience)
+                await asyncio.wait_for(self._wake.wait(), remaining)
 
     def _take(self):
         batch, rows, now = [], 0, asyncio.get_running_loop().time()

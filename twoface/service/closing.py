@@ -13,7 +13,7 @@ from pathlib import Path
 from starlette.responses import JSONResponse
 
 from twoface.core.errors import Unavailable
-from twoface.serving.connections import MOMENT, let_in
+from twoface.serving.connections import FIRST_REQUEST, accept_pending
 
 CLOSED, IDLE = "closed", "idle-"
 STOPPING = "the server is stopping: ask again in a second, or another one"
@@ -84,10 +84,10 @@ def leave(proxy, seconds):
 
 async def _leave_http(server, seconds):
     """server: uvicorn's, which at its end drops whoever has connected and not asked yet: they have a moment."""
-    await let_in(server.servers)
+    await accept_pending(server.servers)
     for listening in server.servers:
         listening.close()
-    await asyncio.sleep(MOMENT)
+    await asyncio.sleep(FIRST_REQUEST)
     server.config.timeout_graceful_shutdown = seconds
     server.should_exit = True
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.faces import SIZE
 from twoface.core.mesh import Mesher
 from twoface.core.network import FillModel
+from twoface.core.workers import usable_cores
 from twoface.service.batching import Batcher
 from twoface.service.statistics import Statistics
 from twoface.service.tensors import CENTER, generated, with_registered
@@ -21,8 +21,8 @@ from twoface.service.tracing import tracer
 from twoface.service.versions import Found, find_labels, find_versions
 
 MODEL = "two_face_model"
-STUCK = 30.0  # seconds: a batch that takes longer is no sign of health
-RETRY = 5.0  # seconds between two probes of a network that fails
+STUCK_SECONDS = 30.0  # seconds: a batch that takes longer is no sign of health
+PROBE_INTERVAL = 5.0  # seconds between two probes of a network that fails
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class Engine:
 
     def _stuck(self):
         since = (served.batcher.running_since for served in self._served.values())
-        return any(start is not None and time.monotonic() - start > STUCK for start in since)
+        return any(start is not None and time.monotonic() - start > STUCK_SECONDS for start in since)
 
     async def _watch(self):
         while True:
@@ -199,7 +199,7 @@ class Engine:
 
     def _load(self, path):
         """In a thread: the network, warmed up with one crop and with a full batch."""
-        network = FillModel(path, self._settings.threads or _cores(), self._settings.device)
+        network = FillModel(path, self._settings.threads or usable_cores(), self._settings.device)
         for rows in (1, self._settings.batch_size):
             network.run(*_blank(rows))
         self._mesher = self._mesher or Mesher(self._settings.threads)
@@ -232,12 +232,7 @@ class Engine:
             if self._healthy:
                 return
             log.error("the network fails: %s", run.exception())
-            await asyncio.sleep(RETRY)
-
-
-def _cores():
-    """How many this process may use, which in a container are fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+            await asyncio.sleep(PROBE_INTERVAL)
 
 
 def _blank(rows):

@@ -65,8 +65,8 @@ class JsonBody:
 
 def unknown_key(given, known):
     """The start of a key of the JSON object `given` that is not among the known, or None; not all are looked at."""
-    strangers = (key for key in given if key not in known)
-    return next((key[:40] for key in strangers), None)
+    unknown = (key for key in given if key not in known)
+    return next((key[:40] for key in unknown), None)
 
 
 def dump_json(answer):

@@ -14,7 +14,7 @@ from twoface.service.engine import MODEL
 from twoface.service.json_tensors import JsonBody, dump_json
 from twoface.service.rest import ERRORS, Name, Version, timeout_of
 from twoface.service.tensors import Crops
-from twoface.serving.requests import read_body, while_there
+from twoface.serving.requests import read_body, until_disconnect
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 TENSOR = {
@@ -260,7 +260,7 @@ def _add_model_routes(routes, path, engine, settings):
         with engine.stage("decode", number):
             asked = read_infer(body, request.headers.get(HEADER_LENGTH), settings.rows)
         work = engine.predict(asked.crops, number, oip.nearer(seconds, asked.seconds))
-        outputs, number = await while_there(request, work)
+        outputs, number = await until_disconnect(request, work)
         with engine.stage("encode", number):
             answer, length = write_infer(asked, outputs, MODEL, number)
         if length is None:

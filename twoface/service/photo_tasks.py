@@ -33,7 +33,7 @@ class FacesTask:
     photo: bytes
 
 
-def open_desk(model, threads, max_pixels):
+def setup_worker(model, threads, max_pixels):
     """What a worker process sets up -> its function of a task. model, threads: as of `Inpainter.load`."""
     cv2.setNumThreads(threads)
     inpainter = Inpainter.load(model, threads)

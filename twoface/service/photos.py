@@ -9,7 +9,6 @@ import base64
 import difflib
 import json
 import logging
-import os
 from functools import partial
 from typing import Annotated, Literal, get_origin
 
@@ -24,10 +23,11 @@ from starlette.responses import Response
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.faces import parse_frame
 from twoface.core.parts import parse_hole
-from twoface.service.photo_tasks import FacesTask, FillTask, open_desk
+from twoface.core.workers import usable_cores
+from twoface.service.photo_tasks import FacesTask, FillTask, setup_worker
 from twoface.service.rest import ERROR, ERRORS, timeout_of
 from twoface.serving.pool import Pool
-from twoface.serving.requests import check_encoding, while_there
+from twoface.serving.requests import check_encoding, until_disconnect
 
 PATHS = ("/v1/fill", "/v1/faces")
 REPORT = "X-Two-Face-Report"
@@ -114,8 +114,8 @@ class PhotoWorkers:
 
     def _setup(self):
         self._changed.clear()
-        threads = self._settings.threads or max(1, len(os.sched_getaffinity(0)) // self._settings.photo_workers)
-        return partial(open_desk, self._model, threads, self._settings.photo_pixels)
+        threads = self._settings.threads or max(1, usable_cores() // self._settings.photo_workers)
+        return partial(setup_worker, self._model, threads, self._settings.photo_pixels)
 
     async def _follow(self):
         while True:
@@ -206,7 +206,7 @@ def router(workers, settings):
     routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=FormRoute)
 
     async def work(request, task):
-        return await while_there(request, workers.do(task, timeout_of(request)))
+        return await until_disconnect(request, workers.do(task, timeout_of(request)))
 
     _add_fill(routes, work)
     _add_faces(routes, work)

@@ -20,10 +20,10 @@ from twoface.core.parts import parse_hole
 from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
 from twoface.service.rest import timeout_of
 from twoface.serving.pool import Pool
-from twoface.serving.requests import while_there
+from twoface.serving.requests import until_disconnect
 
 PATHS = ("/v1/references",)
-EVERY, PATIENCE = 3.0, 10.0  # seconds between questions whether the index is there, and for an answer
+CHECK_INTERVAL, CHECK_TIMEOUT = 3.0, 10.0  # seconds between two checks that the index can be reached, and for one
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class ReferencesTask:
     center_size: int
 
 
-def open_desk(index, model, threads, max_pixels):
+def setup_worker(index, model, threads, max_pixels):
     """What the process sets up -> its function of a task."""
     from twoface.search.collection import Collection
 
@@ -92,27 +92,27 @@ def open_desk(index, model, threads, max_pixels):
 def make_pool(settings):
     """The process that searches -> Pool. It uses the network that was there at the start: it only fills to search."""
     model = settings.model if settings.model and settings.model.is_file() else None
-    setup = partial(open_desk, settings.index, model, settings.threads, settings.photo_pixels)
+    setup = partial(setup_worker, settings.index, model, settings.threads, settings.photo_pixels)
     return Pool(setup, 1, settings.photo_queue)
 
 
 class Watch:
-    """Asks the process again and again whether its index is there; `there` is what it said last."""
+    """Checks periodically that the index can be reached; `reachable` is the last result."""
 
     def __init__(self, pool):
-        self.there, self._pool = True, pool
+        self.reachable, self._pool = True, pool
 
     async def run(self):
         """Until it is cancelled."""
         while True:
             try:
-                await self._pool.call(None, PATIENCE)
-                self.there = True
+                await self._pool.call(None, CHECK_TIMEOUT)
+                self.reachable = True
             except TwoFaceError as error:
-                if self.there and error.code == "backend_away":
+                if self.reachable and error.code == "backend_away":
                     log.warning("not ready: %s", error)
-                    self.there = False
-            await asyncio.sleep(EVERY)
+                    self.reachable = False
+            await asyncio.sleep(CHECK_INTERVAL)
 
 
 def router(pool, settings):
@@ -138,6 +138,6 @@ def router(pool, settings):
             center_size=center_size,
         )
         timeout = min(settings.timeout, timeout_of(request) or settings.timeout)
-        return await while_there(request, pool.call(task, timeout))
+        return await until_disconnect(request, pool.call(task, timeout))
 
     return routes

@@ -9,7 +9,7 @@ from twoface.service.grpc_door import GrpcDoor
 from twoface.service.logs import configure_logs
 from twoface.service.tracing import start_tracing
 from twoface.serving import server as serving
-from twoface.serving.connections import let_in
+from twoface.serving.connections import accept_pending
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Server(serving.Server):
 
     async def shutdown(self, sockets=None):
         self._app.state.engine.leave()
-        await let_in(self.servers)
+        await accept_pending(self.servers)
         stopping = [self._grpc.stop(self._settings.drain)] if self._grpc else []
         await asyncio.gather(super().shutdown(sockets), *stopping)
         log.info("drained")

@@ -16,10 +16,11 @@ class Settings:
     """The options of `twoface serve`; each is documented there and in docs/serving.md.
 
     model: an ONNX file, or a folder with one in a folder for each version (1/model.onnx); None: the one that ships.
-    batch_wait: seconds that a crop waits for company. queue: crops that may wait for the network. rows: crops in
-    one request. photo_workers: processes of the photo API, 0 for none of it; photo_queue: calls that may wait for one;
-    photo_bytes: the largest form; photo_pixels: of one picture; photo_memory: address space of a process. index: of
-    faces, for `/v1/references` (`twoface.search.store.open_store`). Times are in seconds, sizes in bytes.
+    batch_wait: seconds that a crop waits for others to fill its batch. queue: crops that may wait for the network.
+    rows: crops in one request. photo_workers: processes of the photo API, 0 for none of it; photo_queue: calls that
+    may wait for one; photo_bytes: the largest form; photo_pixels: of one picture; photo_memory: address space of a
+    process. index: of faces, for `/v1/references` (`twoface.search.store.open_store`). Times are in seconds, sizes in
+    bytes.
     """
 
     model: Path | None = None

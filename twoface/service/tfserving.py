@@ -12,7 +12,7 @@ from twoface.service.json_tensors import JsonBody, dump_json, unknown_key
 from twoface.service.oip import parse_version
 from twoface.service.rest import ERRORS, Name, Version, timeout_of
 from twoface.service.tensors import check
-from twoface.serving.requests import read_body, while_there
+from twoface.serving.requests import read_body, until_disconnect
 
 INPUTS = {"masked_image": "image", "reference_image": "reference", "mask": "mask"}
 SIGNATURE = "serving_default"
@@ -190,7 +190,7 @@ def router(engine, settings):
         body, seconds = await read_body(request), timeout_of(request)
         with engine.stage("decode", version):
             crops, key = read_request(body, settings.rows)
-        outputs, _ = await while_there(request, engine.predict(crops, version, seconds))
+        outputs, _ = await until_disconnect(request, engine.predict(crops, version, seconds))
         with engine.stage("encode", version):
             return Response(dump_json(write_answer(outputs["generated"], key)), media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""Addresses, certificates, and uvicorn's HTTP connection with the limit that it lacks: the time that a request has."""
+"""Addresses, certificates, and uvicorn's HTTP connection with the limit that it lacks: the time of a request."""
 
 import asyncio
 import ipaddress
@@ -12,11 +12,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from twoface.core.errors import InputError, TwoFaceError
 
-LET_IN, MOMENT, PARTING = 0.1, 0.5, 5.0  # seconds
+ACCEPT = 0.1  # seconds to accept the connections in the backlog
+FIRST_REQUEST = 0.5  # seconds that a new connection has for its request at shutdown
+TLS_CLOSE = 5.0  # seconds for a client to close TLS
 
 
 def is_loopback(host):
-    """Whether only this machine reaches that address."""
+    """Whether only this machine can reach the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -37,15 +39,15 @@ def bind(host, port):
     return listener
 
 
-async def let_in(servers):
-    """Before servers of asyncio are closed: who has connected is let in, as who waits at a door that closes is reset.
+async def accept_pending(servers):
+    """Before asyncio servers are closed: accept the connections in their backlogs, which closing would reset.
 
-    Nobody else can wait there meanwhile: the other side's system tries again after a second, and is refused.
+    The backlog is set to 0 meanwhile: a new client's system tries again after a second, and is refused.
     """
     for listener in (listener for server in servers for listener in server.sockets):
         with socket.socket(fileno=os.dup(listener.fileno())) as same:
             same.listen(0)
-    await asyncio.sleep(LET_IN)
+    await asyncio.sleep(ACCEPT)
 
 
 def check_tls(cert, key):
@@ -82,7 +84,7 @@ def timed_connection(head_seconds, body_seconds):
     """
 
     class TimedConnection(H11Protocol):
-        _timer = _phase = _reader = None
+        _timer = _phase = _write_timer = None
 
         def connection_made(self, transport):
             super().connection_made(transport)
@@ -97,47 +99,47 @@ def timed_connection(head_seconds, body_seconds):
             self._watch()
 
         def shutdown(self):
-            """A connection that has just been opened has a moment for its request, which is answered."""
+            """A new connection has `FIRST_REQUEST` seconds to send its request, which is still answered."""
             if self.cycle is None:
-                self.loop.call_later(MOMENT, self._end)
+                self.loop.call_later(FIRST_REQUEST, self._end)
             else:
                 self._end()
 
         def _end(self):
-            """Over TLS a closed connection waits 30 s for a farewell that an idle client does not know it owes."""
+            """asyncio waits 30 s for the client's TLS close_notify, which an idle client does not send: wait less."""
             if self.transport.is_closing():
                 return
             super().shutdown()
             if self.transport.is_closing():
-                self.loop.call_later(PARTING, self._leave)
+                self.loop.call_later(TLS_CLOSE, self._abort_if_sent)
 
         def pause_writing(self):
             super().pause_writing()
-            self._reader = self.loop.call_later(body_seconds, self.transport.abort)
+            self._write_timer = self.loop.call_later(body_seconds, self.transport.abort)
 
         def resume_writing(self):
             super().resume_writing()
-            self._reader.cancel()
+            self._write_timer.cancel()
 
-        def _leave(self):
+        def _abort_if_sent(self):
             if not self.transport.get_write_buffer_size():  # else an answer is still being taken
                 self.transport.abort()
 
         def connection_lost(self, exc):
             self._stop()
-            if self._reader is not None:
-                self._reader.cancel()
+            if self._write_timer is not None:
+                self._write_timer.cancel()
             super().connection_lost(exc)
 
         def _watch(self):
             """Start the clock anew whenever the client comes from headers to body, or to the next request."""
             state, answered = self.conn.their_state, self.cycle is not None and self.cycle.response_complete
-            resting = self.timeout_keep_alive_task is not None  # uvicorn watches it between two requests
-            if self._phase == (state, answered, resting):
+            idle = self.timeout_keep_alive_task is not None  # uvicorn watches it between two requests
+            if self._phase == (state, answered, idle):
                 return
-            self._phase = state, answered, resting
+            self._phase = state, answered, idle
             self._stop()
-            if state in (h11.IDLE, h11.SEND_BODY) and not resting:
+            if state in (h11.IDLE, h11.SEND_BODY) and not idle:
                 seconds = body_seconds if state is h11.SEND_BODY and not answered else head_seconds
                 self._timer = self.loop.call_later(seconds, self.transport.abort)
 

@@ -1,4 +1,4 @@
-"""What a request may take of the server before anyone looks at it: bytes, time to send them, company."""
+"""What a request may take of the server before anyone looks at it: bytes, time to send them, concurrent requests."""
 
 import asyncio
 import time
@@ -6,18 +6,18 @@ import zlib
 
 from starlette.responses import JSONResponse
 
-SLOWEST = 50_000  # bytes a second, beside the time that everyone has
+MIN_RATE = 50_000  # bytes a second, beyond the fixed `seconds`
 MEGABYTE = 1_000_000
-PACKED = ("gzip", "x-gzip", "deflate")
-GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib's word for: either, as its beginning says
+COMPRESSED = ("gzip", "x-gzip", "deflate")
+GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib's code for either, detected from the header
 
 
 class Limits:
-    """Receives whole bodies, so that what stands behind it meets no slow, endless, huge or packed one.
+    """Receives whole bodies, so that what stands behind it meets no slow, endless, huge or compressed one.
 
-    A body in gzip or deflate is unpacked as it comes; all limits hold for what it unpacks to.
-    body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `SLOWEST` bytes.
-    concurrency: requests with bodies that are in work at a time. held_bytes: of all their bodies together.
+    A body in gzip or deflate is decompressed as it arrives; all limits apply to the decompressed size.
+    body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `MIN_RATE` bytes.
+    concurrency: requests with bodies that are processed at a time. held_bytes: memory of all their bodies together.
     received: called with the seconds that a body took. refuse: (status, message, code, headers, numbers by name) ->
     the response to answer 400, 413, 408 and 429 with, by default {"error": ..., "code": ...}.
     """
@@ -55,7 +55,7 @@ class Limits:
         start = time.monotonic()
         while body.more:
             try:
-                async with asyncio.timeout(start + self._seconds + body.sent / SLOWEST - time.monotonic()):
+                async with asyncio.timeout(start + self._seconds + body.sent / MIN_RATE - time.monotonic()):
                     message = await receive()
             except TimeoutError:
                 return self._refuse(408, "the body came too slowly: send it again", "timeout", {"connection": "close"})
@@ -85,21 +85,21 @@ class Limits:
 
 
 class _Body:
-    """sent: bytes that came. size: of what they unpack to."""
+    """sent: bytes received. size: after decompression."""
 
     def __init__(self, limits, coding):
         self._limits, self._parts = limits, []
-        self._packed = zlib.decompressobj(GZIP_OR_ZLIB) if coding in PACKED else None
+        self._decoder = zlib.decompressobj(GZIP_OR_ZLIB) if coding in COMPRESSED else None
         self.sent, self.size, self.more = 0, 0, True
 
     def add(self, message, most):
-        """Raises zlib.error for what cannot be unpacked. No more than one byte beyond `most` is."""
+        """Raises zlib.error for what cannot be decompressed. At most one byte beyond `most` is."""
         part = message.get("body", b"")
         self.sent += len(part)
         self.more = message.get("more_body", False)
-        if self._packed:
-            part = self._packed.decompress(part, most + 1 - self.size)
-            if self._packed.unused_data or not (self.more or self._packed.eof or self.size + len(part) > most):
+        if self._decoder:
+            part = self._decoder.decompress(part, most + 1 - self.size)
+            if self._decoder.unused_data or not (self.more or self._decoder.eof or self.size + len(part) > most):
                 raise zlib.error("bytes behind the end, or no end")
         self._parts.append(part)
         self.size += len(part)
@@ -107,7 +107,7 @@ class _Body:
 
     def described(self, scope):
         """The scope of the body as it is now."""
-        if not self._packed:
+        if not self._decoder:
             return scope
         headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")]
         return {**scope, "headers": [*headers, (b"content-length", str(self.size).encode())]}
@@ -116,7 +116,7 @@ class _Body:
         self._limits.hold(-self.size)
 
     def replay(self, receive):
-        """An ASGI receive that gives the body at once and then waits for what comes of the client: its leaving."""
+        """An ASGI receive that gives the body at once and then waits for the client to disconnect."""
 
         async def again():
             if self._parts is None:

@@ -21,7 +21,7 @@ class Pool:
 
     def __init__(self, setup, workers=1, queue=16, memory=None):
         self._setup, self._queue, self._memory = setup, queue, memory
-        self._crew = [None] * workers  # a place is None while its process starts
+        self._workers = [None] * workers  # a place is None while its process starts
         self._waiting = []  # calls that no process has begun
         self._closing = asyncio.Event()
         self._tasks = set()  # asyncio keeps no hold of its own on them
@@ -30,7 +30,7 @@ class Pool:
     @property
     def ready(self):
         """True while at least one process is up."""
-        return any(self._crew)
+        return any(self._workers)
 
     @property
     def waiting(self):
@@ -39,8 +39,8 @@ class Pool:
 
     async def start(self):
         """Start the processes; back when all have set themselves up. Raises what `setup` raises."""
-        for place, worker in enumerate(await self._hire_all(self._setup)):
-            self._seat(place, worker)
+        for place, worker in enumerate(await self._start_all(self._setup)):
+            self._add(place, worker)
 
     async def call(self, task, timeout, key=None):
         """Let a process do a task -> its result.
@@ -53,7 +53,7 @@ class Pool:
         """
         if self._closing.is_set():
             raise _stopping()
-        place = None if key is None else zlib.crc32(str(key).encode()) % len(self._crew)
+        place = None if key is None else zlib.crc32(str(key).encode()) % len(self._workers)
         call = _Call(ForkingPickler.dumps(task), place)
         self._waiting.append(call)
         self._dispatch()
@@ -73,12 +73,12 @@ class Pool:
 
         Raises what `setup` raises; the old processes then stay.
         """
-        fresh = await self._hire_all(setup)
-        old, self._setup = list(filter(None, self._crew)), setup
+        fresh = await self._start_all(setup)
+        old, self._setup = list(filter(None, self._workers)), setup
         for worker in old:
-            self._unwatch(worker)
+            self._remove_exit_watch(worker)
         for place, worker in enumerate(fresh):
-            self._seat(place, worker)
+            self._add(place, worker)
         await asyncio.gather(*(self._retire(worker) for worker in old))
 
     async def close(self, drain_seconds=0.0):
@@ -86,21 +86,21 @@ class Pool:
         self._closing.set()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + drain_seconds
-        while (self._waiting or any(w and w.task for w in self._crew)) and loop.time() < deadline:
+        while (self._waiting or any(w and w.task for w in self._workers)) and loop.time() < deadline:
             await asyncio.sleep(0.01)
-        crew = list(filter(None, self._crew))
-        for call in [*self._waiting, *(worker.task for worker in crew if worker.task)]:
+        workers = list(filter(None, self._workers))
+        for call in [*self._waiting, *(worker.task for worker in workers if worker.task)]:
             call.end(_stopping())
-        for worker in crew:
-            self._unwatch(worker)
+        for worker in workers:
+            self._remove_exit_watch(worker)
             worker.process.kill()
-        self._crew = [None] * len(self._crew)
-        await asyncio.gather(*self._tasks, *(self._in_thread(worker.stop) for worker in crew))
+        self._workers = [None] * len(self._workers)
+        await asyncio.gather(*self._tasks, *(self._in_thread(worker.stop) for worker in workers))
         self._threads.shutdown()
 
     def _dispatch(self):
         """Give each free process the first call that it may do."""
-        for place, worker in enumerate(self._crew):
+        for place, worker in enumerate(self._workers):
             if worker is None or worker.task:
                 continue
             for call in self._waiting:
@@ -114,7 +114,7 @@ class Pool:
         call.end(await self._in_thread(_exchange, worker, call.task))
         worker.task = None
         if not worker.process.is_alive():
-            self._lose(place, worker)
+            self._on_exit(place, worker)
         self._dispatch()
 
     def _expire(self, call, timeout):
@@ -122,23 +122,23 @@ class Pool:
             call.worker.process.kill()
         call.end(Unavailable(f"this took longer than {timeout:g} seconds: ask again later", code="timeout"))
 
-    def _seat(self, place, worker):
-        self._crew[place] = worker
-        asyncio.get_running_loop().add_reader(worker.process.sentinel, self._lose, place, worker)
+    def _add(self, place, worker):
+        self._workers[place] = worker
+        asyncio.get_running_loop().add_reader(worker.process.sentinel, self._on_exit, place, worker)
         self._dispatch()
 
-    def _lose(self, place, worker):
+    def _on_exit(self, place, worker):
         """The process is dead: have another in its place."""
-        if self._crew[place] is worker:
-            self._unwatch(worker)
-            self._crew[place] = None
+        if self._workers[place] is worker:
+            self._remove_exit_watch(worker)
+            self._workers[place] = None
             self._spawn(self._refill(place))
 
     async def _refill(self, place):
         pause, longest = PAUSES
-        while self._crew[place] is None and not self._closing.is_set():
+        while self._workers[place] is None and not self._closing.is_set():
             try:
-                worker = await self._in_thread(_hire, self._setup, self._memory)
+                worker = await self._in_thread(_start_worker, self._setup, self._memory)
             except (TwoFaceError, OSError) as error:
                 for call in self._waiting:
                     if call.place == place or not self.ready:
@@ -147,8 +147,8 @@ class Pool:
                     await asyncio.wait_for(self._closing.wait(), pause)
                 pause = min(2 * pause, longest)
                 continue
-            if self._crew[place] is None and not self._closing.is_set():
-                self._seat(place, worker)
+            if self._workers[place] is None and not self._closing.is_set():
+                self._add(place, worker)
             else:  # `replace` was faster, or the pool closes
                 await self._in_thread(worker.stop)
 
@@ -158,17 +158,17 @@ class Pool:
         worker.process.kill()
         await self._in_thread(worker.stop)
 
-    async def _hire_all(self, setup):
-        hired = [self._in_thread(_hire, setup, self._memory) for _ in self._crew]
-        made = await asyncio.gather(*hired, return_exceptions=True)
-        failed = [outcome for outcome in made if isinstance(outcome, BaseException)]
+    async def _start_all(self, setup):
+        starting = [self._in_thread(_start_worker, setup, self._memory) for _ in self._workers]
+        outcomes = await asyncio.gather(*starting, return_exceptions=True)
+        failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if failed:
-            for worker in set(made) - set(failed):
+            for worker in set(outcomes) - set(failed):
                 await self._in_thread(worker.stop)
             raise failed[0]
-        return made
+        return outcomes
 
-    def _unwatch(self, worker):
+    def _remove_exit_watch(self, worker):
         asyncio.get_running_loop().remove_reader(worker.process.sentinel)
 
     def _in_thread(self, function, *arguments):
@@ -181,7 +181,7 @@ class Pool:
 
 
 class _Call:
-    """task: pickled; place: of the crew, or None for any. worker: None until it has begun."""
+    """task: pickled; place: the number of the worker that must do it, None for any. worker: None until it has begun."""
 
     def __init__(self, task, place):
         self.task, self.place, self.worker, self.timer = task, place, None, None
@@ -198,13 +198,13 @@ class _Call:
             self.answer.set_result(outcome)
 
 
-def _hire(setup, memory):
+def _start_worker(setup, memory):
     """-> a Worker that has set itself up."""
     worker = Worker(setup, memory)
     try:
         failure = worker.connection.recv()
     except (EOFError, OSError):
-        raise worker.never_up() from None
+        raise worker.start_failure() from None
     if failure is not None:
         worker.stop()
         raise failure

@@ -1,4 +1,4 @@
-"""A request on its way: its body, and whether whoever asked is still there."""
+"""A request's body; work that is cancelled when the client disconnects."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from twoface.core.errors import InputError
 
 
 class ClientGone(Exception):
-    """Whoever asked has left; there is nobody to answer."""
+    """The client has disconnected: no answer is needed."""
 
 
 async def read_body(request):
@@ -21,8 +21,8 @@ def check_encoding(request):
         raise InputError("send the body in gzip or deflate, or without Content-Encoding", code="encoding")
 
 
-async def while_there(request, coroutine):
-    """The coroutine's result; it is cancelled when the client leaves, or we are. Call it after reading the body."""
+async def until_disconnect(request, coroutine):
+    """The coroutine's result; cancelled when the client disconnects. Call it after reading the body."""
     work, gone = asyncio.ensure_future(coroutine), asyncio.ensure_future(request.receive())
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,7 +5,7 @@ import signal
 import uvicorn
 
 from twoface.serving.connections import bind, check_tls, timed_connection
-from twoface.serving.limits import SLOWEST
+from twoface.serving.limits import MIN_RATE
 
 
 class Server(uvicorn.Server):
@@ -22,7 +22,7 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._socket = bind(settings.host, settings.port)
         self.port = self._socket.getsockname()[1]
-        body_seconds = settings.receive_timeout + largest_body / SLOWEST
+        body_seconds = settings.receive_timeout + largest_body / MIN_RATE
         super().__init__(
             uvicorn.Config(
                 app,

@@ -23,7 +23,7 @@ class Login(BaseModel):
 
 
 def build_app(settings, pool, ready):
-    """-> ASGI application. pool: started, of `tasks.open_studio`; ready: async () -> whether a fill would be answered.
+    """-> ASGI application. pool: started, of `tasks.setup_worker`; ready: async () -> whether a fill would be answered.
 
     Raises InputError for a file of passwords that cannot be used.
     """

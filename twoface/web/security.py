@@ -43,12 +43,12 @@ class Guard:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request = Request(scope)
-        refusal, cookie = self._foreign(request), None
+        refusal, cookie = self._refuse_foreign(request), None
         if not refusal:
             refusal, cookie = self._admit(request)
-        await (refusal or self._app)(scope, receive, _dressed(send, request, cookie))
+        await (refusal or self._app)(scope, receive, _with_headers(send, request, cookie))
 
-    def _foreign(self, request):
+    def _refuse_foreign(self, request):
         """The refusal of a request that our own page did not make, or None."""
         name, _ = _host(request)
         if not name or not (self._sessions.locked or is_loopback(name)):
@@ -105,10 +105,10 @@ def _host(request):
         return "", None
 
 
-def _dressed(send, request, cookie):
-    """Send, with our headers."""
+def _with_headers(send, request, cookie):
+    """An ASGI send that adds `HEADERS`, cache-control and the new cookie."""
 
-    async def dressed(message):
+    async def send_with_headers(message):
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
@@ -117,4 +117,4 @@ def _dressed(send, request, cookie):
                 headers.append("set-cookie", cookie_header(request, cookie))
         await send(message)
 
-    return dressed
+    return send_with_headers

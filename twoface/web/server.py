@@ -10,7 +10,7 @@ from twoface.serving.pool import Pool
 from twoface.web import tasks
 from twoface.web.app import build_app
 
-PATIENCE = 2.0  # seconds in which a backend says that it is ready
+READY_TIMEOUT = 2.0  # seconds in which a backend says that it is ready
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class Server(serving.Server):
     """
 
     def __init__(self, settings, setup=None):
-        self._pool = Pool(setup or studio(settings), settings.workers, settings.queue, settings.worker_memory)
+        self._pool = Pool(setup or worker_setup(settings), settings.workers, settings.queue, settings.worker_memory)
         self._ready = readiness(settings, self._pool)
         app = build_app(settings, self._pool, self._ready)
         proxies = {"proxy_headers": True, "forwarded_allow_ips": list(settings.proxies)}
@@ -69,10 +69,10 @@ def serve(settings, open_browser=False):
     asyncio.run(server.serve(started))
 
 
-def studio(settings):
+def worker_setup(settings):
     """What the workers set up, ready to be sent to them."""
     load = partial(tasks.load_inpainter, settings.backend, _key(settings))
-    return partial(tasks.open_studio, load, settings.pixels, settings.indexes)
+    return partial(tasks.setup_worker, load, settings.pixels, settings.indexes)
 
 
 def readiness(settings, pool):
@@ -86,7 +86,7 @@ def readiness(settings, pool):
 
     from twoface.client import connect  # the embedded engine does without its packages
 
-    backend = connect(settings.backend, _key(settings), PATIENCE)
+    backend = connect(settings.backend, _key(settings), READY_TIMEOUT)
 
     async def backend_ready():
         return pool.ready and await asyncio.to_thread(backend.ready)
