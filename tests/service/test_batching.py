@@ -200,7 +200,7 @@ def test_closing_finishes_what_waits():
 def test_a_call_that_comes_after_closing_is_refused_at_once():
     async def scenario(batcher, network, metrics):
         await batcher.close()
-        with pytest.raises(Unavailable, match="put away"):
+        with pytest.raises(Unavailable, match="being unloaded"):
             await batcher.submit(rows(1))
 
     batched(scenario)
