@@ -76,7 +76,7 @@ def test_an_index_that_is_away_makes_the_server_not_ready(index, client, monkeyp
     said = [None, Unavailable("away", code="backend_away"), Unavailable("many calls", code="busy"), None]
     seen = []
 
-    class Desk:
+    class FakePool:
         async def call(self, task, timeout):
             seen.append(watch.reachable)
             if len(seen) > len(said):
@@ -84,7 +84,7 @@ def test_an_index_that_is_away_makes_the_server_not_ready(index, client, monkeyp
             if said[len(seen) - 1]:
                 raise said[len(seen) - 1]
 
-    watch = references.Watch(Desk())
+    watch = references.Watch(FakePool())
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(watch.run())
     assert seen == [True, True, False, False, True]
