@@ -65,7 +65,7 @@ def main():
 
 
 def fill(photo, references, out, hole):
-    """-> the peak of the resident set in bytes, seconds of the processor."""
+    """-> the peak of the resident set in bytes, CPU seconds."""
     given = ["fill", photo, *(f"--reference={name}" for name in references), "--hole", hole, "-o", out, "--force"]
     child = subprocess.run([sys.executable, "-c", RUN, *given], stdout=subprocess.PIPE, text=True)
     if child.returncode:

@@ -73,7 +73,7 @@ def test_client_faces_and_status(guarded, there, samples, capsys):
     assert f"{guarded.url} is ready" in capsys.readouterr().out
     assert main(["client", "status", "--backend", f"grpc://{guarded.grpc}", "--api-key", guarded.key]) == 0
     assert main(["client", "status", "--backend", "http://127.0.0.1:9", "--timeout", "2"]) == 1
-    assert "away" in capsys.readouterr().out
+    assert "not reachable" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

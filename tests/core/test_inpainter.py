@@ -272,7 +272,7 @@ def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
 @pytest.mark.parametrize(
     "given, words",
     [
-        ({}, "what to fill"),
+        ({}, "^give a mask or a hole that says what to fill$"),
         ({"hole": HOLE, "mask": "a.png"}, "not both"),
         ({"hole": "chin"}, "unknown hole"),
         ({"hole": "center", "center_size": 200}, "centre square"),

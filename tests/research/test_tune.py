@@ -193,7 +193,7 @@ def test_a_trial_that_was_taken_for_dead_while_its_machine_slept_ends_nothing(fi
 
     told = tune(*files, slept, trials=2)
     assert [trial["state"] for trial in told["trials"]] == ["FAIL", "COMPLETE"]
-    assert "taken for dead" in capsys.readouterr().out
+    assert "timed out and was restarted" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from twoface.search.collection import Collection
 from twoface.search.index import build, forget, remove, settle, update, verify
 from twoface.search.people import People
 from twoface.search.people import place as placed
-from twoface.search.settings import read_settings
+from twoface.search.settings import read_settings, seal
 from twoface.search.store import LanceStore
 from twoface.search.sums import HINT
 
@@ -194,9 +194,13 @@ def test_whatever_file_is_damaged_it_is_named_and_nothing_is_lost(damage, album,
         assert People.read(LanceStore(place)).find("Anna").faces, name
 
 
-def test_settings_lost_with_their_copy_are_not_made_up(place, album):
+@pytest.mark.parametrize("lost", ["cut", "unknown"])
+def test_settings_lost_with_their_copy_are_not_made_up(lost, place, album):
+    content = (place / "index.json").read_text()
+    told = json.loads(content)
+    del told["sha256"]
     for name in ("index.json", "index.copy.json"):
-        (place / name).write_text('{"unknown": 1}')
+        (place / name).write_text(content[: len(content) // 2] if lost == "cut" else seal(told | {"unknown": 1}))
     for use in (lambda: update(place, **OPTIONS), lambda: build([album / "photos"], place, **OPTIONS)):
         with pytest.raises(TwoFaceError, match="who was forgotten"):
             use()

@@ -95,7 +95,7 @@ def test_a_call_larger_than_a_batch_goes_alone():
     batched(scenario)
 
 
-def test_it_waits_for_company_and_no_longer_than_allowed():
+def test_it_waits_for_a_full_batch_and_no_longer_than_allowed():
     async def scenario(batcher, network, metrics):
         first = asyncio.ensure_future(batcher.submit(rows(1)))
         await asyncio.sleep(0.05)
@@ -200,7 +200,7 @@ def test_closing_finishes_what_waits():
 def test_a_call_that_comes_after_closing_is_refused_at_once():
     async def scenario(batcher, network, metrics):
         await batcher.close()
-        with pytest.raises(Unavailable, match="put away"):
+        with pytest.raises(Unavailable, match="being unloaded"):
             await batcher.submit(rows(1))
 
     batched(scenario)

@@ -181,7 +181,7 @@ def test_a_failing_network_answers_no_picture_and_is_not_ready_until_it_works_ag
     network = Failing()
     network.opened.set()
     monkeypatch.setattr(module, "FillModel", lambda *_: network)
-    monkeypatch.setattr(module, "RETRY", 0.05)
+    monkeypatch.setattr(module, "PROBE_INTERVAL", 0.05)
     with running(network_file(tmp_path)) as server:
         ready = server.url + "/v2/health/ready"
         assert httpx.get(ready).status_code == 200
@@ -213,7 +213,7 @@ def test_one_request_that_the_network_fails_on_does_not_make_it_unready(tmp_path
 
 
 def test_a_stuck_network_is_not_ready(gated, monkeypatch):
-    monkeypatch.setattr(module, "STUCK", 0.05)
+    monkeypatch.setattr(module, "STUCK_SECONDS", 0.05)
     server = gated()
     assert httpx.get(server.url + "/v2/health/ready").status_code == 200
     with ThreadPoolExecutor(1) as pool:

@@ -255,7 +255,7 @@ def test_a_name_of_a_file_is_used_for_nothing(client, photo, tmp_path):
 
 def worker_of(server):
     """The process of the photo API; its `task` is what it is at."""
-    (worker,) = server.config.app.state.engine.switched[0].__self__._pool._crew
+    (worker,) = server.config.app.state.engine.switched[0].__self__._pool._workers
     return worker
 
 

@@ -72,19 +72,19 @@ def test_without_an_index_there_the_server_does_not_start(tmp_path):
 
 
 def test_an_index_that_is_away_makes_the_server_not_ready(index, client, monkeypatch):
-    monkeypatch.setattr(references, "EVERY", 0.0)
+    monkeypatch.setattr(references, "CHECK_INTERVAL", 0.0)
     said = [None, Unavailable("away", code="backend_away"), Unavailable("many calls", code="busy"), None]
     seen = []
 
-    class Desk:
+    class FakePool:
         async def call(self, task, timeout):
-            seen.append(watch.there)
+            seen.append(watch.reachable)
             if len(seen) > len(said):
                 raise asyncio.CancelledError
             if said[len(seen) - 1]:
                 raise said[len(seen) - 1]
 
-    watch = references.Watch(Desk())
+    watch = references.Watch(FakePool())
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(watch.run())
     assert seen == [True, True, False, False, True]

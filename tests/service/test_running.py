@@ -307,7 +307,7 @@ def paused(server):
 
 
 def test_who_does_not_take_the_answer_is_dropped(tmp_path, monkeypatch):
-    monkeypatch.setattr(server_module, "SLOWEST", 1e9)  # else a body has minutes to come, and an answer to go
+    monkeypatch.setattr(server_module, "MIN_RATE", 1e9)  # else a body has minutes to come, and an answer to go
     with running(network_file(tmp_path), receive_timeout=2.0) as server:
         image = pictures(16)[0]
         tensor = {"name": "image", "shape": image.shape, "datatype": "UINT8", "data": (image * 255).astype(int).ravel()}

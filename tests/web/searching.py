@@ -16,7 +16,7 @@ from twoface.search.index import build
 from twoface.search.people import People
 from twoface.search.rank import probability, verdict
 from twoface.search.store import open_store
-from twoface.web.tasks import open_studio
+from twoface.web.tasks import setup_worker
 
 OWN = 1  # the seed of the person whose photos are in the index: `photo_bytes(seed=OWN)` is another of hers
 ALIKE = 2  # of one who is like somebody in the index
@@ -97,4 +97,4 @@ def fake_opener(inpainter):
 
 
 def searching_studio(indexes, network, pixels):
-    return open_studio(partial(fake_inpainter, network), pixels, indexes, fake_opener)
+    return setup_worker(partial(fake_inpainter, network), pixels, indexes, fake_opener)

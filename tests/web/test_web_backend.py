@@ -17,14 +17,14 @@ from twoface.service.server import Server
 from twoface.service.settings import Settings
 from twoface.web.server import Server as WebServer
 from twoface.web.settings import Settings as Web
-from twoface.web.tasks import open_studio
+from twoface.web.tasks import setup_worker
 
 KEY = "0123456789abcdef"
 
 
 def remote_studio(url, network, pixels):
     """A setup of workers whose network answers at `url`."""
-    return open_studio(partial(remote_inpainter, url), pixels)
+    return setup_worker(partial(remote_inpainter, url), pixels)
 
 
 def remote_inpainter(url):

@@ -13,7 +13,7 @@ from web_server import fake_studio, good, mask_text, running, upload
 
 from twoface.search.index import build
 from twoface.serving.connections import is_loopback
-from twoface.web.tasks import load_inpainter, open_studio
+from twoface.web.tasks import load_inpainter, setup_worker
 
 
 def watch(foreign):
@@ -35,7 +35,7 @@ def watch(foreign):
 def watched_studio(indexes, network, pixels):
     """A setup of workers with the engine that ships; one that speaks to another machine dies on the spot."""
     watch(lambda event, address: os.kill(os.getpid(), signal.SIGKILL))
-    return open_studio(load_inpainter, pixels, indexes)
+    return setup_worker(load_inpainter, pixels, indexes)
 
 
 def careless_studio(network, pixels):

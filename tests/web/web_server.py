@@ -21,7 +21,7 @@ from twoface.core.inpainter import Inpainter
 from twoface.core.network import FillModel
 from twoface.web.server import Server
 from twoface.web.settings import Settings
-from twoface.web.tasks import open_studio
+from twoface.web.tasks import setup_worker
 
 MARK = {"X-Two-Face": "1"}
 FACE = (60, 40, 260, 240, 5.0)  # where the stand-in finds a face, in every photo
@@ -42,7 +42,7 @@ class Finder(FakeDetector):
 
 def fake_studio(network, pixels):
     """A setup of workers with a constant network, and a `Finder`."""
-    return open_studio(partial(fake_inpainter, network), pixels)
+    return setup_worker(partial(fake_inpainter, network), pixels)
 
 
 def fake_inpainter(network):

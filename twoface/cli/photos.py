@@ -136,7 +136,7 @@ def client_faces(args):
 def client_status(args):
     model = _backend(args)
     ready = model.ready()
-    print(f"{args.backend} is {'ready' if ready else 'away, or not ready'}")
+    print(f"{args.backend} is {'ready' if ready else 'not reachable, or not ready'}")
     for name, value in sorted((model.metadata if ready else {}).items()):
         print(f"{name}: {value}")
     return 0 if ready else 1
@@ -290,7 +290,7 @@ def _fill_options(command):
     tried = "fill with the N best that are found, and keep the result most like the person (default 1)"
     add("--try", dest="tries", metavar="N", type=number(int, 1, 50), default=1, help=tried)
     add("--crops", metavar="DIR", type=Path, help="write the network's 128x128 view: masked, reference, filled, mask")
-    add("--threads", metavar="N", type=number(int, 1), help="of the processor (default: 2 at most)")
+    add("--threads", metavar="N", type=number(int, 1), help="number of CPU threads (default: at most 2)")
     _shared_options(add)
     _backend_options(add, None)
 

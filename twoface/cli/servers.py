@@ -103,7 +103,7 @@ def _web_options(command):
     add("--open", action="store_true", help="open the page in the browser")
     add("--host", metavar="ADDRESS", default="127.0.0.1", help="default 127.0.0.1; any other needs --auth")
     add("--port", metavar="N", type=number(int, 0, 65535), default=8000, help="default 8000; 0: any free")
-    add("--auth", metavar="FILE", type=Path, help="passwords, one a line, of 16 letters and more: ask for one")
+    add("--auth", metavar="FILE", type=Path, help="require a password of this file: one a line, 16 letters or more")
     add("--tls-cert", metavar="FILE.pem", type=Path, help="certificate chain, for HTTPS")
     add("--tls-key", metavar="FILE.pem", type=Path, help="its private key")
     add(
@@ -111,9 +111,9 @@ def _web_options(command):
     )
     add("--backend-key", metavar="FILE", type=Path, help="a file with its API key")
     add("--proxy", metavar="ADDRESS", action="append", default=[],
-        help="of a proxy in front that tells who asks by X-Forwarded-For (this machine's are believed)")  # fmt: skip
+        help="trust X-Forwarded-For from this reverse proxy (127.0.0.1 and ::1 are trusted)")  # fmt: skip
     add("--index", metavar="INDEX", action="append", default=[],
-        help="of faces (see `twoface index`): find references there; may be given again for another")  # fmt: skip
+        help="search references in this face index (see `twoface index`); repeat for more")  # fmt: skip
     add("--workers", metavar="N", type=number(int, 1), default=1,
         help="processes (default 1), about 1 GB each, 1.4 with an index")  # fmt: skip
 
@@ -122,26 +122,28 @@ def _serve_options(command):
     add, parser = command
     add("--model", metavar="PATH", type=Path, help="an ONNX file, or a folder of versions (default: what ships)")
     add("--host", metavar="ADDRESS", default="127.0.0.1", help="default 127.0.0.1; any other needs --api-key")
-    add("--port", metavar="N", type=number(int, 0, 65535), default=8000, help="of HTTP (default 8000; 0: any free)")
-    add("--grpc-port", metavar="N", type=number(int, 0, 65535), default=8001, help="of gRPC (default 8001)")
+    add("--port", metavar="N", type=number(int, 0, 65535), default=8000, help="HTTP port (default 8000; 0: any free)")
+    add("--grpc-port", metavar="N", type=number(int, 0, 65535), default=8001, help="gRPC port (default 8001)")
     add("--no-grpc", action="store_true", help="HTTP only")
     add("--api-key", metavar="FILE", type=Path, help="keys, one a line, read again when the file changes")
     add("--tls-cert", metavar="FILE.pem", type=Path, help="certificate chain, for HTTPS and gRPC")
     add("--tls-key", metavar="FILE.pem", type=Path, help="its private key")
-    add("--cors", metavar="ORIGIN", action="append", default=[], help="pages from there may ask (default none)")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="of the network (default cpu)")
-    add("--threads", metavar="N", type=number(int, 1), help="of the processor (default: all that there are)")
-    add("--batch-size", metavar="N", type=number(int, 1), default=4, help="crops that go together (default 4)")
-    wait = "how long a crop waits for others (default 0: those go together that wait anyway)"
+    cors = "allow browser requests from this origin (default none)"
+    add("--cors", metavar="ORIGIN", action="append", default=[], help=cors)
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="device of the network (default cpu)")
+    add("--threads", metavar="N", type=number(int, 1), help="number of CPU threads (default: all cores)")
+    add("--batch-size", metavar="N", type=number(int, 1), default=4, help="largest batch, in crops (default 4)")
+    wait = "how long a crop waits for its batch to fill (default 0: batch what is queued)"
     add("--batch-wait-ms", metavar="MS", type=number(float, 0), default=0, help=wait)
-    add("--queue", metavar="N", type=number(int, 1), default=64, help="crops that may wait (default 64)")
-    add("--rows", metavar="N", type=number(int, 1, 256), default=16, help="crops in one request (default 16)")
-    add("--timeout", metavar="S", type=number(float, 0.001), default=60, help="the longest a request may take (60)")
-    add("--drain", metavar="S", type=number(float, 0), default=30, help="at the end, to finish what runs (30)")
+    add("--queue", metavar="N", type=number(int, 1), default=64, help="queue length, in crops (default 64)")
+    add("--rows", metavar="N", type=number(int, 1, 256), default=16, help="most crops in one request (default 16)")
+    add("--timeout", metavar="S", type=number(float, 0.001), default=60, help="time limit of a request (default 60)")
+    drain = "time to finish running requests at shutdown (default 30)"
+    add("--drain", metavar="S", type=number(float, 0), default=30, help=drain)
     add("--photo-workers", metavar="N", type=number(int, 0), default=1,
         help="processes of the photo API (default 1), about 0.5 GB each")  # fmt: skip
-    add("--index", metavar="INDEX", help="of faces (see `twoface index`): adds POST /v1/references")
-    add("--replicas", metavar="N[:MAX]", type=_replicas, help="as many servers on Ray Serve (needs the extra scale)")
+    add("--index", metavar="INDEX", help="a face index (see `twoface index`): adds POST /v1/references")
+    add("--replicas", metavar="N[:MAX]", type=_replicas, help="number of replicas on Ray Serve (needs the extra scale)")
 
 
 def _replicas(text):

@@ -1,12 +1,15 @@
 """Open Inference Protocol over gRPC, with the messages of tritonclient."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
 import numpy as np
+from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from twoface.client.http import MODEL, late, no_connection, stranger, wrong_key
+from twoface.client.http import MODEL, File, late, no_connection, not_a_backend, wrong_key
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.network import OUTPUT_SHAPES
 
@@ -17,7 +20,7 @@ OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_reconnect_backoff
 class GrpcDoor:
     """As `twoface.client.remote.RestDoor`. url: grpc://HOST:PORT, or grpcs://... for TLS."""
 
-    def __init__(self, url, api_key, ca):
+    def __init__(self, url: str, api_key: str | None, ca: File | None) -> None:
         self.url = url
         self._metadata = [("authorization", f"Bearer {api_key}")] if api_key else []
         address, options = urlsplit(url).netloc, OPTIONS
@@ -27,7 +30,7 @@ class GrpcDoor:
             self._channel = grpc.insecure_channel(address, options)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
-    def infer(self, inputs, timeout):
+    def infer(self, inputs: Mapping[str, NDArray[np.float32]], timeout: float) -> dict[str, NDArray[np.float32]]:
         """{name: float32 array} -> {name: float32 array}."""
         request = service_pb2.ModelInferRequest(model_name=MODEL)
         for name, array in inputs.items():
@@ -40,26 +43,27 @@ class GrpcDoor:
         try:
             return {tensor.name: np.frombuffer(raw, "<f4").reshape(tensor.shape) for tensor, raw in pairs}
         except ValueError as error:
-            raise stranger(self.url) from error
+            raise not_a_backend(self.url) from error
 
-    def metadata(self, timeout):
+    def metadata(self, timeout: float) -> dict[str, str]:
         self._ask(self._stub.ModelMetadata, service_pb2.ModelMetadataRequest(name=MODEL), timeout)
         return {}  # the message has no place for them
 
-    def ready(self, timeout):
-        return self._ask(self._stub.ModelReady, service_pb2.ModelReadyRequest(name=MODEL), timeout).ready
+    def ready(self, timeout: float) -> bool:
+        reply = self._ask(self._stub.ModelReady, service_pb2.ModelReadyRequest(name=MODEL), timeout)
+        return bool(reply.ready)
 
-    def close(self):
+    def close(self) -> None:
         self._channel.close()
 
-    def _ask(self, method, request, timeout):
+    def _ask(self, method: Any, request: Any, timeout: float) -> Any:
         try:
             return method(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise _meaning(error, self.url) from error
 
 
-def _meaning(error, url):
+def _meaning(error: Any, url: str) -> TwoFaceError:
     """The error that a status means."""
     code, text = error.code(), f"{url}: {error.details()}"
     if code == grpc.StatusCode.UNAVAILABLE:
@@ -71,16 +75,16 @@ def _meaning(error, url):
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return wrong_key(url)
     if code in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNKNOWN):
-        return stranger(url)
+        return not_a_backend(url)
     return (InputError if code == grpc.StatusCode.INVALID_ARGUMENT else TwoFaceError)(text)
 
 
-def _seconds(error):
+def _seconds(error: Any) -> float | None:
     given = dict(error.trailing_metadata() or ()).get("retry-after", "")
     return float(given) if given.isascii() and given.isdecimal() else None
 
 
-def _read(ca):
+def _read(ca: File | None) -> bytes | None:
     if ca is None:
         return None
     try:

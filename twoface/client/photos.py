@@ -1,12 +1,18 @@
 """The photo API of a `twoface serve`: whole photos go there, filled ones and faces come back."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from twoface.client.http import Http, patiently, stranger
+import httpx
+
+from twoface.client.http import File, Http, not_a_backend, retry_while_busy
 from twoface.core.errors import InputError
 
+Source = File | bytes | bytearray | memoryview
+Numbers = tuple[float, ...] | list[float]
 REPORT = "x-two-face-report"
 
 
@@ -15,7 +21,7 @@ class Filled:
     """picture: the filled photo, encoded as was asked. report: dict, as `twoface.core.inpainter.FillResult.report`."""
 
     picture: bytes
-    report: dict
+    report: dict[str, Any]
 
 
 class PhotoClient:
@@ -25,31 +31,31 @@ class PhotoClient:
     attempts after "busy" included.
     """
 
-    def __init__(self, url, api_key=None, timeout=60.0, ca=None):
+    def __init__(self, url: str, api_key: str | None = None, timeout: float = 60.0, ca: File | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise InputError(f"'{url}' has no photo API: give http://HOST:PORT or https://HOST:PORT")
         self._http, self._timeout = Http(url, api_key, ca), timeout
 
     def fill(
         self,
-        photo,
+        photo: Source,
         *,
-        mask=None,
-        hole=None,
-        references=(),
-        face=None,
-        reference_faces=(),
-        feather=None,
-        center_size=None,
-        same_photo=False,
-        format="jpeg",
-        quality=None,
-    ):
+        mask: Source | None = None,
+        hole: str | Numbers | None = None,
+        references: Sequence[Source] = (),
+        face: str | Numbers | None = None,
+        reference_faces: Sequence[str | Numbers | None] = (),
+        feather: float | None = None,
+        center_size: int | None = None,
+        same_photo: bool = False,
+        format: str = "jpeg",
+        quality: int | None = None,
+    ) -> Filled:
         """Fill a part of a face -> Filled.
 
         photo, mask, each of references: a path or bytes. The rest as of `Inpainter.fill`; `reference_faces` has one
         for each reference, None where it is to be found, or is empty. format: jpeg, png, webp or tiff.
-        Raises InputError for what cannot be used, Unavailable when the server is away, busy or late, else TwoFaceError.
+        Raises InputError for what cannot be used, Unavailable when the server is down, busy or late, else TwoFaceError.
         """
         fields = {
             "hole": _text(hole),
@@ -68,25 +74,28 @@ class PhotoClient:
         try:
             return Filled(answer.content, json.loads(answer.headers[REPORT]))
         except (KeyError, ValueError) as error:
-            raise stranger(self._http.url) from error
+            raise not_a_backend(self._http.url) from error
 
-    def faces(self, photo):
+    def faces(self, photo: Source) -> list[dict[str, Any]]:
         """The faces of a photo, a path or bytes, the largest first -> list of dicts: box, frame, score, landmarks."""
         answer = self._post("/v1/faces", [("photo", _bytes(photo))], {})
         try:
-            return answer.json()["faces"]
+            faces: list[dict[str, Any]] = answer.json()["faces"]
+            return faces
         except (KeyError, ValueError, TypeError) as error:
-            raise stranger(self._http.url) from error
+            raise not_a_backend(self._http.url) from error
 
-    def close(self):
+    def close(self) -> None:
         self._http.close()
 
-    def _post(self, path, files, fields):
+    def _post(self, path: str, files: list[tuple[str, bytes]], fields: dict[str, Any]) -> httpx.Response:
         sent = [(name, (name, content, "application/octet-stream")) for name, content in files]
-        return patiently(lambda seconds: self._http.ask("POST", path, seconds, files=sent, data=fields), self._timeout)
+        return retry_while_busy(
+            lambda seconds: self._http.ask("POST", path, seconds, files=sent, data=fields), self._timeout
+        )
 
 
-def _bytes(source):
+def _bytes(source: Source) -> bytes:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     try:
@@ -97,10 +106,10 @@ def _bytes(source):
         raise InputError(f"cannot read {source}: {error.strerror}") from error
 
 
-def _text(value):
+def _text(value: str | float | Numbers | None) -> str | None:
     """A form field: a number, a name, or a box as X0,Y0,X1,Y1; None stays."""
     return value if value is None or isinstance(value, str) else ",".join(f"{v:.9g}" for v in _numbers(value))
 
 
-def _numbers(value):
+def _numbers(value: float | Numbers) -> Numbers:
     return value if isinstance(value, (tuple, list)) else (value,)

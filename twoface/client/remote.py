@@ -2,20 +2,24 @@
 
 import json
 import math
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
+from numpy.typing import NDArray
 
-from twoface.client.http import MODEL, Http, patiently, stranger
+from twoface.client.http import MODEL, File, Http, not_a_backend, retry_while_busy
 from twoface.core.errors import InputError, Unavailable
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, checked
 
+Floats = NDArray[np.float32]
 HEADER_LENGTH = "inference-header-content-length"
 
 
-def connect(url, api_key=None, timeout=10.0, ca=None):
-    """A `twoface serve` -> RemoteModel. Nothing is sent yet, so that it may still be away.
+def connect(url: str, api_key: str | None = None, timeout: float = 10.0, ca: File | None = None) -> "RemoteModel":
+    """A `twoface serve` -> RemoteModel. Nothing is sent yet, so that it need not run yet.
 
     url: http://HOST:PORT or https://... (REST with binary tensors), grpc://HOST:PORT or grpcs://... timeout: seconds
     for an answer, attempts after "busy" included. ca: a file of certificates to trust instead of the system's.
@@ -31,7 +35,7 @@ def connect(url, api_key=None, timeout=10.0, ca=None):
     return RemoteModel(GrpcDoor(url, api_key, ca), timeout)
 
 
-def read_key(path):
+def read_key(path: File) -> str:
     """The first API key of a file as `twoface serve --api-key` takes it. Raises InputError."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -43,47 +47,62 @@ def read_key(path):
     return keys[0]
 
 
+class Door(Protocol):
+    """How a server is spoken to. timeout: seconds."""
+
+    url: str
+
+    def infer(self, inputs: Mapping[str, Floats], timeout: float) -> dict[str, Floats]: ...
+
+    def metadata(self, timeout: float) -> dict[str, str]: ...
+
+    def ready(self, timeout: float) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 class RemoteModel:
     """What `FillModel` is, answered by a server. Safe to use from several threads. door: how it is spoken to."""
 
-    def __init__(self, door, timeout):
+    def __init__(self, door: Door, timeout: float) -> None:
         self.url, self._door, self._timeout = door.url, door, timeout
 
-    def run(self, image, mask, reference, trust=None):
-        """As `FillModel.run`. Raises Unavailable when the server is away, busy or late; TwoFaceError for a wrong key,
+    def run(self, image: Floats, mask: Floats, reference: Floats, trust: Floats | None = None) -> dict[str, Floats]:
+        """As `FillModel.run`. Raises Unavailable when the server is down, busy or late; TwoFaceError for a wrong key,
         another server, and a failure there; InputError for what the network there cannot fill.
         """
         trust = np.ones_like(mask) if trust is None else trust
         inputs = dict(zip(INPUT_DEPTHS, (image, mask, reference, trust), strict=True))
         inputs = {name: np.ascontiguousarray(array, "<f4") for name, array in inputs.items()}
-        outputs = patiently(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
+        outputs = retry_while_busy(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
         if outputs.keys() < OUTPUT_SHAPES.keys():
-            raise stranger(self.url)
-        return checked(outputs, len(image), f"{self.url} serves another network")
+            raise not_a_backend(self.url)
+        result: dict[str, Floats] = checked(outputs, len(image), f"{self.url} serves another network")
+        return result
 
     @property
-    def metadata(self):
+    def metadata(self) -> dict[str, str]:
         """What the server says of its network -> dict of texts, as of `FillModel`; over gRPC it is empty."""
         return self._door.metadata(self._timeout)
 
-    def ready(self):
+    def ready(self) -> bool:
         """Whether it answers now. Raises TwoFaceError for a wrong key, and a server that is not trusted or not ours."""
         try:
             return self._door.ready(self._timeout)
         except Unavailable:
             return False
 
-    def close(self):
+    def close(self) -> None:
         self._door.close()
 
 
 class RestDoor:
     """Open Inference Protocol over REST, tensors as bytes behind the JSON."""
 
-    def __init__(self, url, api_key, ca):
+    def __init__(self, url: str, api_key: str | None, ca: File | None) -> None:
         self.url, self._http = url, Http(url, api_key, ca)
 
-    def infer(self, inputs, timeout):
+    def infer(self, inputs: Mapping[str, Floats], timeout: float) -> dict[str, Floats]:
         """{name: float32 array} -> {name: float32 array}."""
         tensors = [
             {
@@ -106,35 +125,37 @@ class RestDoor:
         try:
             return _tensors(answer)
         except (ValueError, TypeError, KeyError) as error:
-            raise stranger(self.url) from error
+            raise not_a_backend(self.url) from error
 
-    def metadata(self, timeout):
-        return _fields(self._model(timeout, ""), self.url).get("properties", {})
+    def metadata(self, timeout: float) -> dict[str, str]:
+        properties: dict[str, str] = _fields(self._model(timeout, ""), self.url).get("properties", {})
+        return properties
 
-    def ready(self, timeout):
+    def ready(self, timeout: float) -> bool:
         return _fields(self._model(timeout, "/ready"), self.url).get("ready") is True
 
-    def close(self):
+    def close(self) -> None:
         self._http.close()
 
-    def _model(self, timeout, what):
+    def _model(self, timeout: float, what: str) -> httpx.Response:
         return self._http.ask("GET", f"/v2/models/{MODEL}{what}", timeout)
 
 
-def _fields(answer: httpx.Response, url):
+def _fields(answer: httpx.Response, url: str) -> dict[str, Any]:
     try:
         said = answer.json()
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise stranger(url)
+        raise not_a_backend(url)
     return said
 
 
-def _tensors(answer):
+def _tensors(answer: httpx.Response) -> dict[str, Floats]:
     """The binary tensors of an answer. Raises ValueError, TypeError or KeyError for one that is none."""
     length = int(answer.headers[HEADER_LENGTH])
-    head, at, outputs = json.loads(answer.content[:length]), length, {}
+    head, at = json.loads(answer.content[:length]), length
+    outputs: dict[str, Floats] = {}
     for tensor in head["outputs"]:
         count = math.prod(tensor["shape"])
         array = np.frombuffer(answer.content, "<f4", count, at).reshape(tensor["shape"])

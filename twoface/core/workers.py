@@ -1,8 +1,9 @@
 """Many tasks in a few processes. One that dies takes its task with it, not the rest.
 
-`run_tasks` does a list of tasks; `twoface.serving.pool` takes calls as they come. Both employ `Worker`.
+`run_tasks` does a list of tasks; `twoface.serving.pool` takes calls as they come. Both use `Worker`.
 """
 
+import os
 import pickle
 import signal
 import sys
@@ -22,28 +23,28 @@ def run_tasks(setup, tasks, workers):
     Raises what `setup` raises. Closing the iterator ends the processes.
     """
     queue = deque(enumerate(tasks))
-    crew = {}
+    running = {}
 
-    def hire():
+    def start():
         worker = Worker(setup)
-        crew[worker.connection] = worker
+        running[worker.connection] = worker
 
     try:
         for _ in range(min(workers, len(queue))):
-            hire()
-        while crew:
-            for connection in wait(list(crew)):
-                worker = crew[connection]
+            start()
+        while running:
+            for connection in wait(list(running)):
+                worker = running[connection]
                 try:
                     outcome = connection.recv()
                 except (EOFError, OSError):
                     if worker.task is None:
-                        raise worker.never_up() from None
+                        raise worker.start_failure() from None
                     error = TwoFaceError(f"the worker process {worker.death()}: run again, perhaps with fewer workers")
                     yield worker.task, error
-                    del crew[connection]
+                    del running[connection]
                     if queue:
-                        hire()
+                        start()
                     continue
                 if worker.task is not None:
                     yield worker.task, outcome
@@ -53,16 +54,24 @@ def run_tasks(setup, tasks, workers):
                     worker.give(*queue.popleft())
                 else:
                     worker.stop()
-                    del crew[connection]
+                    del running[connection]
     finally:
-        for worker in crew.values():
+        for worker in running.values():
             worker.stop()
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, which in a container are fewer than there are; at least 1.
+
+    Systems without `os.sched_getaffinity`, such as macOS, tell all that there are.
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Worker:
     """One process. It sends None (or what `setup` raised) once it is set up, then an outcome for each task.
 
-    task: what it is at, in the employer's terms; None while it sets itself up. memory: as of
+    task: what it is at, in its owner's terms; None while it sets itself up. memory: as of
     `twoface.serving.pool.Pool`.
     """
 
@@ -87,7 +96,7 @@ class Worker:
             self.process.join(1)
         return f"was killed (signal {-code})" if code < 0 else f"stopped (exit code {code})"
 
-    def never_up(self):
+    def start_failure(self):
         """The error for a process that died in `setup`."""
         return TwoFaceError(
             f"a worker process {self.death()} before its first task: is there memory for so many workers?"

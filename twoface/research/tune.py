@@ -102,7 +102,7 @@ def tune(
         except ValueError as error:
             if not str(error).startswith("Cannot tell a"):
                 raise
-            print("a trial was taken for dead and begun anew, as if this machine had slept: its result does not count")
+            print("a trial timed out and was restarted (was this machine suspended?): its result does not count")
     return _write(search, study)
 
 

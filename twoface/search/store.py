@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Found:
     similarity: float = field(compare=False)
 
 
-FIGURES = [f.name for f in fields(FaceRow) if f.type is float]
+FIGURES = [name for name, kind in get_type_hints(FaceRow).items() if kind is float]
 COLUMNS = [f.name for f in fields(FaceRow) if f.name != "vector"]
 LISTS = {"frame": 5, "box": 4, "landmarks": 10}
 ABOUT = {**LISTS, **dict.fromkeys(FIGURES, 1)}  # what LanceDB keeps in one column: each column read costs time
@@ -378,7 +379,7 @@ def _photo_schema():
     import pyarrow as pa
 
     kinds = {str: pa.string(), int: pa.int64()}
-    return pa.schema([(f.name, kinds[f.type]) for f in fields(PhotoRow)])
+    return pa.schema([(name, kinds[kind]) for name, kind in get_type_hints(PhotoRow).items()])
 
 
 def _face_table(faces):

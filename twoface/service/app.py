@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-from typing import Literal
+from collections.abc import AsyncIterator
+from typing import Any, Literal
 
-from fastapi import Security
+from fastapi import FastAPI, Security
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 import twoface
 from twoface.service import oip_rest, photos, references, tfserving
@@ -20,8 +21,10 @@ from twoface.service.methods import Methods
 from twoface.service.metrics import Metrics
 from twoface.service.observe import Observe
 from twoface.service.rest import answer_errors
+from twoface.service.settings import Settings
 from twoface.serving.auth import Keys, RequireKey
 from twoface.serving.limits import Limits
+from twoface.serving.pool import Pool
 
 FORMS = (*photos.PATHS, *references.PATHS)
 OPEN_PATHS = ("/v2/health/", "/docs", "/redoc", "/openapi.json", "/static-offline-docs/")
@@ -32,17 +35,17 @@ Tensors go in as TensorFlow Serving takes them (`/v1/models/...`) or by the Open
 `Authorization: Bearer KEY`."""
 
 
-def build_app(settings):
+def build_app(settings: Settings) -> FastAPI:
     """-> FastAPI. Its engine starts and ends with its lifespan; `app.state` holds `engine`, `metrics` and `keys`."""
     MultiPartParser.spool_max_size = settings.photo_bytes + 1  # else starlette puts photos into files
     metrics = Metrics()
     engine = Engine(settings, metrics)
-    workers = photos.PhotoWorkers(settings) if settings.photo_workers else contextlib.nullcontext()
+    workers = photos.PhotoWorkers(settings) if settings.photo_workers else None
     searcher = references.make_pool(settings) if settings.index else None
 
     @contextlib.asynccontextmanager
-    async def life(app):
-        async with engine, workers, _running(searcher, settings.drain, engine):
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        async with engine, workers or contextlib.nullcontext(), _running(searcher, settings.drain, engine):
             yield
 
     known = {"title": "Two-Face", "version": twoface.__version__, "description": ABOUT}
@@ -53,7 +56,7 @@ def build_app(settings):
     app.state.keys = Keys(settings.api_keys) if settings.api_keys else None
     app.include_router(tfserving.router(engine, settings))
     app.include_router(oip_rest.router(engine, settings))
-    if settings.photo_workers:
+    if workers:
         engine.switched.append(workers.follow)
         app.include_router(photos.router(workers, settings))
     if searcher:
@@ -65,14 +68,14 @@ def build_app(settings):
 
 
 @contextlib.asynccontextmanager
-async def _running(pool, drain, engine):
+async def _running(pool: Pool | None, drain: float, engine: Engine) -> AsyncIterator[None]:
     """Start the Pool that searches, if there is one, and close it at the end; no index, and the engine is not ready."""
     if not pool:
         yield
         return
     await pool.start()
     watch = references.Watch(pool)
-    engine.needs.append(lambda: watch.there)
+    engine.needs.append(lambda: watch.reachable)
     watching = asyncio.ensure_future(watch.run())
     try:
         yield
@@ -81,33 +84,36 @@ async def _running(pool, drain, engine):
         await pool.close(drain)
 
 
-def _add_pages(app, metrics):
+def _add_pages(app: FastAPI, metrics: Metrics) -> None:
     static = "static-offline-docs"
-    about = {"openapi_url": "openapi.json", "title": app.title}
+    about: dict[str, Any] = {"openapi_url": "openapi.json", "title": app.title}
 
     @app.get("/docs", include_in_schema=False)
-    async def swagger():
-        files = {"swagger_js_url": f"{static}/swagger-ui-bundle.js", "swagger_css_url": f"{static}/swagger-ui.css"}
+    async def swagger() -> HTMLResponse:
+        files: dict[str, Any] = {
+            "swagger_js_url": f"{static}/swagger-ui-bundle.js",
+            "swagger_css_url": f"{static}/swagger-ui.css",
+        }
         return get_swagger_ui_html(**about, **files, swagger_favicon_url=f"{static}/favicon.png")
 
     @app.get("/redoc", include_in_schema=False)
-    async def redoc():
+    async def redoc() -> HTMLResponse:
         files = {"redoc_js_url": f"{static}/redoc.standalone.js", "redoc_favicon_url": f"{static}/favicon.png"}
         return get_redoc_html(**about, **files, with_google_fonts=False)
 
     @app.get("/metrics", tags=["operation"], summary="Figures for Prometheus", response_class=Response)
-    async def figures():
+    async def figures() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/examples/{name}.json", tags=["operation"], summary="A body to try: tfserving or oip")
-    async def body(name: Literal["tfserving", "oip"]):
+    async def body(name: Literal["tfserving", "oip"]) -> Response:
         return Response(example(name), media_type="application/json")
 
 
-def _add_middleware(app, settings, metrics):
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The last added is the first to see a request."""
 
-    def received(seconds):
+    def received(seconds: float) -> None:
         metrics.stage_seconds.labels("receive").observe(seconds)
 
     app.add_middleware(Methods, routes=app.routes)
@@ -122,6 +128,6 @@ def _add_middleware(app, settings, metrics):
     if app.state.keys:
         app.add_middleware(RequireKey, keys=app.state.keys, open_paths=OPEN_PATHS)
     if settings.cors:
-        allowed = {"allow_methods": ["GET", "POST"], "allow_headers": ["*"], "expose_headers": ["*"]}
+        allowed: dict[str, Any] = {"allow_methods": ["GET", "POST"], "allow_headers": ["*"], "expose_headers": ["*"]}
         app.add_middleware(CORSMiddleware, allow_origins=list(settings.cors), **allowed)
     app.add_middleware(Observe, metrics=metrics)

@@ -4,54 +4,72 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.service.metrics import Metrics
 from twoface.service.statistics import Statistics
+from twoface.service.tensors import Array, Crops, Floats
+
+Outputs = dict[str, Floats]
 
 
 @dataclass(eq=False, repr=False)
 class _Call:
-    crops: object
+    crops: Crops
     arrived: float
     deadline: float | None
-    answer: asyncio.Future
+    answer: asyncio.Future[Outputs]
 
 
 class Batcher:
     """Calls of one model, gathered and run one batch after the other in `executor`, first come, first served.
 
     run: (image, mask, reference, trust) -> dict of arrays, N rows each. size: rows in a batch; a larger call goes
-    alone.
-    wait: seconds that a call may wait for company. queue: rows that may wait. failed: called after a run has failed.
+    alone. wait: seconds that a call may wait for others to fill its batch. queue: rows that may wait. failed: called
+    after a run has failed.
     statistics: `Statistics` of the model, which gets the time of waiting and of each run.
     """
 
-    def __init__(self, run, executor, *, size, wait, queue, metrics, statistics=None, failed=lambda: None):
+    def __init__(
+        self,
+        run: Callable[..., Outputs],
+        executor: Executor,
+        *,
+        size: int,
+        wait: float,
+        queue: int,
+        metrics: Metrics,
+        statistics: Statistics | None = None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._run, self._executor = run, executor
         self._size, self._wait, self._queue = size, wait, queue
         self._metrics, self._failed = metrics, failed
         self._statistics = statistics or Statistics()
-        self._calls, self._wake, self._closing = deque(), asyncio.Event(), False
+        self._calls: deque[_Call] = deque()
+        self._wake, self._closing = asyncio.Event(), False
         self._row_seconds = 0.05  # of one crop, as the last batch took
-        self.running_since = None
+        self.running_since: float | None = None
         self._worker = asyncio.ensure_future(self._work())
 
     @property
-    def waiting(self):
+    def waiting(self) -> int:
         """Rows in the queue."""
         return sum(len(call.crops) for call in self._calls)
 
-    async def submit(self, crops, deadline=None):
+    async def submit(self, crops: Crops, deadline: float | None = None) -> Outputs:
         """Crops -> dict of their outputs.
 
         deadline: in the loop's time; a call that is late, or cancelled, before its batch begins is not computed.
         Raises Unavailable ("busy", "timeout", "closing"), and what the network raises.
         """
         if self._closing:
-            raise Unavailable("the network is being put away: try again later", code="closing")
+            raise Unavailable("this model version is being unloaded: try again later", code="closing")
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self.waiting and self.waiting + len(crops) > self._queue:
@@ -76,44 +94,45 @@ class Batcher:
                 self._calls.remove(call)
                 self._changed()
 
-    async def close(self):
+    async def close(self) -> None:
         """Take nothing more and finish what waits."""
         self._closing = True
         self._wake.set()
         await self._worker
 
-    def _late(self):
+    def _late(self) -> Unavailable:
         self._metrics.dropped.labels("timeout").inc()
         return Unavailable("the deadline has passed: allow more time, or try again later", code="timeout")
 
-    def _changed(self):
+    def _changed(self) -> None:
         self._metrics.queue_rows.set(self.waiting)
         self._wake.set()
 
-    async def _work(self):
+    async def _work(self) -> None:
         while self._calls or not self._closing:
             self._wake.clear()
             if not self._calls:
                 await self._wake.wait()
                 continue
-            await self._company()
+            await self._wait_for_batch()
             batch = self._take()
             if batch:
                 await self._answer(batch)
 
-    async def _company(self):
+    async def _wait_for_batch(self) -> None:
         """Wait until a batch is full or its first call has waited long enough."""
         loop = asyncio.get_running_loop()
         while self._calls and self.waiting < self._size and not self._closing:
-            patience = self._calls[0].arrived + self._wait - loop.time()
-            if patience <= 0:
+            remaining = self._calls[0].arrived + self._wait - loop.time()
+            if remaining <= 0:
                 return
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), patience)
+                await asyncio.wait_for(self._wake.wait(), remaining)
 
-    def _take(self):
-        batch, rows, now = [], 0, asyncio.get_running_loop().time()
+    def _take(self) -> list[_Call]:
+        batch: list[_Call] = []
+        rows, now = 0, asyncio.get_running_loop().time()
         while self._calls and (not batch or rows + len(self._calls[0].crops) <= self._size):
             call = self._calls.popleft()
             if call.answer.done() or (call.deadline is not None and call.deadline <= now):
@@ -125,7 +144,7 @@ class Batcher:
         self._changed()
         return batch
 
-    async def _answer(self, batch):
+    async def _answer(self, batch: list[_Call]) -> None:
         loop = asyncio.get_running_loop()
         self.running_since = start = time.monotonic()
         run = loop.run_in_executor(self._executor, self._compute, [call.crops for call in batch])
@@ -148,7 +167,7 @@ class Batcher:
                 if not call.answer.done():
                     call.answer.set_exception(error)
 
-    def _compute(self, parts):
+    def _compute(self, parts: list[Crops]) -> list[Outputs]:
         """In the executor's thread: one run, and its rows dealt out."""
         rows = [len(part) for part in parts]
         self._metrics.batch_rows.observe(sum(rows))
@@ -163,5 +182,5 @@ class Batcher:
         return [{k: v[end - n : end] for k, v in outputs.items()} for n, end in zip(rows, ends, strict=True)]
 
 
-def _join(arrays):
+def _join(arrays: list[Array]) -> Array:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

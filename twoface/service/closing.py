@@ -8,12 +8,16 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import uvicorn
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from twoface.core.errors import Unavailable
-from twoface.serving.connections import MOMENT, let_in
+from twoface.serving.connections import FIRST_REQUEST, accept_pending
 
 CLOSED, IDLE = "closed", "idle-"
 STOPPING = "the server is stopping: ask again in a second, or another one"
@@ -22,16 +26,16 @@ STOPPING = "the server is stopping: ask again in a second, or another one"
 class Closing:
     """One process' view. folder: shared with who closes, or None where nobody will."""
 
-    def __init__(self, folder=None):
+    def __init__(self, folder: str | Path | None = None) -> None:
         self._folder, self._active = None if folder is None else Path(folder), 0
 
     @property
-    def closed(self):
+    def closed(self) -> bool:
         """Whether nothing more is taken."""
         return self._folder is not None and (self._folder / CLOSED).exists()
 
     @contextlib.contextmanager
-    def call(self):
+    def call(self) -> Iterator[None]:
         """Around each call. Raises Unavailable once it is closed."""
         if self.closed:
             raise Unavailable(STOPPING, code="stopping", retry_after=1)
@@ -41,19 +45,19 @@ class Closing:
         finally:
             self._active -= 1
 
-    def tell(self):
+    def tell(self) -> None:
         """Tell who closes, if anybody does, that nothing is in work here any more, when that is so."""
-        if self.closed and not self._active:
+        if self._folder is not None and self.closed and not self._active:
             (self._folder / f"{IDLE}{os.getpid()}").touch()
 
 
 class Closable:
     """ASGI middleware: 503 once it is closed. closing: `Closing`."""
 
-    def __init__(self, app, *, closing):
+    def __init__(self, app: ASGIApp, *, closing: Closing) -> None:
         self._app, self._closing = app, closing
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         with contextlib.ExitStack() as stack:
@@ -66,7 +70,7 @@ class Closable:
             await self._app(scope, receive, send)
 
 
-def close(folder, replicas, seconds):
+def close(folder: str | Path, replicas: int, seconds: float) -> None:
     """Close them and wait until so many processes have told that they are done, or the seconds are over."""
     (Path(folder) / CLOSED).touch()
     end = time.monotonic() + seconds
@@ -74,7 +78,7 @@ def close(folder, replicas, seconds):
         time.sleep(0.05)
 
 
-def leave(proxy, seconds):
+def leave(proxy: Any, seconds: float) -> None:
     """In the process of Ray's proxy, its actor: listen no more, and answer in so many seconds what was accepted."""
     started, grpc = proxy._start_http_server_task, proxy._start_grpc_server_task
     asyncio.run_coroutine_threadsafe(_leave_http(started.result()[1], seconds), started.get_loop())
@@ -82,17 +86,17 @@ def leave(proxy, seconds):
         asyncio.run_coroutine_threadsafe(grpc.result()[1].stop(seconds), grpc.get_loop())
 
 
-async def _leave_http(server, seconds):
+async def _leave_http(server: uvicorn.Server, seconds: float) -> None:
     """server: uvicorn's, which at its end drops whoever has connected and not asked yet: they have a moment."""
-    await let_in(server.servers)
+    await accept_pending(server.servers)
     for listening in server.servers:
         listening.close()
-    await asyncio.sleep(MOMENT)
-    server.config.timeout_graceful_shutdown = seconds
+    await asyncio.sleep(FIRST_REQUEST)
+    server.config.timeout_graceful_shutdown = seconds  # type: ignore[assignment]  # a float, too
     server.should_exit = True
 
 
-def has_left(proxy):
+def has_left(proxy: Any) -> bool:
     """After `leave`: is all answered?"""
     tasks = (proxy._start_http_server_task, proxy._start_grpc_server_task)
     return all(task.result()[0].done() for task in tasks if task is not None)

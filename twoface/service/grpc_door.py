@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -11,6 +13,8 @@ from tritonclient.grpc import service_pb2_grpc
 
 from twoface.core.errors import TwoFaceError
 from twoface.service import oip_grpc, tfserving_grpc
+from twoface.service.engine import Engine
+from twoface.service.settings import Settings
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 OURS = (oip_grpc.SERVICE, *tfserving_grpc.SERVICES)
@@ -20,7 +24,7 @@ LOOK = 0.2  # seconds between two looks at the health that is watched
 class GrpcDoor:
     """The gRPC server. state: has `engine`, `metrics` and `keys`, as an app of `build_app`."""
 
-    def __init__(self, state, settings):
+    def __init__(self, state: Any, settings: Settings) -> None:
         options = [
             ("grpc.max_receive_message_length", settings.message_bytes),
             ("grpc.max_send_message_length", -1),
@@ -38,14 +42,14 @@ class GrpcDoor:
         reflection.enable_server_reflection((*OURS, HEALTH, reflection.SERVICE_NAME), self._server)
         self._settings = settings
 
-    async def start(self):
+    async def start(self) -> int:
         """-> the port. Raises TwoFaceError when it is taken."""
         settings = self._settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"{host}:{settings.grpc_port}"
         try:
             if settings.tls_cert:
-                port = self._server.add_secure_port(address, _credentials(settings))
+                port: int = self._server.add_secure_port(address, _credentials(settings))
             else:
                 port = self._server.add_insecure_port(address)
         except RuntimeError as error:
@@ -53,7 +57,7 @@ class GrpcDoor:
         await self._server.start()
         return port
 
-    async def stop(self, grace):
+    async def stop(self, grace: float) -> None:
         """Take nothing new and finish what runs, within `grace` seconds."""
         await self._server.stop(grace)
 
@@ -61,7 +65,7 @@ class GrpcDoor:
 class _Readable(grpc.aio.ServerInterceptor):
     """Hands the servicer None for a message that cannot be read, where gRPC would log a fault and answer UNKNOWN."""
 
-    async def intercept_service(self, continuation, details):
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
         handler = await continuation(details)
         if handler is None or details.method.split("/")[1] not in OURS:
             return handler
@@ -71,15 +75,15 @@ class _Readable(grpc.aio.ServerInterceptor):
 class _Health(health_pb2_grpc.HealthServicer):
     """grpc.health.v1, for the probes that know no Open Inference Protocol. watchers: at most, of all calls."""
 
-    def __init__(self, engine, watchers):
+    def __init__(self, engine: Engine, watchers: int) -> None:
         self._engine, self._free = engine, watchers
 
-    async def Check(self, request, context):
+    async def Check(self, request: Any, context: Any) -> Any:
         if request.service not in ("", *OURS):
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return health_pb2.HealthCheckResponse(status=self._status(request.service))
 
-    async def Watch(self, request, context):
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
         """Says it at once, and again whenever it changes, until the server leaves."""
         if not self._free:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch already")
@@ -95,20 +99,21 @@ class _Health(health_pb2_grpc.HealthServicer):
         finally:
             self._free += 1
 
-    def _status(self, service):
+    def _status(self, service: str) -> Any:
         status = health_pb2.HealthCheckResponse
         if service not in ("", *OURS):
             return status.SERVICE_UNKNOWN
         return status.SERVING if self._engine.ready else status.NOT_SERVING
 
 
-def _parse(read, data):
+def _parse(read: Callable[[bytes], Any], data: bytes) -> Any:
     try:
         return read(data)
     except DecodeError:
         return None
 
 
-def _credentials(settings):
+def _credentials(settings: Settings) -> Any:
+    assert settings.tls_key and settings.tls_cert
     with open(settings.tls_key, "rb") as key, open(settings.tls_cert, "rb") as cert:
         return grpc.ssl_server_credentials([(key.read(), cert.read())])

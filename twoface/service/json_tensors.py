@@ -2,12 +2,15 @@
 
 import math
 import re
+from collections.abc import Container, Iterable
+from typing import Any
 
 import numpy as np
 import orjson
 import simdjson
 
 from twoface.core.errors import InputError
+from twoface.service.tensors import Array
 
 KINDS = {"d": np.float64, "u": np.uint64}
 RANK = 4
@@ -20,17 +23,18 @@ class JsonBody:
     Raises InputError for what is not a JSON object. Nothing of it may outlive the handling of its request.
     """
 
-    def __init__(self, body):
+    def __init__(self, body: bytes) -> None:
         try:
-            self.root = simdjson.Parser().parse(body)
+            root = simdjson.Parser().parse(body)
         except (ValueError, RuntimeError):
             raise InputError(f"the body is not JSON: {_why_not(body)}") from None
-        if not isinstance(self.root, simdjson.Object):
+        if not isinstance(root, simdjson.Object):
             raise InputError("the body must be a JSON object")
+        self.root = root
         self._lists = body.count(b"[")
-        self._read = []
+        self._read: list[tuple[Any, tuple[int, ...], str]] = []
 
-    def array(self, value, name, most, kind="d"):
+    def array(self, value: Any, name: str, most: int, kind: str = "d") -> Array:
         """Nested lists of at most `most` numbers -> float64 ("d") or uint64 ("u") array of that nesting.
 
         Raises InputError.
@@ -41,7 +45,7 @@ class JsonBody:
         if not _even(value, shape):
             raise InputError(f"{name} is ragged: its lists must have one length at each level")
         try:
-            numbers = np.frombuffer(value.as_buffer(of_type=kind), KINDS[kind])
+            numbers: Array = np.frombuffer(value.as_buffer(of_type=kind), KINDS[kind])
         except (TypeError, ValueError):
             raise InputError(f"{name} holds something that is no number of its type") from None
         if len(numbers) != math.prod(shape):
@@ -49,7 +53,7 @@ class JsonBody:
         self._read.append((value, shape, name))
         return numbers.reshape(shape)
 
-    def check_nesting(self, others):
+    def check_nesting(self, others: int) -> None:
         """Raise InputError when a number's place holds a list, which flattening had hidden.
 
         others: how many lists the body has beside those read by `array`. Only if there are more in it, a bracket in
@@ -63,18 +67,18 @@ class JsonBody:
                 raise InputError(f"{name} is ragged: its lists must have one length at each level")
 
 
-def unknown_key(given, known):
+def unknown_key(given: Iterable[str], known: Container[str]) -> str | None:
     """The start of a key of the JSON object `given` that is not among the known, or None; not all are looked at."""
-    strangers = (key for key in given if key not in known)
-    return next((key[:40] for key in strangers), None)
+    unknown = (key for key in given if key not in known)
+    return next((key[:40] for key in unknown), None)
 
 
-def dump_json(answer):
+def dump_json(answer: Any) -> bytes:
     """-> bytes; NumPy arrays become nested lists."""
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _why_not(body):
+def _why_not(body: bytes) -> str:
     """What is wrong with a body that is not JSON."""
     if NOT_A_NUMBER.search(body):
         return "it holds NaN or Infinity, which are no numbers there: send finite numbers"
@@ -85,8 +89,8 @@ def _why_not(body):
     return "it is nested too deeply, or holds a number that is too large"
 
 
-def _shape(value, name):
-    shape = []
+def _shape(value: Any, name: str) -> tuple[int, ...]:
+    shape: list[int] = []
     while isinstance(value, simdjson.Array):
         shape.append(len(value))
         if len(shape) > RANK or not len(value):
@@ -97,7 +101,7 @@ def _shape(value, name):
     return tuple(shape)
 
 
-def _even(value, shape):
+def _even(value: Any, shape: tuple[int, ...]) -> bool:
     """Whether all lists are as long as the first of their level. What is no list is found when it is flattened."""
     if len(shape) == 1:
         return True
@@ -108,7 +112,7 @@ def _even(value, shape):
     return lengths == {shape[1]} and (len(shape) == 2 or all(_even(item, shape[1:]) for item in value))
 
 
-def _scalars(value, depth):
+def _scalars(value: Any, depth: int) -> bool:
     if depth == 1:
         return not any(isinstance(item, simdjson.Array) for item in value)
     return all(_scalars(item, depth - 1) for item in value)

@@ -1,20 +1,22 @@
 """The Open Inference Protocol's REST door: JSON, and the binary extension of tensors behind the JSON."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 import simdjson
 from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
 from starlette.responses import JSONResponse, Response
 
 from twoface.core.errors import InputError
 from twoface.service import oip
-from twoface.service.engine import MODEL
+from twoface.service.engine import MODEL, Engine
 from twoface.service.json_tensors import JsonBody, dump_json
-from twoface.service.rest import ERRORS, Name, Version, timeout_of
-from twoface.service.tensors import Crops
-from twoface.serving.requests import read_body, while_there
+from twoface.service.rest import ERRORS, Name, timeout_of
+from twoface.service.settings import Settings
+from twoface.service.tensors import Array, Crops
+from twoface.serving.requests import read_body, until_disconnect
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 TENSOR = {
@@ -70,12 +72,12 @@ class InferRequest:
     """crops: what to fill. outputs: {name: whether it goes back as bytes}. id: of the caller. seconds: its timeout."""
 
     crops: Crops
-    outputs: dict
+    outputs: dict[str, bool]
     id: str
     seconds: float | None
 
 
-def read_infer(body, header_length, rows):
+def read_infer(body: bytes, header_length: str | None, rows: int) -> InferRequest:
     """A body of infer -> InferRequest.
 
     header_length: of the JSON before the binary tensors, as the header says it, or None. Raises InputError.
@@ -99,12 +101,13 @@ def read_infer(body, header_length, rows):
     return InferRequest(crops, outputs, request_id, oip.timeout(parameters.get("timeout")))
 
 
-def write_infer(request, outputs, model, version):
+def write_infer(request: InferRequest, outputs: dict[str, Array], model: str, version: int) -> tuple[bytes, int | None]:
     """The answer -> (bytes, length of its JSON, or None where no output goes back as bytes)."""
-    tensors, raw = [], []
+    tensors: list[dict[str, Any]] = []
+    raw: list[memoryview] = []
     for name, binary in request.outputs.items():
         array = np.ascontiguousarray(outputs[name])
-        tensor = {"name": name, "datatype": oip.datatype(array), "shape": array.shape}
+        tensor: dict[str, Any] = {"name": name, "datatype": oip.datatype(array), "shape": array.shape}
         if binary:
             tensor["parameters"] = {"binary_data_size": array.nbytes}
             raw.append(array.data.cast("B"))
@@ -119,21 +122,21 @@ def write_infer(request, outputs, model, version):
 class _Rest:
     """The bytes behind the JSON, taken tensor by tensor."""
 
-    def __init__(self, body, start):
+    def __init__(self, body: bytes, start: int) -> None:
         self._body, self._at = body, start
 
-    def take(self, size, name):
+    def take(self, size: Any, name: str) -> bytes:
         if type(size) is not int or not 0 <= size <= len(self._body) - self._at:
             raise InputError(f"{name}: binary_data_size says {size}, but {len(self._body) - self._at} bytes are left")
         self._at += size
         return self._body[self._at - size : self._at]
 
-    def check_used(self):
+    def check_used(self) -> None:
         if self._at != len(self._body):
             raise InputError(f"{len(self._body) - self._at} bytes are left over behind the tensors")
 
 
-def _header_length(text, most):
+def _header_length(text: str | None, most: int) -> int:
     if text is None:
         return most
     if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= most):
@@ -141,12 +144,12 @@ def _header_length(text, most):
     return int(text)
 
 
-def _input(document, item, rest, rows):
+def _input(document: JsonBody, item: simdjson.Object, rest: _Rest, rows: int) -> tuple[str, Array]:
     name, kind = _text(item, "name"), _text(item, "datatype")
-    shape = item.get("shape")
-    if not isinstance(shape, simdjson.Array) or len(shape) != 4 or not all(type(size) is int for size in shape):
+    given = item.get("shape")
+    if not isinstance(given, simdjson.Array) or len(given) != 4 or not all(type(size) is int for size in given):
         raise InputError(f"{name[:40]!r} needs a shape of 4 whole numbers")
-    shape = list(shape)
+    shape: list[Any] = list(given)
     dtype = oip.expect(name, kind, shape, rows)
     parameters = _parameters(item)
     oip.refuse_parameters(parameters)
@@ -158,7 +161,7 @@ def _input(document, item, rest, rows):
     return name, _from_json(document, data, name, dtype, shape)
 
 
-def _from_json(document, data, name, dtype, shape):
+def _from_json(document: JsonBody, data: Any, name: str, dtype: np.dtype[Any], shape: list[int]) -> Array:
     numbers = document.array(data, name, int(np.prod(shape)), "u" if dtype == np.uint8 else "d")
     if numbers.shape not in (tuple(shape), (np.prod(shape),)):
         raise InputError(f"{name}'s data is {numbers.shape}: give it flat, or nested as its shape says")
@@ -168,23 +171,24 @@ def _from_json(document, data, name, dtype, shape):
         return numbers.astype(dtype).reshape(shape)
 
 
-def _objects(root, key, fewest=1):
+def _objects(root: simdjson.Object, key: str, fewest: int = 1) -> list[simdjson.Object]:
     items = root.get(key)
     if not isinstance(items, simdjson.Array) or not fewest <= len(items) <= 16:
         raise InputError(f"{key!r} must be a list of {fewest} to 16 tensors")
-    if not all(isinstance(item, simdjson.Object) for item in items):
+    objects = [item for item in items if isinstance(item, simdjson.Object)]
+    if len(objects) < len(items):
         raise InputError(f"{key!r} must be a list of objects")
-    return list(items)
+    return objects
 
 
-def _text(item, key):
+def _text(item: simdjson.Object, key: str) -> str:
     text = item.get(key)
     if not isinstance(text, str) or len(text) > 200:
         raise InputError(f"{key!r} must be a text of at most 200 letters")
     return text
 
 
-def _parameters(item):
+def _parameters(item: simdjson.Object) -> Any:
     parameters = item.get("parameters")
     if parameters is None:
         return {}
@@ -193,7 +197,7 @@ def _parameters(item):
     return parameters
 
 
-def router(engine, settings):
+def router(engine: Engine, settings: Settings) -> APIRouter:
     """The routes of this door -> APIRouter."""
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], responses=ERRORS)
     _add_server_routes(routes, engine)
@@ -202,25 +206,27 @@ def router(engine, settings):
     return routes
 
 
-def _add_server_routes(routes, engine):
-    @routes.get("", summary="What this server is")
-    async def server():
+def _add_server_routes(routes: APIRouter, engine: Engine) -> None:
+    @routes.get("", summary="What this server is", response_model=None)
+    async def server() -> dict[str, Any]:
         return oip.SERVER
 
-    @routes.get("/health/live", summary="Whether the process is up")
-    async def live():
+    @routes.get("/health/live", summary="Whether the process is up", response_model=None)
+    async def live() -> dict[str, bool]:
         return {"live": True}
 
     @routes.get("/health/ready", summary="Whether requests are answered; 503 when not")
-    async def ready():
+    async def ready() -> JSONResponse:
         return JSONResponse({"ready": engine.ready}, 200 if engine.ready else 503)
 
-    @routes.get("/models/stats", summary="What each version has done")
-    async def stats():
+    @routes.get("/models/stats", summary="What each version has done", response_model=None)
+    async def stats() -> dict[str, Any]:
         return oip.statistics(engine, None, MODEL)
 
-    @routes.post("/repository/index", summary="Which versions are there, served or not", openapi_extra=INDEX)
-    async def index(request: Request):
+    @routes.post(
+        "/repository/index", summary="Which versions are there, served or not", openapi_extra=INDEX, response_model=None
+    )
+    async def index(request: Request) -> list[dict[str, str]]:
         body = await read_body(request)
         wanted = JsonBody(body).root.get("ready") if body.strip() else None
         if not isinstance(wanted, bool | None):
@@ -228,41 +234,41 @@ def _add_server_routes(routes, engine):
         return oip.repository_index(engine, wanted)
 
 
-async def _newest():
+async def _newest() -> str:
     return ""
 
 
-def _add_model_routes(routes, path, engine, settings):
-    Number = Version if path.endswith("{version}") else Annotated[str, Depends(_newest)]
+def _add_model_routes(routes: APIRouter, path: str, engine: Engine, settings: Settings) -> None:
+    number = PathParameter(examples=["1"]) if path.endswith("{version}") else Depends(_newest)
 
-    @routes.get(path, summary="The model's inputs and outputs")
-    async def metadata(name: Name, version: Number):
+    @routes.get(path, summary="The model's inputs and outputs", response_model=None)
+    async def metadata(name: Name, version: str = number) -> dict[str, Any]:
         return oip.model_metadata(engine.served(oip.parse_version(version), name), engine.versions, MODEL)
 
     @routes.get(f"{path}/ready", summary="Whether the model answers; 503 when not")
-    async def ready(name: Name, version: Number):
+    async def ready(name: Name, version: str = number) -> JSONResponse:
         engine.served(oip.parse_version(version), name)
         return JSONResponse({"name": MODEL, "ready": engine.ready}, 200 if engine.ready else 503)
 
-    @routes.get(f"{path}/config", summary="The model's configuration in Triton's form")
-    async def config(name: Name, version: Number):
+    @routes.get(f"{path}/config", summary="The model's configuration in Triton's form", response_model=None)
+    async def config(name: Name, version: str = number) -> dict[str, Any]:
         engine.served(oip.parse_version(version), name)
         return oip.model_config(settings, MODEL)
 
-    @routes.get(f"{path}/stats", summary="What the model has done")
-    async def stats(name: Name, version: Number):
+    @routes.get(f"{path}/stats", summary="What the model has done", response_model=None)
+    async def stats(name: Name, version: str = number) -> dict[str, Any]:
         return oip.statistics(engine, oip.parse_version(version), name)
 
     @routes.post(f"{path}/infer", summary="Fill the holes", openapi_extra=INFER)
-    async def infer(name: Name, version: Number, request: Request):
-        number = engine.served(oip.parse_version(version), name).version
+    async def infer(name: Name, request: Request, version: str = number) -> Response:
+        chosen = engine.served(oip.parse_version(version), name).version
         body, seconds = await read_body(request), timeout_of(request)
-        with engine.stage("decode", number):
+        with engine.stage("decode", chosen):
             asked = read_infer(body, request.headers.get(HEADER_LENGTH), settings.rows)
-        work = engine.predict(asked.crops, number, oip.nearer(seconds, asked.seconds))
-        outputs, number = await while_there(request, work)
-        with engine.stage("encode", number):
-            answer, length = write_infer(asked, outputs, MODEL, number)
+        work = engine.predict(asked.crops, chosen, oip.nearer(seconds, asked.seconds))
+        outputs, chosen = await until_disconnect(request, work)
+        with engine.stage("encode", chosen):
+            answer, length = write_infer(asked, outputs, MODEL, chosen)
         if length is None:
             return Response(answer, media_type="application/json")
         return Response(answer, headers={HEADER_LENGTH: str(length)}, media_type="application/octet-stream")

@@ -1,11 +1,14 @@
 """What a worker process of the photo API does: it decodes, fills and encodes. Photos are opened nowhere else."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import cv2
 
-from twoface.core.images import encode_photo, read_mask, read_photo
+from twoface.core.images import Photo, encode_photo, read_mask, read_photo
 from twoface.core.inpainter import Inpainter
 
 
@@ -15,10 +18,10 @@ class FillTask:
 
     photo: bytes
     mask: bytes | None
-    hole: str | tuple | None
-    face: tuple | None
-    references: list
-    reference_faces: list | None
+    hole: str | tuple[int, ...] | None
+    face: tuple[float, ...] | None
+    references: list[bytes]
+    reference_faces: list[tuple[float, ...] | None] | None
     feather: float | None
     center_size: int
     same_photo: bool
@@ -33,7 +36,7 @@ class FacesTask:
     photo: bytes
 
 
-def open_desk(model, threads, max_pixels):
+def setup_worker(model: Path | None, threads: int, max_pixels: int) -> Callable[[FillTask | FacesTask], Any]:
     """What a worker process sets up -> its function of a task. model, threads: as of `Inpainter.load`."""
     cv2.setNumThreads(threads)
     inpainter = Inpainter.load(model, threads)
@@ -41,12 +44,12 @@ def open_desk(model, threads, max_pixels):
     return partial(_do, inpainter, max_pixels)
 
 
-def _do(inpainter, max_pixels, task):
+def _do(inpainter: Inpainter, max_pixels: int, task: FillTask | FacesTask) -> Any:
     photo = read_photo(task.photo, max_pixels)
     return _fill(inpainter, max_pixels, photo, task) if isinstance(task, FillTask) else _faces(inpainter, photo)
 
 
-def _fill(inpainter, max_pixels, photo, task):
+def _fill(inpainter: Inpainter, max_pixels: int, photo: Photo, task: FillTask) -> tuple[bytes, dict[str, Any]]:
     """-> the encoded picture, and the report of the fill."""
     result = inpainter.fill(
         photo,
@@ -64,7 +67,7 @@ def _fill(inpainter, max_pixels, photo, task):
     return encode_photo(result.photo, task.format, task.quality), result.report(task.format)
 
 
-def _faces(inpainter, photo):
+def _faces(inpainter: Inpainter, photo: Photo) -> dict[str, Any]:
     """-> the size of the photo and its faces, as dicts."""
     faces = [
         {"box": face.box, "frame": face.frame, "score": face.score, "landmarks": face.landmarks.tolist()}

@@ -9,13 +9,15 @@ import base64
 import difflib
 import json
 import logging
-import os
+from collections.abc import Awaitable, Callable, Collection, Container, Coroutine, Mapping
 from functools import partial
-from typing import Annotated, Literal, get_origin
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_origin
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -24,21 +26,25 @@ from starlette.responses import Response
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.faces import parse_frame
 from twoface.core.parts import parse_hole
-from twoface.service.photo_tasks import FacesTask, FillTask, open_desk
+from twoface.core.workers import usable_cores
+from twoface.service.photo_tasks import FacesTask, FillTask, setup_worker
 from twoface.service.rest import ERROR, ERRORS, timeout_of
-from twoface.serving.pool import Pool
-from twoface.serving.requests import check_encoding, while_there
+from twoface.service.settings import Settings
+from twoface.serving.pool import Pool, Setup
+from twoface.serving.requests import check_encoding, until_disconnect
 
 PATHS = ("/v1/fill", "/v1/faces")
 REPORT = "X-Two-Face-Report"
 MAX_REFERENCES = 8
 ALIASES = {"reference": "references", "reference_face": "reference_faces"}  # the words of `twoface fill`
-FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}
+Format = Literal["jpeg", "png", "webp", "tiff"]
+FORMATS: dict[Format, str] = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}
 READS = "JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF"
 JSON = "application/json"
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 SQUARE = "as a square X0,Y0,X1,Y1 in pixels, and a fifth number, degrees clockwise, where it is turned"
-RESPONSES = {
+Work = Callable[[Request, FillTask | FacesTask], Awaitable[Any]]
+RESPONSES: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     413: {"description": "The body, or a picture in it, is too large", **ERROR},
     415: {"description": "The body is no multipart form, or a file in it no picture that can be read", **ERROR},
@@ -69,8 +75,8 @@ class FillAnswer(BaseModel):
     """picture: the filled photo in base64. report: as `twoface fill --report` writes it."""
 
     picture: str
-    format: Literal[tuple(FORMATS)]
-    report: dict
+    format: Format
+    report: dict[str, Any]
 
 
 class PhotoWorkers:
@@ -79,45 +85,50 @@ class PhotoWorkers:
     Use it as `async with`, after `follow` has been told the first network.
     """
 
-    def __init__(self, settings):
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._model, self._changed, self._replacing = None, asyncio.Event(), asyncio.Lock()
-        self._pool = self._following = None
+        self._model: Path | None = None
+        self._changed, self._replacing = asyncio.Event(), asyncio.Lock()
+        self._pool: Pool | None = None
+        self._following: asyncio.Task[None] | None = None
 
-    def follow(self, model):
+    def follow(self, model: Path) -> None:
         """Use this ONNX file from now on: what `Engine.switched` calls."""
         self._model = model
         self._changed.set()
 
-    async def do(self, task, seconds=None):
+    async def do(self, task: FillTask | FacesTask, seconds: float | None = None) -> Any:
         """A task's result. seconds: how long it is of use; a process that works is not killed for that.
 
         Raises what the task raises, and what `Pool.call` does.
         """
+        assert self._pool is not None  # inside `async with`
         try:
             async with asyncio.timeout(seconds):
                 return await self._pool.call(task, self._settings.timeout)
         except TimeoutError as error:
             raise Unavailable("the time that was given has passed", code="timeout") from error
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> "PhotoWorkers":
         settings = self._settings
         pool = Pool(self._setup(), settings.photo_workers, settings.photo_queue, settings.photo_memory)
         await pool.start()
         self._pool, self._following = pool, asyncio.ensure_future(self._follow())
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: object) -> None:
+        assert self._pool is not None and self._following is not None
         async with self._replacing:
             self._following.cancel()
         await self._pool.close(self._settings.drain)
 
-    def _setup(self):
+    def _setup(self) -> Setup:
         self._changed.clear()
-        threads = self._settings.threads or max(1, len(os.sched_getaffinity(0)) // self._settings.photo_workers)
-        return partial(open_desk, self._model, threads, self._settings.photo_pixels)
+        threads = self._settings.threads or max(1, usable_cores() // self._settings.photo_workers)
+        return partial(setup_worker, self._model, threads, self._settings.photo_pixels)
 
-    async def _follow(self):
+    async def _follow(self) -> None:
+        assert self._pool is not None
         while True:
             await self._changed.wait()
             async with self._replacing:
@@ -130,12 +141,12 @@ class PhotoWorkers:
 class FormRoute(APIRoute):
     """Reads the form before FastAPI does, and refuses what FastAPI would pass over: fields that nobody knows."""
 
-    def get_route_handler(self):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         known = {field.alias: field.field_info for field in self.dependant.body_params}
         asked = {field.alias for field in self.dependant.query_params}
 
-        async def look_first(request: Request):
+        async def look_first(request: Request) -> Response:
             if not request.headers.get("content-type", "").strip().lower().startswith("multipart/form-data"):
                 raise InputError("send a form, multipart/form-data: curl -F does", code="content_type")
             check_encoding(request)
@@ -150,28 +161,28 @@ class FormRoute(APIRoute):
 class _Parts(MultiPartParser):
     """A part in the place of a file is one, though no file name came with it. files: the fields that are files."""
 
-    def __init__(self, *arguments, files, **limits):
+    def __init__(self, *arguments: Any, files: Container[str], **limits: Any) -> None:
         super().__init__(*arguments, **limits)
         self._files = files
 
-    def on_headers_finished(self):
-        disposition = self._current_part.content_disposition
+    def on_headers_finished(self) -> None:
+        disposition = self._current_part.content_disposition or b""
         options = parse_options_header(disposition)[1]
         if options.get(b"name", b"").decode("latin-1") in self._files and b"filename" not in options:
             self._current_part.content_disposition = disposition + b'; filename=""'
         super().on_headers_finished()
 
 
-async def _read_form(request, known):
+async def _read_form(request: Request, known: Mapping[str, FieldInfo]) -> FormData:
     """The form's fields under the names that the route knows -> FormData. Raises InputError."""
-    names = known | {alias: known[name] for alias, name in ALIASES.items() if name in known}
+    names = {**known} | {alias: known[name] for alias, name in ALIASES.items() if name in known}
     files = {name for name, field in names.items() if isinstance(field, params.File)}
     limits = {"max_files": MAX_REFERENCES + 2, "max_fields": 2 * MAX_REFERENCES + 16}
     try:
         form = await _Parts(request.headers, request.stream(), files=files, **limits).parse()
     except MultiPartException as error:
         raise InputError(f"the multipart form cannot be read: {error.message}") from error
-    fields = []
+    fields: list[tuple[str, Any]] = []
     for name, value in form.multi_items():
         _check_known(name, names, "field")
         if name in files and not isinstance(value, str) and not (value.size or value.filename):
@@ -181,41 +192,41 @@ async def _read_form(request, known):
     return FormData(fields)
 
 
-def _check_known(name, known, kind):
+def _check_known(name: str, known: Collection[str], kind: str) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known, 1, 0.0)
         advice = f"did you mean {near[0]!r}?" if near else "there is none here"
         raise InputError(f"unknown {kind} {name[:40]!r}: {advice}", code="unknown_field")
 
 
-def finite(name, text):
+def finite(name: str, text: str) -> str:
     """A box in a form's field, as it is. Raises InputError for NaN in it."""
     if "nan" in (part.strip().lower().lstrip("+-") for part in text.split(",")):
         raise InputError(f"{name} holds NaN, which is no place in a picture: give numbers")
     return text
 
 
-def _check_single(names, known):
+def _check_single(names: list[str], known: Mapping[str, FieldInfo]) -> None:
     for name in set(names):
         if names.count(name) > 1 and get_origin(known[name].annotation) is not list:
             raise InputError(f"the field {name!r} is there {names.count(name)} times: once", code="field_twice")
 
 
-def router(workers, settings):
+def router(workers: PhotoWorkers, settings: Settings) -> APIRouter:
     """The routes of the photo API -> APIRouter. workers: `PhotoWorkers`."""
     routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=FormRoute)
 
-    async def work(request, task):
-        return await while_there(request, workers.do(task, timeout_of(request)))
+    async def work(request: Request, task: FillTask | FacesTask) -> Any:
+        return await until_disconnect(request, workers.do(task, timeout_of(request)))
 
     _add_fill(routes, work)
     _add_faces(routes, work)
     return routes
 
 
-def _add_fill(routes, work):
+def _add_fill(routes: APIRouter, work: Work) -> None:
     pictures = {f"image/{name}": PICTURE for name in FORMATS}
-    answers = {
+    answers: dict[int | str, dict[str, Any]] = {
         200: {"model": FillAnswer, "description": f"The picture; {REPORT} holds the figures", "content": pictures}
     }
 
@@ -235,14 +246,14 @@ def _add_fill(routes, work):
         feather: Annotated[float | None, Form(ge=0, le=1000, description="width of the soft seam, pixels")] = None,
         center_size: Annotated[int, Form(ge=1, le=128, description="of the hole 'center', of 128")] = 64,
         same_photo: Annotated[bool, Form(description="use a reference that is a copy of the photo")] = False,
-        format: Annotated[Literal[tuple(FORMATS)], Form(description="of the filled photo")] = "jpeg",
+        format: Annotated[Format, Form(description="of the filled photo")] = "jpeg",
         quality: Annotated[
             int | None, Form(ge=1, le=100, description="of jpeg and webp; default: a JPEG's own, else 95")
         ] = None,
         answer: Annotated[
             Literal["picture", "json"] | None, Query(description="default: by Accept, else the picture")
         ] = None,
-    ):
+    ) -> Response:
         task = FillTask(
             photo=await photo.read(),
             mask=None if mask is None else await mask.read(),
@@ -264,12 +275,12 @@ def _add_fill(routes, work):
         return Response(picture, headers={REPORT: json.dumps(report)}, media_type=f"image/{format}")
 
 
-def _add_faces(routes, work):
+def _add_faces(routes: APIRouter, work: Work) -> None:
     @routes.post("/faces", summary="Find the faces in a photo", response_model=FacesAnswer)
-    async def faces(request: Request, photo: Annotated[UploadFile, File(description=READS)]):
+    async def faces(request: Request, photo: Annotated[UploadFile, File(description=READS)]) -> Any:
         return await work(request, FacesTask(await photo.read()))
 
 
-def _prefers_json(request):
+def _prefers_json(request: Request) -> bool:
     accepted = request.headers.get("accept", "").lower()
     return JSON in accepted and "image/" not in accepted

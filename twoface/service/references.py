@@ -5,9 +5,11 @@ The answer tells paths on the server, never pictures. The work is done in a proc
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import cv2
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -19,11 +21,12 @@ from twoface.core.images import read_mask, read_photo
 from twoface.core.parts import parse_hole
 from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
 from twoface.service.rest import timeout_of
+from twoface.service.settings import Settings
 from twoface.serving.pool import Pool
-from twoface.serving.requests import while_there
+from twoface.serving.requests import until_disconnect
 
 PATHS = ("/v1/references",)
-EVERY, PATIENCE = 3.0, 10.0  # seconds between questions whether the index is there, and for an answer
+CHECK_INTERVAL, CHECK_TIMEOUT = 3.0, 10.0  # seconds between two checks that the index can be reached, and for one
 
 log = logging.getLogger(__name__)
 
@@ -63,20 +66,22 @@ class ReferencesTask:
 
     photo: bytes
     mask: bytes | None
-    hole: str | tuple | None
-    face: tuple | None
+    hole: str | tuple[int, ...] | None
+    face: tuple[float, ...] | None
     k: int
     center_size: int
 
 
-def open_desk(index, model, threads, max_pixels):
+def setup_worker(
+    index: str, model: Path | None, threads: int | None, max_pixels: int
+) -> Callable[[ReferencesTask | None], Any]:
     """What the process sets up -> its function of a task."""
     from twoface.search.collection import Collection
 
     cv2.setNumThreads(threads or 2)
     collection = Collection.open(index, model, threads)
 
-    def do(task):
+    def do(task: ReferencesTask | None) -> Any:
         if task is None:
             return collection.reach()
         photo = read_photo(task.photo, max_pixels)
@@ -89,33 +94,34 @@ def open_desk(index, model, threads, max_pixels):
     return do
 
 
-def make_pool(settings):
+def make_pool(settings: Settings) -> Pool:
     """The process that searches -> Pool. It uses the network that was there at the start: it only fills to search."""
+    assert settings.index is not None
     model = settings.model if settings.model and settings.model.is_file() else None
-    setup = partial(open_desk, settings.index, model, settings.threads, settings.photo_pixels)
+    setup = partial(setup_worker, settings.index, model, settings.threads, settings.photo_pixels)
     return Pool(setup, 1, settings.photo_queue)
 
 
 class Watch:
-    """Asks the process again and again whether its index is there; `there` is what it said last."""
+    """Checks periodically that the index can be reached; `reachable` is the last result."""
 
-    def __init__(self, pool):
-        self.there, self._pool = True, pool
+    def __init__(self, pool: Pool) -> None:
+        self.reachable, self._pool = True, pool
 
-    async def run(self):
+    async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             try:
-                await self._pool.call(None, PATIENCE)
-                self.there = True
+                await self._pool.call(None, CHECK_TIMEOUT)
+                self.reachable = True
             except TwoFaceError as error:
-                if self.there and error.code == "backend_away":
+                if self.reachable and error.code == "backend_away":
                     log.warning("not ready: %s", error)
-                    self.there = False
-            await asyncio.sleep(EVERY)
+                    self.reachable = False
+            await asyncio.sleep(CHECK_INTERVAL)
 
 
-def router(pool, settings):
+def router(pool: Pool, settings: Settings) -> APIRouter:
     """The route -> APIRouter."""
     routes = APIRouter(prefix="/v1", tags=["photos"], responses=RESPONSES, route_class=FormRoute)
 
@@ -128,7 +134,7 @@ def router(pool, settings):
         face: Annotated[str | None, Form(description=f"the face {SQUARE}; else found")] = None,
         k: Annotated[int, Form(ge=1, le=50, description="how many candidates")] = 10,
         center_size: Annotated[int, Form(ge=1, le=128, description="of the hole 'center', of 128")] = 64,
-    ):
+    ) -> Any:
         task = ReferencesTask(
             photo=await photo.read(),
             mask=None if mask is None else await mask.read(),
@@ -138,6 +144,6 @@ def router(pool, settings):
             center_size=center_size,
         )
         timeout = min(settings.timeout, timeout_of(request) or settings.timeout)
-        return await while_there(request, pool.call(task, timeout))
+        return await until_disconnect(request, pool.call(task, timeout))
 
     return routes

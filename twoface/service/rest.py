@@ -1,9 +1,9 @@
 """What the REST doors share: deadlines, and the status of an error."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Path, Request
+from fastapi import FastAPI, Path, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -32,14 +32,14 @@ WRONG = {  # by pydantic's type of an error
     "literal_error": "must be {expected}",
     "too_long": "may be there {max_length} times, not {actual_length}",
 }
-ERROR = {
+ERROR: dict[str, Any] = {
     "content": {
         "application/json": {
             "schema": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
         }
     }
 }
-ERRORS = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"description": text, **ERROR}
     for code, text in {
         400: "What was sent cannot be used; the text says what to do",
@@ -56,7 +56,7 @@ ERRORS = {
 }
 
 
-def timeout_of(request):
+def timeout_of(request: Request) -> float | None:
     """The caller's `X-Request-Timeout-Ms` in seconds, or None. Raises InputError."""
     text = request.headers.get(TIMEOUT_HEADER)
     if text is None:
@@ -66,7 +66,7 @@ def timeout_of(request):
     return int(text) / 1000
 
 
-def http_status(error):
+def http_status(error: TwoFaceError) -> int:
     """The HTTP status of a TwoFaceError."""
     if isinstance(error, UnknownModel):
         return 404
@@ -77,14 +77,14 @@ def http_status(error):
     return 500
 
 
-def in_words_of_http(text):
+def in_words_of_http(text: str) -> str:
     """A message of the core on one line, with the fields of a form in the place of the command line's options."""
     for option, field in OPTIONS.items():
         text = text.replace(option, field)
     return " ".join(text.split())
 
 
-def _wrong(found):
+def _wrong(found: dict[str, Any]) -> str:
     """What pydantic found wrong with a field, without the names of Python's types."""
     if str(found.get("input")).strip().lower().lstrip("+-") == "nan":
         return "must be a number, not NaN"
@@ -92,30 +92,30 @@ def _wrong(found):
     return words.format(**context) if words else f"cannot be used: {found['msg']}"
 
 
-def answer_errors(app):
+def answer_errors(app: FastAPI) -> None:
     """Make every error of `app` {"error": one line}, as both protocols have it, with our `code` if it has one."""
 
     @app.exception_handler(TwoFaceError)
-    async def ours(request: Request, error: TwoFaceError):
+    async def ours(request: Request, error: TwoFaceError) -> Response:
         pause = getattr(error, "retry_after", None)
         headers = {"retry-after": str(pause)} if pause is not None else None
         code = {"code": error.code} if error.code else {}
         return JSONResponse({"error": in_words_of_http(str(error)), **code}, http_status(error), headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError):
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
         found = error.errors()[0]
         place = ".".join(str(part) for part in found["loc"][1:])
         return JSONResponse({"error": f"{place} {_wrong(found)}"}, 422)
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException):
+    async def http(request: Request, error: HTTPException) -> Response:
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
     @app.exception_handler(ClientGone)
-    async def gone(request: Request, error: ClientGone):
+    async def gone(request: Request, error: ClientGone) -> Response:
         return Response(status_code=499)
 
     @app.exception_handler(Exception)
-    async def bug(request: Request, error: Exception):
+    async def bug(request: Request, error: Exception) -> Response:
         return JSONResponse({"error": "this is a fault of the server: its log has the details"}, 500)

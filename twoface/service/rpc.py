@@ -3,6 +3,8 @@
 import asyncio
 import functools
 import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import grpc
 
@@ -13,17 +15,19 @@ from twoface.service.observe import record
 from twoface.service.tracing import begin_span, end_span
 from twoface.serving.auth import NO_KEY, key_of
 
+Method = Callable[[Any, Any, Any], Awaitable[Any]]  # (servicer, message, context of gRPC) -> message
 
-def answered(reply, needs_key=True):
+
+def answered(reply: type[Any], needs_key: bool = True) -> Callable[[Method], Method]:
     """Decorates a servicer's method: its key checked, its errors turned into statuses, counted and logged.
 
     reply: the class of the method's messages, an empty one of which goes with an error. The servicer has `keys`,
     `metrics`, `door` and `closing`.
     """
 
-    def decorate(method):
+    def decorate(method: Method) -> Method:
         @functools.wraps(method)
-        async def answer(self, request, grpc_context):
+        async def answer(self: Any, request: Any, grpc_context: Any) -> Any:
             metadata = dict(grpc_context.invocation_metadata() or ())
             begin_request(metadata.get("x-request-id"))
             start, code = time.perf_counter(), grpc.StatusCode.INTERNAL
@@ -35,12 +39,13 @@ def answered(reply, needs_key=True):
                     code = _fail(grpc_context, grpc.StatusCode.UNAUTHENTICATED, NO_KEY)
                     return reply()
                 with self.closing.call():
-                    answer = await method(self, request, grpc_context)
+                    message = await method(self, request, grpc_context)
                 code = grpc.StatusCode.OK
-                return answer
+                return message
             except TwoFaceError as error:
-                if getattr(error, "retry_after", None) is not None:
-                    grpc_context.set_trailing_metadata([("retry-after", str(error.retry_after))])
+                pause = getattr(error, "retry_after", None)
+                if pause is not None:
+                    grpc_context.set_trailing_metadata([("retry-after", str(pause))])
                 code = _fail(grpc_context, grpc_status(error), " ".join(str(error).split()))
                 return reply()
             except asyncio.CancelledError:
@@ -55,7 +60,7 @@ def answered(reply, needs_key=True):
     return decorate
 
 
-def grpc_status(error):
+def grpc_status(error: TwoFaceError) -> grpc.StatusCode:
     """The gRPC status of a TwoFaceError."""
     if isinstance(error, UnknownModel):
         return grpc.StatusCode.NOT_FOUND
@@ -67,12 +72,15 @@ def grpc_status(error):
     return grpc.StatusCode.INTERNAL
 
 
-def call_seconds(grpc_context):
+def call_seconds(grpc_context: Any) -> float | None:
     """How long the call's answer is of use, in seconds, or None."""
-    return getattr(grpc_context, "time_remaining", lambda: None)()  # under Ray its proxy keeps the deadline
+    seconds: float | None = getattr(
+        grpc_context, "time_remaining", lambda: None
+    )()  # under Ray its proxy keeps the deadline
+    return seconds
 
 
-def _fail(grpc_context, code, text):
+def _fail(grpc_context: Any, code: grpc.StatusCode, text: str) -> grpc.StatusCode:
     grpc_context.set_code(code)
     grpc_context.set_details(text)
     return code

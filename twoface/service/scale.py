@@ -14,12 +14,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 # Read at the import: Ray takes SIGTERM for a crash, and on a busy machine ends its proxy, which needs longer to start.
 os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
 
 import ray
+from fastapi import FastAPI
 from ray import serve
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 sys.modules.setdefault("grpc_service_pb2", service_pb2)  # the messages say that they come from there; Ray pickles them
 
 
-def add_servicer(servicer, server):
+def add_servicer(servicer: Any, server: Any) -> None:
     """What Ray's gRPC proxy calls to learn the methods: named in its `grpc_servicer_functions`."""
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
 
@@ -50,7 +52,7 @@ class Replica(InferenceServicer):
     folder: by which it is told of the end, as of `Closing`.
     """
 
-    def __init__(self, settings, folder=None):
+    def __init__(self, settings: Settings, folder: str | None = None) -> None:
         configure_logs()
         start_tracing()
         self.closing = Closing(folder)
@@ -59,17 +61,17 @@ class Replica(InferenceServicer):
         state = self._built.state
         super().__init__(state.engine, state.metrics, settings, state.keys)
 
-    def __serve_build_asgi_app__(self):
+    def __serve_build_asgi_app__(self) -> FastAPI:
         return self._built
 
-    def check_health(self):
+    def check_health(self) -> None:
         """What Ray asks now and then: it replaces a replica that raises."""
         self.closing.tell()
         if not self.engine.ready:
             raise TwoFaceError("the network fails, or is stuck: the log says why")
 
 
-def application(settings, fewest, most, folder=None):
+def application(settings: Settings, fewest: int, most: int, folder: str | None = None) -> serve.Application:
     """The app as Ray Serve runs it -> Application. fewest, most: replicas; in between, as many as the load asks for.
 
     Each takes `settings.threads` cores for itself. It is the replica that says when there is too much, as without Ray.
@@ -91,18 +93,18 @@ def application(settings, fewest, most, folder=None):
     return deployment.bind(settings, folder)
 
 
-def app(options):
+def app(options: dict[str, Any]) -> serve.Application:
     """What deploy/ray/serve.yaml names -> Application. options: "replicas", [fewest, most], and fields of `Settings`.
 
     A cluster can be reached by others, so "api_keys" is needed. Raises InputError.
     """
     options = dict(options)
     fewest, most = options.pop("replicas", (1, 1))
-    given = {name: Path(value) if name in PATHS else value for name, value in options.items()}
+    given: dict[str, Any] = {name: Path(value) if name in PATHS else value for name, value in options.items()}
     return application(Settings(**{"host": "0.0.0.0", "threads": 1, **given}), fewest, most)
 
 
-def check(settings):
+def check(settings: Settings) -> None:
     """Raise InputError for what Ray's proxies cannot do as we say, TwoFaceError for a port that is taken."""
     if settings.tls_cert:
         raise InputError("--replicas has no TLS: end it in a proxy in front, which reaches this on 127.0.0.1")
@@ -115,14 +117,14 @@ def check(settings):
         bind("0.0.0.0", settings.grpc_port).close()
 
 
-def start_doors(settings):
+def start_doors(settings: Settings) -> None:
     """Start Ray's proxies."""
     http = {"host": settings.host, "port": settings.port, "request_timeout_s": settings.timeout}
     grpc = {"port": settings.grpc_port, "grpc_servicer_functions": ["twoface.service.scale.add_servicer"]}
     serve.start(http_options=http, grpc_options=None if settings.grpc_port is None else grpc)
 
 
-def serve_replicas(settings, fewest, most):
+def serve_replicas(settings: Settings, fewest: int, most: int) -> None:
     """Run a Ray of our own with that many replicas until SIGTERM or SIGINT; what was accepted is answered.
 
     Raises as `check`.
@@ -151,7 +153,7 @@ def serve_replicas(settings, fewest, most):
             ray.shutdown()
 
 
-def _leave_doors(seconds):
+def _leave_doors(seconds: float) -> None:
     """Have Ray's proxies close their ports and answer what they have accepted; when they are ended, that is reset."""
     actors = ray.util.list_named_actors(all_namespaces=True)
     proxies = [ray.get_actor(**actor) for actor in actors if actor["name"].startswith("SERVE_PROXY_ACTOR")]
@@ -164,7 +166,7 @@ def _leave_doors(seconds):
         log.warning("Ray's doors could not be closed before its end: %s", error)
 
 
-def _running():
+def _running() -> int:
     """How many replicas there are."""
     deployments = serve.status().applications[NAME].deployments.values()
     return sum(deployment.replica_states.get("RUNNING", 0) for deployment in deployments)

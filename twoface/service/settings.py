@@ -16,10 +16,11 @@ class Settings:
     """The options of `twoface serve`; each is documented there and in docs/serving.md.
 
     model: an ONNX file, or a folder with one in a folder for each version (1/model.onnx); None: the one that ships.
-    batch_wait: seconds that a crop waits for company. queue: crops that may wait for the network. rows: crops in
-    one request. photo_workers: processes of the photo API, 0 for none of it; photo_queue: calls that may wait for one;
-    photo_bytes: the largest form; photo_pixels: of one picture; photo_memory: address space of a process. index: of
-    faces, for `/v1/references` (`twoface.search.store.open_store`). Times are in seconds, sizes in bytes.
+    batch_wait: seconds that a crop waits for others to fill its batch. queue: crops that may wait for the network.
+    rows: crops in one request. photo_workers: processes of the photo API, 0 for none of it; photo_queue: calls that
+    may wait for one; photo_bytes: the largest form; photo_pixels: of one picture; photo_memory: address space of a
+    process. index: of faces, for `/v1/references` (`twoface.search.store.open_store`). Times are in seconds, sizes in
+    bytes.
     """
 
     model: Path | None = None
@@ -29,7 +30,7 @@ class Settings:
     api_keys: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    cors: tuple = ()
+    cors: tuple[str, ...] = ()
     device: str = "cpu"
     threads: int | None = None
     batch_size: int = 4
@@ -48,23 +49,23 @@ class Settings:
     photo_memory: int | None = 6_000_000_000
     index: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.api_keys and not is_loopback(self.host):
             raise InputError(f"{self.host} can be reached by others: give --api-key FILE, or serve on 127.0.0.1")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InputError("TLS needs both --tls-cert and --tls-key")
 
     @property
-    def body_bytes(self):
+    def body_bytes(self) -> int:
         """The largest body of a tensor door: the JSON of `rows` crops in full precision."""
         return self.rows * VALUES_A_ROW * LETTERS_A_VALUE + 65536
 
     @property
-    def largest_body(self):
+    def largest_body(self) -> int:
         """The largest body of any door."""
         return max(self.body_bytes, self.photo_bytes)
 
     @property
-    def message_bytes(self):
+    def message_bytes(self) -> int:
         """The largest gRPC message: `rows` crops in float64."""
         return self.rows * VALUES_A_ROW * 8 + 65536

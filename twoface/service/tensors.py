@@ -1,12 +1,19 @@
 """What every door asks of its tensors, and the picture that it answers."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twoface.core.errors import InputError
 from twoface.core.faces import SIZE
+from twoface.core.mesh import Mesher
+from twoface.core.network import FillModel
 from twoface.core.reference import registered
+
+Array = NDArray[Any]
+Floats = NDArray[np.float32]
 
 CENTER = slice(48, 80)  # the hole of whoever sends no mask: 32x32, black
 
@@ -18,17 +25,19 @@ class Crops:
     trust: None where the references are not registered yet.
     """
 
-    image: np.ndarray
-    mask: np.ndarray
-    reference: np.ndarray
-    trust: np.ndarray | None = None
+    image: Floats
+    mask: Floats
+    reference: Floats
+    trust: Floats | None = None
     as_bytes: bool = False
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.image)
 
 
-def check(image, mask=None, reference=None, trust=None, *, rows):
+def check(
+    image: Array, mask: Array | None = None, reference: Array | None = None, trust: Array | None = None, *, rows: int
+) -> Crops:
     """Arrays of a caller -> Crops.
 
     image, reference: (N, 3, 128, 128), float32 in [0, 1] or uint8; N at most `rows`. No reference: all black.
@@ -53,7 +62,7 @@ def check(image, mask=None, reference=None, trust=None, *, rows):
     return Crops(pixels, hole, _colours(reference, "reference"), trust, image.dtype == np.uint8)
 
 
-def with_registered(crops, mesher, network):
+def with_registered(crops: Crops, mesher: Mesher, network: FillModel) -> Crops:
     """The crops with their references registered, where their sender did not -> Crops.
 
     mesher, network: `twoface.core.mesh.Mesher` and the network that will fill them.
@@ -72,15 +81,15 @@ def with_registered(crops, mesher, network):
     return replace(crops, reference=pictures, trust=trusts)
 
 
-def generated(crops, fill):
+def generated(crops: Crops, fill: Floats) -> Array:
     """The caller's pictures, untouched outside the hole, `fill` inside -> (N, 3, 128, 128), uint8 if they came so."""
     picture = np.where(crops.mask == 1, fill, crops.image)
     return np.rint(picture * 255).astype(np.uint8) if crops.as_bytes else picture
 
 
-def _colours(array, name):
+def _colours(array: Array, name: str) -> Floats:
     if array.dtype == np.uint8:
-        return array.astype(np.float32) / 255
+        return array.astype(np.float32) / np.float32(255)
     if array.dtype != np.float32:
         raise InputError(f"{name} must be float32 or uint8, not {array.dtype}")
     if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too
@@ -89,7 +98,7 @@ def _colours(array, name):
     return np.ascontiguousarray(array)
 
 
-def _mask(mask, count):
+def _mask(mask: Array, count: int) -> Floats:
     if mask.shape != (count, 1, SIZE, SIZE):
         raise InputError(f"mask must be {(count, 1, SIZE, SIZE)}, not {mask.shape}")
     hole = mask == 1
@@ -97,10 +106,11 @@ def _mask(mask, count):
         hole |= mask == 255
     if not (hole | (mask == 0)).all():
         raise InputError("mask must hold only 0 (known) and 1 (hole)")
-    return hole.astype(np.float32)
+    holes: Floats = hole.astype(np.float32)
+    return holes
 
 
-def _center(image):
+def _center(image: Floats) -> Floats:
     lit = image[:, :, CENTER, CENTER].any(axis=(1, 2, 3))
     if lit.any():
         raise InputError(

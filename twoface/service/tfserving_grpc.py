@@ -1,6 +1,7 @@
 """TensorFlow Serving's own gRPC door: Predict, GetModelMetadata and GetModelStatus. Values as over its REST."""
 
 import math
+from typing import Any
 
 import grpc
 import numpy as np
@@ -8,10 +9,13 @@ import numpy as np
 from twoface.core.errors import InputError
 from twoface.service import tfserving
 from twoface.service.closing import Closing
-from twoface.service.engine import MODEL
+from twoface.service.engine import MODEL, Engine, Served
+from twoface.service.metrics import Metrics
 from twoface.service.proto import tensorflow_pb2, tfserving_pb2
 from twoface.service.rpc import answered, call_seconds
-from twoface.service.tensors import check
+from twoface.service.settings import Settings
+from twoface.service.tensors import Array, Crops, check
+from twoface.serving.auth import Keys
 
 OUTPUT = "generated_image"
 METHODS = {"PredictionService": ("Predict", "GetModelMetadata"), "ModelService": ("GetModelStatus",)}
@@ -24,11 +28,11 @@ class PredictionServicer:
 
     door, closing = "tfserving_grpc", Closing()
 
-    def __init__(self, engine, metrics, settings, keys=None):
+    def __init__(self, engine: Engine, metrics: Metrics, settings: Settings, keys: Keys | None = None) -> None:
         self.engine, self.metrics, self.settings, self.keys = engine, metrics, settings, keys
 
     @answered(tfserving_pb2.PredictResponse)
-    async def Predict(self, request, grpc_context):
+    async def Predict(self, request: Any, grpc_context: Any) -> Any:
         version = self._served(request.model_spec).version
         with self.engine.stage("decode", version):
             crops = read_predict(request, self.settings.rows)
@@ -38,7 +42,7 @@ class PredictionServicer:
             return tfserving_pb2.PredictResponse(model_spec=_spec(version), outputs={OUTPUT: _tensor(picture)})
 
     @answered(tfserving_pb2.GetModelMetadataResponse)
-    async def GetModelMetadata(self, request, grpc_context):
+    async def GetModelMetadata(self, request: Any, grpc_context: Any) -> Any:
         if set(request.metadata_field) != {"signature_def"}:
             raise InputError("metadata_field must be signature_def")
         reply = tfserving_pb2.GetModelMetadataResponse(model_spec=_spec(self._served(request.model_spec).version))
@@ -46,13 +50,13 @@ class PredictionServicer:
         return reply
 
     @answered(tfserving_pb2.GetModelStatusResponse)
-    async def GetModelStatus(self, request, grpc_context):
+    async def GetModelStatus(self, request: Any, grpc_context: Any) -> Any:
         spec = request.model_spec
         named = self._served(spec).version  # or it raises
         versions = [named] if spec.WhichOneof("version_choice") else self.engine.versions
         return tfserving_pb2.GetModelStatusResponse(**tfserving.status(versions, ok=0))
 
-    def _served(self, spec):
+    def _served(self, spec: Any) -> Served:
         """Like TensorFlow Serving: an unset version is the newest. Raises UnknownModel and InputError."""
         if spec.signature_name not in ("", tfserving.SIGNATURE):
             raise InputError(f"unknown signature_name: the one here is {tfserving.SIGNATURE}")
@@ -61,7 +65,7 @@ class PredictionServicer:
         return self.engine.served(spec.version.value if choice == "version" else None, spec.name, label)
 
 
-def add_servicer(servicer, server):
+def add_servicer(servicer: PredictionServicer, server: Any) -> None:
     """Add the methods of both services to a server of gRPC."""
     for full_name, methods in zip(SERVICES, METHODS.values(), strict=True):
         handlers = {
@@ -76,7 +80,7 @@ def add_servicer(servicer, server):
         server.add_registered_method_handlers(full_name, handlers)
 
 
-def read_predict(request, rows):
+def read_predict(request: Any, rows: int) -> Crops:
     """A PredictRequest -> Crops. Raises InputError."""
     if not set(request.output_filter) <= {OUTPUT}:
         raise InputError(f"output_filter names another output than {OUTPUT}")
@@ -85,7 +89,7 @@ def read_predict(request, rows):
     return check(**{tfserving.INPUTS[name]: tfserving.planes(array, name) for name, array in arrays.items()}, rows=rows)
 
 
-def _array(name, tensor, rows):
+def _array(name: str, tensor: Any, rows: int) -> Array:
     if tensor.dtype not in KINDS:
         raise InputError(f"{name} must be DT_FLOAT or DT_DOUBLE")
     shape = [dim.size for dim in tensor.tensor_shape.dim[:5]]
@@ -102,18 +106,18 @@ def _array(name, tensor, rows):
     return np.broadcast_to(np.array(values, kind), count).reshape(shape)
 
 
-def _tensor(array):
+def _tensor(array: Array) -> Any:
     dims = [{"size": size} for size in array.shape]
     return tensorflow_pb2.TensorProto(
         dtype=tensorflow_pb2.DT_FLOAT, tensor_shape={"dim": dims}, tensor_content=array.tobytes()
     )
 
 
-def _spec(version):
+def _spec(version: int) -> Any:
     return tfserving_pb2.ModelSpec(name=MODEL, version={"value": version}, signature_name=tfserving.SIGNATURE)
 
 
-def _signatures():
+def _signatures() -> Any:
     """What the REST door says in JSON, as the message."""
     described = tfserving.signature()
     for tensor in (*described["inputs"].values(), *described["outputs"].values()):

@@ -4,6 +4,8 @@ FastAPI makes those of HTTP; here are those of gRPC and of the stages. Without `
 """
 
 import os
+from collections.abc import Mapping
+from contextvars import Token
 
 from opentelemetry import context, propagate, trace
 
@@ -11,9 +13,10 @@ from twoface.core.errors import TwoFaceError
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 tracer = trace.get_tracer("twoface")
+Begun = tuple[trace.Span, Token[context.Context]]
 
 
-def start_tracing():
+def start_tracing() -> None:
     """Send traces by OTLP over HTTP where OpenTelemetry's environment variables say, if they say it.
 
     Raises TwoFaceError when what this needs is not installed.
@@ -34,14 +37,14 @@ def start_tracing():
         trace.set_tracer_provider(provider)
 
 
-def begin_span(name, metadata):
+def begin_span(name: str, metadata: Mapping[str, str | bytes]) -> Begun:
     """A span of a gRPC call, as the child of the caller's in its metadata -> what `end_span` takes."""
     parent = propagate.extract({key: value for key, value in metadata.items() if isinstance(value, str)})
     span = tracer.start_span(name, parent, trace.SpanKind.SERVER)
     return span, context.attach(trace.set_span_in_context(span, parent))
 
 
-def end_span(begun, code):
+def end_span(begun: Begun, code: str) -> None:
     """code: the name of the call's status."""
     span, token = begun
     span.set_attribute("rpc.response.status_code", code)

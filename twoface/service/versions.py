@@ -11,10 +11,10 @@ class Found:
     """A model file as it is now; one that was written anew differs."""
 
     path: Path
-    stamp: tuple
+    stamp: tuple[int, int, int]
 
 
-def find_versions(model):
+def find_versions(model: Path | None) -> dict[int, Found]:
     """What `--model` names -> {version: Found}; a plain file is version 1.
 
     model: an ONNX file; or a folder with folders named 1, 2, ..., each with one .onnx file, as TensorFlow Serving
@@ -30,7 +30,7 @@ def find_versions(model):
     return {version: found for version, found in versions.items() if found}
 
 
-def find_labels(model):
+def find_labels(model: Path | None) -> dict[str, int]:
     """Names for versions -> {label: version}: links in the folder, such as `stable` to the folder `2`."""
     if model is None or not model.is_dir():
         return {}
@@ -38,9 +38,11 @@ def find_labels(model):
     return {name: int(to) for name, to in links.items() if to.isdecimal() and not name.isdecimal()}
 
 
-def _look(path=None):
+def _look(path: Path | None = None) -> Found | None:
+    if path is None:
+        return None
     try:
-        status = path and os.stat(path)
+        status = os.stat(path)
     except FileNotFoundError:
         return None
-    return status and Found(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+    return Found(path, (status.st_mtime_ns, status.st_size, status.st_ino))

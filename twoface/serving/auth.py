@@ -4,8 +4,11 @@ import hashlib
 import hmac
 import logging
 import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from twoface.core.errors import InputError
 
@@ -21,12 +24,13 @@ class Keys:
     changed file that cannot be used leaves the keys as they are. Raises InputError for such a file at the start.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self._path = path
-        self._stamp = self._digests = None
+        self._stamp: tuple[int, int, int] | None = None
+        self._digests: list[bytes] = []
         self._read()
 
-    def valid(self, key):
+    def valid(self, key: str) -> bool:
         """Whether `key` is one of them; the time it takes does not tell how much of it is right."""
         try:
             self._read()
@@ -35,7 +39,7 @@ class Keys:
         digest = _digest(key)
         return any([hmac.compare_digest(digest, known) for known in self._digests])  # a list: all are compared
 
-    def _read(self):
+    def _read(self) -> None:
         try:
             status = os.stat(self._path)
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -62,10 +66,10 @@ class RequireKey:
     open_paths: beginnings of paths that need none.
     """
 
-    def __init__(self, app, *, keys, open_paths=()):
+    def __init__(self, app: ASGIApp, *, keys: Keys, open_paths: Iterable[str] = ()) -> None:
         self._app, self._keys, self._open = app, keys, tuple(open_paths)
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not scope["path"].startswith(self._open):
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             if not self._keys.valid(key_of(headers)):
@@ -73,13 +77,13 @@ class RequireKey:
         await self._app(scope, receive, send)
 
 
-def key_of(headers):
+def key_of(headers: Mapping[str, str]) -> str:
     """The key in lower-case HTTP headers or gRPC metadata, "" if there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
 
 
-def _digest(key):
+def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 

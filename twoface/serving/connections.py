@@ -1,10 +1,11 @@
-"""Addresses, certificates, and uvicorn's HTTP connection with the limit that it lacks: the time that a request has."""
+"""Addresses, certificates, and uvicorn's HTTP connection with the limit that it lacks: the time of a request."""
 
 import asyncio
 import ipaddress
 import os
 import socket
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 import h11
@@ -12,18 +13,20 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from twoface.core.errors import InputError, TwoFaceError
 
-LET_IN, MOMENT, PARTING = 0.1, 0.5, 5.0  # seconds
+ACCEPT = 0.1  # seconds to accept the connections in the backlog
+FIRST_REQUEST = 0.5  # seconds that a new connection has for its request at shutdown
+TLS_CLOSE = 5.0  # seconds for a client to close TLS
 
 
-def is_loopback(host):
-    """Whether only this machine reaches that address."""
+def is_loopback(host: str | None) -> bool:
+    """Whether only this machine can reach the address."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def bind(host, port):
+def bind(host: str, port: int) -> socket.socket:
     """A socket for uvicorn to listen on, port 0 for any free one. Raises TwoFaceError when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sends without Nagle's delay of 40 ms only where it is told that the protocol is TCP
@@ -37,18 +40,18 @@ def bind(host, port):
     return listener
 
 
-async def let_in(servers):
-    """Before servers of asyncio are closed: who has connected is let in, as who waits at a door that closes is reset.
+async def accept_pending(servers: Iterable[asyncio.Server]) -> None:
+    """Before asyncio servers are closed: accept the connections in their backlogs, which closing would reset.
 
-    Nobody else can wait there meanwhile: the other side's system tries again after a second, and is refused.
+    The backlog is set to 0 meanwhile: a new client's system tries again after a second, and is refused.
     """
     for listener in (listener for server in servers for listener in server.sockets):
         with socket.socket(fileno=os.dup(listener.fileno())) as same:
             same.listen(0)
-    await asyncio.sleep(LET_IN)
+    await asyncio.sleep(ACCEPT)
 
 
-def check_tls(cert, key):
+def check_tls(cert: str | Path, key: str | Path) -> None:
     """Raise InputError, which names the file, for a certificate or key that cannot be served with."""
     for path, option, other, mark in (
         (cert, "--tls-cert", key, b"-----BEGIN CERTIFICATE-----"),
@@ -73,7 +76,7 @@ def check_tls(cert, key):
         raise InputError(f"--tls-cert {cert} or --tls-key {key} is damaged: make them again") from error
 
 
-def timed_connection(head_seconds, body_seconds):
+def timed_connection(head_seconds: float, body_seconds: float) -> type[asyncio.Protocol]:
     """A protocol class for uvicorn that drops a connection whose request comes, or whose answer goes, too slowly.
 
     `twoface.serving.limits` answers a slow body before that; this is for what no application sees: headers that
@@ -82,66 +85,69 @@ def timed_connection(head_seconds, body_seconds):
     """
 
     class TimedConnection(H11Protocol):
-        _timer = _phase = _reader = None
+        _timer: asyncio.TimerHandle | None = None
+        _write_timer: asyncio.TimerHandle | None = None
+        _phase: tuple[object, bool, bool] | None = None
 
-        def connection_made(self, transport):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._watch()
 
-        def data_received(self, data):
+        def data_received(self, data: bytes) -> None:
             super().data_received(data)
             self._watch()
 
-        def on_response_complete(self):
+        def on_response_complete(self) -> None:
             super().on_response_complete()
             self._watch()
 
-        def shutdown(self):
-            """A connection that has just been opened has a moment for its request, which is answered."""
+        def shutdown(self) -> None:
+            """A new connection has `FIRST_REQUEST` seconds to send its request, which is still answered."""
             if self.cycle is None:
-                self.loop.call_later(MOMENT, self._end)
+                self.loop.call_later(FIRST_REQUEST, self._end)
             else:
                 self._end()
 
-        def _end(self):
-            """Over TLS a closed connection waits 30 s for a farewell that an idle client does not know it owes."""
+        def _end(self) -> None:
+            """asyncio waits 30 s for the client's TLS close_notify, which an idle client does not send: wait less."""
             if self.transport.is_closing():
                 return
             super().shutdown()
             if self.transport.is_closing():
-                self.loop.call_later(PARTING, self._leave)
+                self.loop.call_later(TLS_CLOSE, self._abort_if_sent)
 
-        def pause_writing(self):
+        def pause_writing(self) -> None:
             super().pause_writing()
-            self._reader = self.loop.call_later(body_seconds, self.transport.abort)
+            self._write_timer = self.loop.call_later(body_seconds, self.transport.abort)
 
-        def resume_writing(self):
+        def resume_writing(self) -> None:
             super().resume_writing()
-            self._reader.cancel()
+            if self._write_timer is not None:
+                self._write_timer.cancel()
 
-        def _leave(self):
+        def _abort_if_sent(self) -> None:
             if not self.transport.get_write_buffer_size():  # else an answer is still being taken
                 self.transport.abort()
 
-        def connection_lost(self, exc):
+        def connection_lost(self, exc: Exception | None) -> None:
             self._stop()
-            if self._reader is not None:
-                self._reader.cancel()
+            if self._write_timer is not None:
+                self._write_timer.cancel()
             super().connection_lost(exc)
 
-        def _watch(self):
+        def _watch(self) -> None:
             """Start the clock anew whenever the client comes from headers to body, or to the next request."""
             state, answered = self.conn.their_state, self.cycle is not None and self.cycle.response_complete
-            resting = self.timeout_keep_alive_task is not None  # uvicorn watches it between two requests
-            if self._phase == (state, answered, resting):
+            idle = self.timeout_keep_alive_task is not None  # uvicorn watches it between two requests
+            if self._phase == (state, answered, idle):
                 return
-            self._phase = state, answered, resting
+            self._phase = state, answered, idle
             self._stop()
-            if state in (h11.IDLE, h11.SEND_BODY) and not resting:
+            if state in (h11.IDLE, h11.SEND_BODY) and not idle:
                 seconds = body_seconds if state is h11.SEND_BODY and not answered else head_seconds
                 self._timer = self.loop.call_later(seconds, self.transport.abort)
 
-        def _stop(self):
+        def _stop(self) -> None:
             if self._timer is not None:
                 self._timer.cancel()
 

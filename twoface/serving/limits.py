@@ -1,36 +1,55 @@
-"""What a request may take of the server before anyone looks at it: bytes, time to send them, company."""
+"""What a request may take of the server before anyone looks at it: bytes, time to send them, concurrent requests."""
 
 import asyncio
 import time
 import zlib
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SLOWEST = 50_000  # bytes a second, beside the time that everyone has
+MIN_RATE = 50_000  # bytes a second, beyond the fixed `seconds`
 MEGABYTE = 1_000_000
-PACKED = ("gzip", "x-gzip", "deflate")
-GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib's word for: either, as its beginning says
+COMPRESSED = ("gzip", "x-gzip", "deflate")
+GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib's code for either, detected from the header
+
+
+class Refuse(Protocol):
+    """What makes the response that refuses a request. numbers: what the message counts, by name."""
+
+    def __call__(
+        self, status: int, message: str, code: str, headers: Mapping[str, str] | None, **numbers: float
+    ) -> Response: ...
 
 
 class Limits:
-    """Receives whole bodies, so that what stands behind it meets no slow, endless, huge or packed one.
+    """Receives whole bodies, so that what stands behind it meets no slow, endless, huge or compressed one.
 
-    A body in gzip or deflate is unpacked as it comes; all limits hold for what it unpacks to.
-    body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `SLOWEST` bytes.
-    concurrency: requests with bodies that are in work at a time. held_bytes: of all their bodies together.
+    A body in gzip or deflate is decompressed as it arrives; all limits apply to the decompressed size.
+    body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `MIN_RATE` bytes.
+    concurrency: requests with bodies that are processed at a time. held_bytes: memory of all their bodies together.
     received: called with the seconds that a body took. refuse: (status, message, code, headers, numbers by name) ->
     the response to answer 400, 413, 408 and 429 with, by default {"error": ..., "code": ...}.
     """
 
     def __init__(
-        self, app, *, body_bytes, seconds, concurrency, held_bytes, received=lambda seconds: None, refuse=None
-    ):
+        self,
+        app: ASGIApp,
+        *,
+        body_bytes: Callable[[str], int],
+        seconds: float,
+        concurrency: int,
+        held_bytes: int,
+        received: Callable[[float], None] = lambda seconds: None,
+        refuse: Refuse | None = None,
+    ) -> None:
         self._app, self._body_bytes, self._seconds = app, body_bytes, seconds
         self._concurrency, self._held_bytes, self._received = concurrency, held_bytes, received
-        self._refuse = refuse or _refuse
+        self._refuse: Refuse = refuse or _refuse
         self._active = self._held = 0
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return await self._app(scope, receive, send)
         if self._active >= self._concurrency:
@@ -46,7 +65,7 @@ class Limits:
             self._active -= 1
             body.release()
 
-    async def _read(self, body, scope, receive):
+    async def _read(self, body: "_Body", scope: Scope, receive: Receive) -> ASGIApp | None:
         """Take the whole body -> None, or the response that refuses it."""
         most = self._body_bytes(scope["path"])
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -55,7 +74,7 @@ class Limits:
         start = time.monotonic()
         while body.more:
             try:
-                async with asyncio.timeout(start + self._seconds + body.sent / SLOWEST - time.monotonic()):
+                async with asyncio.timeout(start + self._seconds + body.sent / MIN_RATE - time.monotonic()):
                     message = await receive()
             except TimeoutError:
                 return self._refuse(408, "the body came too slowly: send it again", "timeout", {"connection": "close"})
@@ -72,53 +91,55 @@ class Limits:
         self._received(time.monotonic() - start)
         return None
 
-    def _too_large(self, most):
+    def _too_large(self, most: int) -> Response:
         message = f"the body is larger than {most / MEGABYTE:.1f} MB, the most that is taken here"
         return self._refuse(413, message, "too_large", None, limit=most)
 
-    def _busy(self):
+    def _busy(self) -> Response:
         return self._refuse(429, "too much at once: try again later", "busy", {"retry-after": "1"})
 
-    def hold(self, size):
+    def hold(self, size: int) -> None:
         """Count bytes that a body holds, or, below 0, no longer does."""
         self._held += size
 
 
 class _Body:
-    """sent: bytes that came. size: of what they unpack to."""
+    """sent: bytes received. size: after decompression."""
 
-    def __init__(self, limits, coding):
-        self._limits, self._parts = limits, []
-        self._packed = zlib.decompressobj(GZIP_OR_ZLIB) if coding in PACKED else None
+    def __init__(self, limits: Limits, coding: str) -> None:
+        self._limits = limits
+        self._parts: list[bytes] | None = []  # None once they are given away
+        self._decoder = zlib.decompressobj(GZIP_OR_ZLIB) if coding in COMPRESSED else None
         self.sent, self.size, self.more = 0, 0, True
 
-    def add(self, message, most):
-        """Raises zlib.error for what cannot be unpacked. No more than one byte beyond `most` is."""
-        part = message.get("body", b"")
+    def add(self, message: Message, most: int) -> None:
+        """Raises zlib.error for what cannot be decompressed. At most one byte beyond `most` is."""
+        part: bytes = message.get("body", b"")
         self.sent += len(part)
         self.more = message.get("more_body", False)
-        if self._packed:
-            part = self._packed.decompress(part, most + 1 - self.size)
-            if self._packed.unused_data or not (self.more or self._packed.eof or self.size + len(part) > most):
+        if self._decoder:
+            part = self._decoder.decompress(part, most + 1 - self.size)
+            if self._decoder.unused_data or not (self.more or self._decoder.eof or self.size + len(part) > most):
                 raise zlib.error("bytes behind the end, or no end")
+        assert self._parts is not None  # nothing comes after the end
         self._parts.append(part)
         self.size += len(part)
         self._limits.hold(len(part))
 
-    def described(self, scope):
+    def described(self, scope: Scope) -> Scope:
         """The scope of the body as it is now."""
-        if not self._packed:
+        if not self._decoder:
             return scope
         headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-encoding", b"content-length")]
         return {**scope, "headers": [*headers, (b"content-length", str(self.size).encode())]}
 
-    def release(self):
+    def release(self) -> None:
         self._limits.hold(-self.size)
 
-    def replay(self, receive):
-        """An ASGI receive that gives the body at once and then waits for what comes of the client: its leaving."""
+    def replay(self, receive: Receive) -> Receive:
+        """An ASGI receive that gives the body at once and then waits for the client to disconnect."""
 
-        async def again():
+        async def again() -> Message:
             if self._parts is None:
                 return await receive()
             whole, self._parts = b"".join(self._parts), None
@@ -127,14 +148,14 @@ class _Body:
         return again
 
 
-def _coding(scope):
+def _coding(scope: Scope) -> str:
     given = [value for name, value in scope["headers"] if name == b"content-encoding"]
     return b",".join(given).decode("latin-1").strip().lower()
 
 
-def _refuse(status, message, code, headers, **numbers):
+def _refuse(status: int, message: str, code: str, headers: Mapping[str, str] | None, **numbers: float) -> Response:
     return JSONResponse({"error": message, "code": code}, status, headers)
 
 
-async def _gone(scope, receive, send):
+async def _gone(scope: Scope, receive: Receive, send: Send) -> None:
     """Nobody is there to be answered."""

@@ -1,28 +1,50 @@
 """uvicorn as both servers run it."""
 
 import signal
+import socket
+from pathlib import Path
+from typing import Any, Protocol
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from twoface.serving.connections import bind, check_tls, timed_connection
-from twoface.serving.limits import SLOWEST
+from twoface.serving.limits import MIN_RATE
+
+
+class ServerSettings(Protocol):
+    """What a server of either kind is told. Times are in seconds; tls_cert, tls_key: both, or neither."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def tls_cert(self) -> Path | None: ...
+    @property
+    def tls_key(self) -> Path | None: ...
+    @property
+    def receive_timeout(self) -> float: ...
+    @property
+    def drain(self) -> float: ...
 
 
 class Server(uvicorn.Server):
     """Serves an ASGI application; `await serve()` runs it until `should_exit`. The port is bound at once, 0 means any.
 
-    settings: what has host, port, tls_cert and tls_key (files, or None), receive_timeout and drain (seconds).
     largest_body: bytes. connections: at a time. options: of `uvicorn.Config`, beside those that are the same for all.
     Raises TwoFaceError when the port is taken, InputError for files that cannot be used.
     """
 
-    def __init__(self, app, settings, largest_body, connections, **options):
-        if settings.tls_cert:
+    def __init__(
+        self, app: ASGIApp, settings: ServerSettings, largest_body: int, connections: int, **options: Any
+    ) -> None:
+        if settings.tls_cert and settings.tls_key:
             check_tls(settings.tls_cert, settings.tls_key)
         self._settings = settings
         self._socket = bind(settings.host, settings.port)
-        self.port = self._socket.getsockname()[1]
-        body_seconds = settings.receive_timeout + largest_body / SLOWEST
+        self.port: int = self._socket.getsockname()[1]
+        body_seconds = settings.receive_timeout + largest_body / MIN_RATE
         super().__init__(
             uvicorn.Config(
                 app,
@@ -33,18 +55,18 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 limit_concurrency=connections,
-                timeout_graceful_shutdown=settings.drain,
+                timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]  # a float, too
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
                 **options,
             )
         )
 
-    async def serve(self):
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await super().serve(sockets=[self._socket])
 
 
-def stop_on_signals(server):
+def stop_on_signals(server: Server) -> None:
     """SIGTERM and SIGINT stop it before uvicorn takes over, and after: it raises the signal again when all is done."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))

@@ -16,7 +16,7 @@ import twoface
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.faces import SIZE
 from twoface.core.parts import HOLES
-from twoface.serving.requests import read_body, while_there
+from twoface.serving.requests import read_body, until_disconnect
 from twoface.web import tasks
 from twoface.web.library import names
 
@@ -98,7 +98,7 @@ class Move(BaseModel):
 
 
 def router(pool, settings, ready):
-    """-> APIRouter. pool: of `tasks.open_studio`; ready: async () -> whether a fill would be answered now."""
+    """-> APIRouter. pool: of `tasks.setup_worker`; ready: async () -> whether a fill would be answered now."""
     api = APIRouter(prefix="/api")
 
     async def ask(request, task, **arguments):
@@ -106,7 +106,7 @@ def router(pool, settings, ready):
         await request.body()
         session = request.state.session
         call = pool.call((task, {"session": session, **arguments}), settings.timeout, key=session)
-        return await while_there(request, call)
+        return await until_disconnect(request, call)
 
     _add_status(api, settings, ready)
     _add_photos(api, ask)

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twoface.serving.connections import is_loopback
 from twoface.web.problems import problem
+from twoface.web.sessions import Sessions
 
 MARK = "x-two-face"  # a header that no form and no foreign page can send without asking first
 POLICY = {
@@ -36,19 +38,20 @@ HEADERS = {
 class Guard:
     """ASGI middleware. sessions: as of `twoface.web.sessions`; behind it `request.state.session` says whose it is."""
 
-    def __init__(self, app, sessions):
+    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self._app, self._sessions = app, sessions
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request = Request(scope)
-        refusal, cookie = self._foreign(request), None
+        refusal = self._refuse_foreign(request)
+        cookie: str | None = None
         if not refusal:
             refusal, cookie = self._admit(request)
-        await (refusal or self._app)(scope, receive, _dressed(send, request, cookie))
+        await (refusal or self._app)(scope, receive, _with_headers(send, request, cookie))
 
-    def _foreign(self, request):
+    def _refuse_foreign(self, request: Request) -> Response | None:
         """The refusal of a request that our own page did not make, or None."""
         name, _ = _host(request)
         if not name or not (self._sessions.locked or is_loopback(name)):
@@ -64,15 +67,16 @@ class Guard:
             return problem(403, "forbidden", f"a request that changes something needs the header {MARK}: 1")
         return None
 
-    def _admit(self, request):
+    def _admit(self, request: Request) -> tuple[Response | None, str | None]:
         """-> refusal or None, the value of a new cookie or None."""
         cookie = request.cookies.get(_cookie_name(request), "")
         if self._sessions.known(cookie):
             request.state.session = cookie
             return None, None
         if not self._sessions.locked:
-            request.state.session = self._sessions.open()
-            return None, request.state.session
+            session = self._sessions.open()
+            request.state.session = session
+            return None, session
         if request.url.path == "/":
             return RedirectResponse("login", 303), None  # relative: a proxy may have us under a prefix
         if _private(request.url.path):
@@ -80,23 +84,23 @@ class Guard:
         return None, None
 
 
-def cookie_header(request, session):
+def cookie_header(request: Request, session: str) -> str:
     name, _ = _host(request)
     secure = "" if request.url.scheme == "http" and is_loopback(name) else "; Secure"
     return f"{_cookie_name(request)}={session}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
 
-def _cookie_name(request):
+def _cookie_name(request: Request) -> str:
     """Browsers keep cookies by host, not by port: two servers of one machine must not take each other's."""
     _, port = _host(request)
     return f"twoface-{port}" if port else "twoface"
 
 
-def _private(path):
+def _private(path: str) -> bool:
     return path.startswith(("/api/", "/samples/")) or path == "/logout"
 
 
-def _host(request):
+def _host(request: Request) -> tuple[str, int | None]:
     """The name and the port that the browser sees, ("", None) where its Host header cannot be read."""
     try:
         parts = urlsplit(f"//{request.headers.get('host', '')}")
@@ -105,10 +109,10 @@ def _host(request):
         return "", None
 
 
-def _dressed(send, request, cookie):
-    """Send, with our headers."""
+def _with_headers(send: Send, request: Request, cookie: str | None) -> Send:
+    """An ASGI send that adds `HEADERS`, cache-control and the new cookie."""
 
-    async def dressed(message):
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
@@ -117,4 +121,4 @@ def _dressed(send, request, cookie):
                 headers.append("set-cookie", cookie_header(request, cookie))
         await send(message)
 
-    return dressed
+    return send_with_headers

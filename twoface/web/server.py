@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import webbrowser
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 from twoface.serving import server as serving
-from twoface.serving.pool import Pool
+from twoface.serving.pool import Pool, Setup
 from twoface.web import tasks
 from twoface.web.app import build_app
+from twoface.web.settings import Settings
 
-PATIENCE = 2.0  # seconds in which a backend says that it is ready
+READY_TIMEOUT = 2.0  # seconds in which a backend says that it is ready
 
 log = logging.getLogger(__name__)
 
@@ -22,16 +25,20 @@ class Server(serving.Server):
     settings name. Raises InputError for settings that cannot be used, TwoFaceError when the port is taken.
     """
 
-    def __init__(self, settings, setup=None):
-        self._pool = Pool(setup or studio(settings), settings.workers, settings.queue, settings.worker_memory)
+    _settings: Settings
+
+    def __init__(self, settings: Settings, setup: Setup | None = None) -> None:
+        self._pool = Pool(setup or worker_setup(settings), settings.workers, settings.queue, settings.worker_memory)
         self._ready = readiness(settings, self._pool)
         app = build_app(settings, self._pool, self._ready)
-        proxies = {"proxy_headers": True, "forwarded_allow_ips": list(settings.proxies)}
+        proxies: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": list(settings.proxies)}
         super().__init__(app, settings, settings.photo_bytes, 16 * settings.concurrency, **proxies)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"http{'s' if settings.tls_cert else ''}://{host}:{self.port}/"
 
-    async def serve(self, started=lambda url: None):
+    async def serve(  # type: ignore[override]
+        self, started: Callable[[str], None] = lambda url: None
+    ) -> None:
         """Answer until told to stop. started: called with the URL when it answers.
 
         Raises what the setup raises, TwoFaceError for an index that cannot be opened, and for a backend that does not
@@ -55,13 +62,13 @@ class Server(serving.Server):
             await self._pool.close(self._settings.drain)
 
 
-def serve(settings, open_browser=False):
+def serve(settings: Settings, open_browser: bool = False) -> None:
     """Run a server in this process until it is told to stop, and say where it is."""
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(message)s")
     server = Server(settings)
     serving.stop_on_signals(server)
 
-    def started(url):
+    def started(url: str) -> None:
         print(f"Two-Face is at {url} (Ctrl-C stops it)", flush=True)
         if open_browser:
             webbrowser.open(url)
@@ -69,32 +76,32 @@ def serve(settings, open_browser=False):
     asyncio.run(server.serve(started))
 
 
-def studio(settings):
+def worker_setup(settings: Settings) -> Setup:
     """What the workers set up, ready to be sent to them."""
     load = partial(tasks.load_inpainter, settings.backend, _key(settings))
-    return partial(tasks.open_studio, load, settings.pixels, settings.indexes)
+    return partial(tasks.setup_worker, load, settings.pixels, settings.indexes)
 
 
-def readiness(settings, pool):
+def readiness(settings: Settings, pool: Pool) -> Callable[[], Awaitable[bool]]:
     """-> async () -> whether a fill would be answered now. Raises TwoFaceError where a backend never will."""
     if settings.backend is None:
 
-        async def ready():
+        async def ready() -> bool:
             return pool.ready
 
         return ready
 
     from twoface.client import connect  # the embedded engine does without its packages
 
-    backend = connect(settings.backend, _key(settings), PATIENCE)
+    backend = connect(settings.backend, _key(settings), READY_TIMEOUT)
 
-    async def backend_ready():
+    async def backend_ready() -> bool:
         return pool.ready and await asyncio.to_thread(backend.ready)
 
     return backend_ready
 
 
-def _key(settings):
+def _key(settings: Settings) -> str | None:
     if settings.backend_key is None:
         return None
     from twoface.client import read_key

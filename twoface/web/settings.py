@@ -26,8 +26,8 @@ class Settings:
     tls_key: Path | None = None
     backend: str | None = None
     backend_key: Path | None = None
-    proxies: tuple = ("127.0.0.1", "::1")
-    indexes: tuple = ()
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    indexes: tuple[str, ...] = ()
     workers: int = 1
     photo_bytes: int = 40_000_000
     request_bytes: int = 4_000_000
@@ -40,13 +40,13 @@ class Settings:
     memory: int = 4_000_000_000
     drain: float = 10.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.auth and not is_loopback(self.host):
             raise InputError(f"{self.host} can be reached by others: give --auth FILE, or use --host 127.0.0.1")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InputError("TLS needs both --tls-cert and --tls-key")
 
     @property
-    def worker_memory(self):
+    def worker_memory(self) -> int:
         """Bytes of address space that a worker process may map."""
         return self.memory + (INDEX_MEMORY if self.indexes else 0)

@@ -1,6 +1,6 @@
 """What a worker process of the web application does: it decodes, looks at, searches, fills and encodes photos.
 
-A task is (name of a method of `Studio`, its arguments); files of the user and photos of an index are opened nowhere
+A task is (name of a method of `PhotoTasks`, its arguments); files of the user and photos of an index are opened nowhere
 else.
 """
 
@@ -62,7 +62,7 @@ class Frame(NamedTuple):
             raise InputError("the face's square lies outside the photo: draw it on the face", code="frame_outside")
 
 
-def open_studio(load, max_pixels, indexes=(), opener=opener):
+def setup_worker(load, max_pixels, indexes=(), opener=opener):
     """What a worker process sets up -> its function of a task.
 
     load: picklable () -> Inpainter. indexes, opener: as of `twoface.web.library.Library`.
@@ -70,9 +70,9 @@ def open_studio(load, max_pixels, indexes=(), opener=opener):
     cv2.setNumThreads(2)
     inpainter = load()
     inpainter.warm_up()
-    studio = Studio(inpainter, max_pixels, Library(indexes, opener(inpainter)))
-    threading.Thread(target=studio.keep_sweeping, daemon=True).start()
-    return studio.do
+    photo_tasks = PhotoTasks(inpainter, max_pixels, Library(indexes, opener(inpainter)))
+    threading.Thread(target=photo_tasks.keep_sweeping, daemon=True).start()
+    return photo_tasks.do
 
 
 def load_inpainter(backend=None, key=None):
@@ -84,7 +84,7 @@ def load_inpainter(backend=None, key=None):
     return Inpainter.load(connect(backend, key))
 
 
-class Studio:
+class PhotoTasks:
     """An Inpainter and the photos at hand. Every method is a task; `session` says whose photos are meant."""
 
     def __init__(self, inpainter, max_pixels, library):

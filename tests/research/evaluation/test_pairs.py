@@ -27,23 +27,23 @@ def test_each_person_with_two_pictures_gives_one_pair_and_a_stranger():
     assert faces.identity[pairs.target].tolist() == [0, 2, 3, 4]
     assert np.array_equal(faces.identity[pairs.reference], faces.identity[pairs.target])
     assert (pairs.target != pairs.reference).all()
-    assert (faces.identity[pairs.stranger] != faces.identity[pairs.target]).all()
-    assert sorted(pairs.stranger) == sorted(pairs.reference)
+    assert (faces.identity[pairs.impostor] != faces.identity[pairs.target]).all()
+    assert sorted(pairs.impostor) == sorted(pairs.reference)
 
 
 def test_every_reference_is_a_stranger_for_many_seeds():
     faces = portraits([2] * 3)
     for seed in range(30):
         pairs = fixed_pairs(faces, seed=seed)
-        assert (pairs.stranger != pairs.reference).all()
+        assert (pairs.impostor != pairs.reference).all()
 
 
 def test_the_seed_decides():
     faces = portraits([6] * 10)
     one, same, other = (fixed_pairs(faces, seed=s) for s in (0, 0, 1))
-    assert np.array_equal(one.target, same.target) and np.array_equal(one.stranger, same.stranger)
+    assert np.array_equal(one.target, same.target) and np.array_equal(one.impostor, same.impostor)
     assert not np.array_equal(one.target, other.target)
-    assert not np.array_equal(one.stranger // 6, other.stranger // 6)
+    assert not np.array_equal(one.impostor // 6, other.impostor // 6)
 
 
 def test_a_pair_depends_on_its_person_alone():

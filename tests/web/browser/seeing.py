@@ -8,7 +8,7 @@ from web_server import Finder
 
 from twoface.core.inpainter import Inpainter
 from twoface.core.network import FillModel
-from twoface.web.tasks import open_studio
+from twoface.web.tasks import setup_worker
 
 
 class Seeing(Finder):
@@ -23,4 +23,4 @@ def seeing_inpainter(network):
 
 
 def seeing_studio(network, pixels):
-    return open_studio(partial(seeing_inpainter, network), pixels)
+    return setup_worker(partial(seeing_inpainter, network), pixels)

@@ -220,11 +220,11 @@ def _score(portraits, pairs, holes, meshes, network, methods, second, features, 
     scores = {m: {f: np.empty(len(pairs)) for f in figures} for m in methods}
     looks = {m: [] for m in methods if features}
     known = _embed(embedder, portraits.crops[pairs.reference])
-    row = {place: i for i, place in enumerate(pairs.reference.tolist())}  # a stranger is someone's reference
+    row = {place: i for i, place in enumerate(pairs.reference.tolist())}  # an impostor is someone's reference
     people = {  # embeddings (P, 512), each computed once
         "to_truth": _embed(embedder, portraits.crops[pairs.target]),
         "to_reference": known,
-        "to_stranger": known[[row[place] for place in pairs.stranger.tolist()]],
+        "to_stranger": known[[row[place] for place in pairs.impostor.tolist()]],
     }
     shown = []
     for start in tqdm(range(0, len(pairs), BATCH), "evaluating", unit="batch", disable=not progress):
@@ -237,8 +237,8 @@ def _score(portraits, pairs, holes, meshes, network, methods, second, features, 
         moved, registration[batch] = zip(
             *map(register, pairs.target[batch], pairs.reference[batch], masks), strict=True
         )
-        strangers = zip(pairs.target[batch], pairs.stranger[batch], masks, strict=True)
-        other = [register(*places)[0] for places in strangers]
+        impostors = zip(pairs.target[batch], pairs.impostor[batch], masks, strict=True)
+        other = [register(*places)[0] for places in impostors]
         right = _run(network, masked, masks, moved)
         pictures = {
             "product": _paste(right, masked, masks, portraits.crops[pairs.reference[batch]], moved),
@@ -384,7 +384,7 @@ def _bounds(drawn):
 
 def _pair(portraits, pairs, scores, i):
     """Which pictures pair `i` is, and its figures under each method."""
-    places = {"target": pairs.target[i], "reference": pairs.reference[i], "stranger": pairs.stranger[i]}
+    places = {"target": pairs.target[i], "reference": pairs.reference[i], "stranger": pairs.impostor[i]}
     names = {role: portraits.paths[place] for role, place in places.items()}
     return names | {method: {f: _finite(v[i]) for f, v in score.items()} for method, score in scores.items()}
 

@@ -1,4 +1,4 @@
-"""The fixed pairs of an evaluation: for each person a target, a reference, and a stranger's reference."""
+"""The fixed pairs of an evaluation: for each person a target, a reference, and an impostor's reference."""
 
 import zlib
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Pairs:
 
     target: np.ndarray
     reference: np.ndarray
-    stranger: np.ndarray  # another person's reference; each reference is the stranger of exactly one person
+    impostor: np.ndarray  # another person's reference; each reference is the impostor of exactly one person
 
     def __len__(self):
         return len(self.target)
@@ -41,6 +41,6 @@ def fixed_pairs(portraits, source="all", seed=0):
         raise InputError(f"{len(drawn)} people have two pictures, 2 are needed: add pictures or take source all")
     target, reference = np.array(drawn).T
     circle = np.random.default_rng(seed).permutation(len(drawn))
-    stranger = np.empty_like(reference)
-    stranger[circle] = reference[np.roll(circle, 1)]  # everyone gets the reference of the one before in a random circle
-    return Pairs(target, reference, stranger)
+    impostor = np.empty_like(reference)
+    impostor[circle] = reference[np.roll(circle, 1)]  # everyone gets the reference of the one before in a random circle
+    return Pairs(target, reference, impostor)

@@ -20,7 +20,7 @@ COMPARED = 64  # faces that the original graph looks at too
 
 
 def verify(weights: Path, data: Path, split: str = "val", original: bool = True, progress: bool = True) -> dict:
-    """Everyone's fixed pair against the pair with a stranger -> {"pairs", "accuracy", "deviation", "threshold", ...}.
+    """Everyone's fixed pair against their impostor pair -> {"pairs", "accuracy", "deviation", "threshold", ...}.
 
     accuracy: mean over ten folds of the people, each judged by the threshold that suits the other nine (the protocol
     of LFW); deviation: of the folds. threshold: the mean of the ten cosines. same, different: mean cosines.
@@ -33,10 +33,10 @@ def verify(weights: Path, data: Path, split: str = "val", original: bool = True,
     if len(pairs) < FOLDS:
         raise InputError(f"{len(pairs)} people have two pictures, {FOLDS} are needed: give a larger split")
     network = FaceNet(weights)
-    first, second, stranger = (
-        _embed(network, portraits, places, progress) for places in (pairs.target, pairs.reference, pairs.stranger)
+    first, second, impostor = (
+        _embed(network, portraits, places, progress) for places in (pairs.target, pairs.reference, pairs.impostor)
     )
-    figures = ten_folds((first * second).sum(1), (first * stranger).sum(1))
+    figures = ten_folds((first * second).sum(1), (first * impostor).sum(1))
     if original:
         views = np.stack([embedding_view(portraits.crops[i]) for i in pairs.target[:COMPARED]])
         figures["largest_difference"] = float(1 - (Embedder().embed(views) * first[:COMPARED]).sum(1).min())

@@ -128,7 +128,7 @@ def train(
         list(range(first + fabric.global_rank * share, first + (fabric.global_rank + 1) * share))
         for first in range(samples, config.samples - config.batch + 1, config.batch)
     ]
-    how = {"num_workers": 1, "prefetch_factor": 4, "worker_init_fn": _deaf}
+    how = {"num_workers": 1, "prefetch_factor": 4, "worker_init_fn": _ignore_signals}
     loader = DataLoader(task.samples, batch_sampler=mine, **how) if mine else []
 
     if fabric.is_global_zero:
@@ -207,7 +207,7 @@ def _ema(decay: float) -> Callable:
     return update
 
 
-def _deaf(worker: int) -> None:
+def _ignore_signals(worker: int) -> None:
     """Ctrl-C and a job's end go to the loader's processes too, but it is the loop that stops, when the step is done."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

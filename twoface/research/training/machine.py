@@ -11,6 +11,7 @@ import torch
 from lightning.fabric import Fabric
 
 import twoface
+from twoface.core.workers import usable_cores
 
 
 def describe(fabric: Fabric, precision: str) -> dict[str, str | int | float]:
@@ -34,7 +35,7 @@ def describe(fabric: Fabric, precision: str) -> dict[str, str | int | float]:
 
 def free_cores(seconds: float = 0.2) -> int:
     """How many of the cores that this process may use nobody uses now; 1 at least, all where that cannot be told."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     before = _ticks()
     if before is None:
         return cores

@@ -103,11 +103,11 @@ def train_step(
     composite = batch.mask * fields["fill"] + (1 - batch.mask) * batch.target
 
     # What the judges' frozen layers say of the composite serves both turns.
-    heard = tuple(name for name in JUDGES if getattr(stage, name))
+    weighted = tuple(name for name in JUDGES if getattr(stage, name))
     judges = nets.discriminators.module
-    mute = tuple(name for name in stage.discriminate if name not in heard)
+    unweighted = tuple(name for name in stage.discriminate if name not in weighted)
     with fabric.autocast():
-        fake = judges.look(heard, composite, batch.mask) | judges.look(mute, composite.detach(), batch.mask)
+        fake = judges.look(weighted, composite, batch.mask) | judges.look(unweighted, composite.detach(), batch.mask)
         reference = batch.seen.reference
         if judges.paired and not reference:
             with torch.no_grad():
@@ -115,11 +115,11 @@ def train_step(
 
     logs = {}
     if stage.discriminate:
-        unmoved = {name: fake[name].detach() for name in stage.discriminate}
-        logs |= discriminator_turn(fabric, nets, batch, unmoved, reference, stage, config, step)
-    spoken = {name: fake[name] for name in heard}
+        fake_detached = {name: fake[name].detach() for name in stage.discriminate}
+        logs |= discriminator_turn(fabric, nets, batch, fake_detached, reference, stage, config, step)
+    fake_weighted = {name: fake[name] for name in weighted}
     return logs | generator_turn(
-        fabric, nets, batch, fields, composite, spoken, reference, stage, config, forms or LossConfig()
+        fabric, nets, batch, fields, composite, fake_weighted, reference, stage, config, forms or LossConfig()
     )
 
 

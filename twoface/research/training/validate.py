@@ -50,7 +50,7 @@ class Validation:
     ):
         pairs = fixed_pairs(portraits)
         self.fabric, self.facenet = fabric, facenet
-        target, right, wrong = (places[:limit] for places in (pairs.target, pairs.reference, pairs.stranger))
+        target, right, wrong = (places[:limit] for places in (pairs.target, pairs.reference, pairs.impostor))
         self.target = _frames(portraits, target)
         hidden = center_hole(hole, SIZE)
         self.mask = torch.from_numpy(hidden).float()[None, None]
