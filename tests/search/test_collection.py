@@ -5,10 +5,10 @@ from fakes import FakeMesher, FakeOcclusion
 from search_fakes import SIZE, Embedder, networks, person, write
 
 from twoface.core.errors import InputError
-from twoface.core.face_space import FaceSpace
 from twoface.core.inpainter import Inpainter
 from twoface.core.parts import named_hole
 from twoface.search.collection import Collection
+from twoface.search.face_space import FaceSpace
 from twoface.search.fill import fill_from
 from twoface.search.index import build
 from twoface.search.page import write_page

@@ -9,9 +9,9 @@ from web_server import FACE, fake_inpainter
 
 from twoface.core.faces import frame_transform
 from twoface.core.files import write_aside
-from twoface.core.identity import face_view
 from twoface.core.images import Photo, encode_photo
 from twoface.search.collection import Answer, Candidate
+from twoface.search.facenet import face_view
 from twoface.search.index import build
 from twoface.search.people import People
 from twoface.search.rank import probability, verdict

@@ -27,7 +27,7 @@ def look(pictures, holes):
 
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch, fake_embedder):
-    monkeypatch.setattr(module, "Embedder", lambda: fake_embedder)
+    monkeypatch.setattr(module, "BatchEmbedder", lambda: fake_embedder)
     monkeypatch.setattr(module, "Mesher", FakeMesher)
     monkeypatch.setattr(module, "Recogniser", Second)
     monkeypatch.setattr(module, "HoleFeatures", lambda: look)
