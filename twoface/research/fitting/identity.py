@@ -2,7 +2,8 @@
 
     python -m twoface.research.fitting.identity --data DATA [--split val] [--per-person 4] [--write FILE]
 
-The origin from which embeddings are compared is fitted on the train split. Writes JSON. `docs/evaluation.md` says what we chose from it.
+The origin from which embeddings are compared is fitted on another split. Writes JSON. `docs/evaluation.md` says what
+we chose from it.
 """
 
 import argparse
@@ -31,10 +32,10 @@ LEVELS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)  # similarities that one t
 def calibrate(portraits, start, per_person=4, holes=None, embedder=None, network=None, progress=True):
     """How well one similarity tells the same person from two, for whole faces and for the part a hole leaves -> dict.
 
-    start: (128,), the `origin_of` other people. per_person: crops of each person that take part, the first by path, 2 or more; among them all pairs of the same
-    person and all pairs of two people count. holes: {name: bool (128, 128)}, default `calibrated_holes()`; the hole is
-    hidden in both pictures of a pair, as `twoface.core.inpainter` does it. network: that fills it, default the one that
-    ships.
+    start: (128,), the `origin_of` other people. per_person: crops of each person that take part, the first by path, 2
+    or more; among them all pairs of the same person and all pairs of two people count. holes: {name: bool (128, 128)},
+    default `calibrated_holes()`; the hole is hidden in both pictures of a pair, as `twoface.core.inpainter` does it.
+    network: that fills it, default the one that ships.
     Returns {"people", "crops", "views": {"whole" or the hole's name: {"hole_share"} | `thresholds`}}.
     """
     if per_person < 2:
@@ -124,12 +125,13 @@ def main(arguments=None):
     )
     parser.add_argument("--data", required=True, help="a folder made by `twoface data prepare`")
     parser.add_argument("--split", default="val")
+    parser.add_argument("--origin-split", default="train", help="of other people, for the origin (default train)")
     parser.add_argument("--per-person", type=int, default=4, help="crops of each person that take part (default 4)")
     parser.add_argument("--cache", help="a folder for the decoded crops, so that they are read once")
     parser.add_argument("--write", help="write the thresholds here too, such as twoface/weights/identity.json")
     options = parser.parse_args(arguments)
     try:
-        start = origin_of(Portraits.load(options.data, "train", options.cache))
+        start = origin_of(Portraits.load(options.data, options.origin_split, options.cache))
         report = calibrate(Portraits.load(options.data, options.split, options.cache), start, options.per_person)
         if options.write:
             write_aside(options.write, (json.dumps(chosen(report, start), indent=1) + "\n").encode(), force=True)
