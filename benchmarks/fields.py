@@ -13,7 +13,6 @@ import numpy as np
 
 from twoface.core.blend import beside, render, smoothed
 from twoface.core.faces import SIZE
-from twoface.core.identity import Embedder, embedding_view, similarity
 from twoface.core.mesh import Mesher
 from twoface.core.network import FillModel
 from twoface.core.parts import HOLES, named_hole
@@ -22,6 +21,7 @@ from twoface.research.data.meshes import meshes_of
 from twoface.research.data.portraits import MARGIN, Portraits, in_crop
 from twoface.research.evaluation.metrics import hole_detail, hole_psnr
 from twoface.research.evaluation.pairs import fixed_pairs
+from twoface.search.facenet import BatchEmbedder, embedding_view
 
 WAYS = {  # name: (what replaces fields, whether texture is restored)
     "as it is": ({}, True),
@@ -40,7 +40,7 @@ def main():
     options = parser.parse_args()
     portraits = Portraits.load(options.data, "val", options.cache)
     meshes, pairs = meshes_of(portraits, options.cache).astype(float), fixed_pairs(portraits)
-    mesher, network, embedder = Mesher(), FillModel(), Embedder()
+    mesher, network, embedder = Mesher(), FillModel(), BatchEmbedder()
     y, x = np.mgrid[:SIZE, :SIZE]
     places, frame = np.stack([x, y], -1).astype(np.float32), slice(MARGIN, MARGIN + SIZE)
     scores = {way: [] for way in WAYS}
@@ -60,7 +60,7 @@ def main():
             filled = np.where(hole[..., None], np.rint(fill * 255).astype(np.uint8), truth)
             whole = crop.copy()
             whole[frame, frame] = filled
-            cosine = similarity(face, embedder.embed(embedding_view(whole)[None])[0])
+            cosine = float(face @ embedder.embed(embedding_view(whole)[None])[0])
             scores[way].append((hole_psnr(truth, filled, hole), hole_detail(truth, filled, hole), cosine))
     print(f"hole {options.hole}, {len(pairs.target)} people\n| way | dB | detail | cosine |\n|---|---|---|---|")
     for way, found in scores.items():

@@ -15,10 +15,10 @@ import numpy as np
 from twoface.core.errors import InputError
 from twoface.core.faces import align, crop, frame_of
 from twoface.core.holes import part_of_face
-from twoface.core.identity import Embedder, face_view, similarity
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.research.evaluation.metrics import bootstrap_interval, hole_psnr
+from twoface.search.facenet import BatchEmbedder, face_view
 
 HOLES = ("center", "eyes", "lower")
 OFF = ((1.15, 20), (1.15, -20), (1 / 1.15, 20), (1 / 1.15, -20))  # of the side, degrees
@@ -51,7 +51,7 @@ def main():
     parser.add_argument("photos", type=Path)
     parser.add_argument("--people", type=int, default=40)
     arguments = parser.parse_args()
-    engine, embedder = Inpainter.load(), Embedder()
+    engine, embedder = Inpainter.load(), BatchEmbedder()
     rows = {hole: [] for hole in HOLES}
     for photo, reference, transform in pairs(arguments.photos, engine, arguments.people):
         right = frame_of(transform)
@@ -61,7 +61,7 @@ def main():
             mask, scores = part_of_face(hole, 64, points, transform, photo.pixels.shape), []
             for frame in (right, *(off(right, *each) for each in OFF)):
                 filled = engine.fill(photo, mask=mask, face=frame, reference=reference).photo.pixels
-                cosine = similarity(truth, embedder.embed(face_view(filled, transform)[None])[0])
+                cosine = float(truth @ embedder.embed(face_view(filled, transform)[None])[0])
                 scores.append((hole_psnr(photo.pixels, filled, mask), cosine))
             rows[hole].append(scores)
     if not rows[HOLES[0]]:

@@ -55,7 +55,7 @@ def standing(pixels, frame, side):
 def group(person, stranger):
     """Side by side -> uint8 (H, W, 3), and where the person's part ends."""
     one, other = standing(*person, FACE), standing(*stranger, STRANGER)
-    one = cv2.copyMakeBorder(one, len(other) - len(one), 0, 0, 0, cv2.BORDER_REFLECT)
+    one = cv2.copyMakeBorder(one, len(other) - len(one), 0, 0, 0, cv2.BORDER_REPLICATE)  # no face twice
     return np.concatenate([one, other], 1), one.shape[1]
 
 

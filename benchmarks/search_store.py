@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.core.face_space import unit
 from twoface.research.fitting.face_space import Study, arguments, mask
+from twoface.search.face_space import unit
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 PER_PERSON = 46

@@ -3,24 +3,29 @@ import pytest
 
 from twoface.core.faces import align, apply, crop
 from twoface.core.identity import (
+    LENGTH,
+    PLACE,
+    VIEW,
     Embedder,
     calibrated_holes,
-    embedding_view,
-    face_transform,
     face_view,
     hide,
+    origin,
     similarity,
     threshold_for,
+    visible,
 )
 from twoface.core.images import read_photo
 from twoface.core.masks import grow
+from twoface.core.mesh import invented, template_mesh
 from twoface.core.mtcnn import Mtcnn
+from twoface.core.network import FillModel
 from twoface.core.parts import named_hole
 
 
 @pytest.fixture(scope="module")
 def embedder():
-    return Embedder()
+    return Embedder(1)
 
 
 @pytest.fixture(scope="module")
@@ -32,33 +37,46 @@ def faces(samples):
 
 def test_tells_two_people_apart(embedder, faces):
     same, reference, stranger = embedder.embed(np.stack([face_view(*face) for face in faces.values()]))
-    assert np.linalg.norm(same) == pytest.approx(1, abs=1e-5) and same.shape == (512,)
-    assert (
-        similarity(same, reference)
-        > 0.7
-        > threshold_for(calibrated_holes()["whole"]).threshold
-        > similarity(same, stranger)
-    )
+    assert same.shape == origin().shape == (LENGTH,)
+    whole = threshold_for(calibrated_holes()["whole"]).threshold
+    assert similarity(same, reference) > 0.7 > whole > similarity(same, stranger)
 
 
 def test_tells_them_apart_by_what_is_visible(embedder, faces):
-    hole = named_hole("center")
-    views = [embedding_view(hide(crop(*face), hole)) for face in faces.values()]
-    same, reference, stranger = embedder.embed(np.stack(views))
-    assert similarity(same, reference) > similarity(same, stranger) + 0.2
+    hole, network = named_hole("eyes"), FillModel(threads=1)
+    crops = [crop(*face) for face in faces.values()]
+    same, reference, stranger = (visible(embedder, c, invented(c, hole, network), hole) for c in crops)
+    assert similarity(same, reference) > threshold_for(hole).threshold > similarity(same, stranger)
+
+
+def test_what_the_hole_holds_is_not_seen(embedder, faces):
+    hole, aligned = named_hole("mouth"), crop(*faces["photo"])
+    filled, covered = aligned.copy(), np.where(hole[..., None], np.uint8(9), aligned)
+    assert np.array_equal(visible(embedder, aligned, filled, hole), visible(embedder, covered, filled, hole))
+    assert similarity(visible(embedder, aligned, covered, hole), visible(embedder, aligned, filled, hole)) < 0.999
+
+
+def test_of_a_crop_that_is_all_hole_something_is_seen(embedder):
+    nothing = np.zeros((128, 128, 3), np.uint8)
+    assert np.isfinite(visible(embedder, nothing, nothing, np.ones((128, 128), bool))).all()
 
 
 def test_view_of_crop_and_photo_agree(embedder, faces):
     pixels, transform = faces["photo"]
-    a, b = embedder.embed(np.stack([face_view(pixels, transform), embedding_view(crop(pixels, transform))]))
+    a, b = embedder.embed(np.stack([face_view(pixels, transform), face_view(crop(pixels, transform), np.eye(2, 3))]))
     assert similarity(a, b) > 0.97
 
 
-def test_the_view_is_the_middle_of_the_crop():
-    transform = np.eye(2, 3)
-    assert np.allclose(apply(face_transform(transform), [(5.5, 5.5), (121.5, 121.5)]), [(-0.5, -0.5), (159.5, 159.5)])
-    crop160 = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
-    assert np.array_equal(embedding_view(crop160), embedding_view(crop160[16:144, 16:144]))
+def test_similarity_is_the_cosine_about_the_origin():
+    one = np.eye(LENGTH)
+    assert similarity(origin() + one[0], origin() + 3 * (one[0] + one[1])) == pytest.approx(2**-0.5, abs=1e-6)
+
+
+def test_the_view_shows_the_face_as_dlib_was_trained():
+    """Outer corners of the eyes and the nose's base of a face that looks straight ahead, near those of its template."""
+    corners = apply(PLACE, template_mesh()[[263, 33, 2], :2])
+    theirs = np.array([(0.8596, 0.2135), (0.1206, 0.2137), (0.4901, 0.6278)])
+    assert np.abs(corners - VIEW * (theirs + 0.25) / 1.5).max() < 8
 
 
 def test_hiding_forgets_the_hole_and_keeps_the_rest():
@@ -87,16 +105,23 @@ def test_calibration_is_that_of_the_nearest_hole():
 def test_a_view_is_embedded_once(embedder, faces, monkeypatch):
     views = np.stack([face_view(*face) for face in faces.values()])
     first = embedder.embed(views)
-    monkeypatch.setattr(embedder, "_network", None)  # nothing more is asked of it
+    monkeypatch.setattr(embedder, "_session", None)  # nothing more is asked of it
     assert np.array_equal(embedder.embed(views[::-1]), first[::-1])
 
 
 def test_old_views_are_forgotten(monkeypatch):
     monkeypatch.setattr("twoface.core.identity.REMEMBERED", 2)
-    embedder = Embedder()
+    embedder = Embedder(1)
     asked = []
-    monkeypatch.setattr(embedder, "_embed", lambda face: asked.append(face[0, 0, 0]) or np.full(512, face[0, 0, 0]))
-    views = [np.full((160, 160, 3), shade, np.uint8) for shade in range(3)]
+
+    def embed(faces):
+        asked.extend(faces[:, 0, 0, 0].tolist())
+        return np.full((len(faces), LENGTH), faces[:, :1, 0, 0])
+
+    monkeypatch.setattr(embedder, "_embed", embed)
+    views = [np.full((VIEW, VIEW, 3), shade, np.uint8) for shade in range(3)]
     for shade in (0, 1, 0, 2, 0, 1):
         assert embedder.embed(views[shade][None])[0, 0] == shade
     assert asked == [0, 1, 2, 1]  # 1 was used last of all when 2 came
+    assert embedder.embed(np.stack([views[2], views[2], views[0]]))[:, 0].tolist() == [2, 2, 0]
+    assert asked == [0, 1, 2, 1, 2]  # the same view twice is one

@@ -144,7 +144,7 @@ def test_of_a_reference_only_the_part_that_is_used_is_kept(inpainter, photo):
     large[:320, :340] = textured(320, 340, 9)
     inpainter = inpainter(placed_face(FRAME))
     prepared = inpainter.prepare(photo, hole=HOLE)
-    visible = inpainter._visible(prepared.masked, prepared.unknown)
+    visible = inpainter._visible(prepared.crop, prepared.invented, prepared.unknown)
     kept = inpainter._reference(encode_photo(Photo(large), "PNG"), None, prepared, visible).pixels
     assert kept.size < large.size / 50 and kept.base is None
 

@@ -4,7 +4,7 @@ import time
 
 import cv2
 import numpy as np
-from fakes import FakeDetector, FakeMesher, placed_face, textured
+from fakes import FakeDetector, FakeFaceNet, FakeMesher, placed_face, textured
 
 from twoface.core.files import write_aside
 from twoface.core.images import Photo, encode_photo
@@ -13,18 +13,8 @@ SIZE = 160  # px, the side of a photo
 FRAME = np.array([[1.0, 0, -16], [0, 1.0, -16]])  # of its face
 
 
-class Embedder:
-    """Views that look alike at 8x8 have near embeddings of 512."""
-
-    def embed(self, views):
-        small = np.stack([cv2.resize(v, (8, 8), interpolation=cv2.INTER_AREA) for v in views])
-        flat = small.reshape(len(views), -1).astype(np.float32) - 128
-        long = np.tile(flat, 3)[:, :512]
-        return long / np.linalg.norm(long, axis=1, keepdims=True)
-
-
 def networks():
-    return FakeDetector(placed_face(FRAME)), Embedder(), FakeMesher()
+    return FakeDetector(placed_face(FRAME)), FakeFaceNet(), FakeMesher()
 
 
 class SlowDetector(FakeDetector):

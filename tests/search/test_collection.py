@@ -1,14 +1,14 @@
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeMesher, FakeOcclusion
-from search_fakes import SIZE, Embedder, networks, person, write
+from fakes import FakeEmbedder, FakeFaceNet, FakeMesher, FakeOcclusion
+from search_fakes import SIZE, networks, person, write
 
 from twoface.core.errors import InputError
-from twoface.core.face_space import FaceSpace
 from twoface.core.inpainter import Inpainter
 from twoface.core.parts import named_hole
 from twoface.search.collection import Collection
+from twoface.search.face_space import FaceSpace
 from twoface.search.fill import fill_from
 from twoface.search.index import build
 from twoface.search.page import write_page
@@ -29,8 +29,8 @@ def collection(index, network, monkeypatch):
 def assemble(index, network):
     both = np.concatenate([np.eye(512), np.eye(512)])  # the sum of hidden and filled
     space = FaceSpace(np.zeros(512), np.eye(512), {"whole": (np.zeros(1024), both)})
-    inpainter = Inpainter(network, networks()[0], Embedder(), FakeMesher(), FakeOcclusion())
-    return Collection(LanceStore(index), network, inpainter, Embedder(), space)
+    inpainter = Inpainter(network, networks()[0], FakeEmbedder(), FakeMesher(), FakeOcclusion())
+    return Collection(LanceStore(index), network, inpainter, FakeFaceNet(), space)
 
 
 @pytest.mark.parametrize("hole", [None, "eyes", "lower"])

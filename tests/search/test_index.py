@@ -11,9 +11,9 @@ from fakes import until
 from search_fakes import networks, person, write
 
 from twoface.core.errors import InputError, Unavailable
-from twoface.core.face_space import space_version
 from twoface.search import index as module
 from twoface.search.collection import Collection
+from twoface.search.face_space import space_version
 from twoface.search.index import build, forget, pictures, remove, update, verify
 from twoface.search.settings import read_settings, write_settings
 from twoface.search.store import LanceStore, open_store
@@ -198,8 +198,8 @@ def test_what_is_forgotten_is_on_the_disk_no_more(photos, tmp_path, monkeypatch,
 
 
 def views(paths):
-    from twoface.core.identity import face_view
     from twoface.core.images import read_photo
+    from twoface.search.facenet import face_view
 
     transform = module.align(networks()[0].detect(None)[0].landmarks)
     return [face_view(read_photo(path).pixels, transform) for path in paths]

@@ -4,14 +4,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured
+from fakes import FakeDetector, FakeFaceNet, FakeMesher, placed_face, textured
 from web_server import FACE, fake_inpainter
 
 from twoface.core.faces import frame_transform
 from twoface.core.files import write_aside
-from twoface.core.identity import face_view
 from twoface.core.images import Photo, encode_photo
 from twoface.search.collection import Answer, Candidate
+from twoface.search.facenet import face_view
 from twoface.search.index import build
 from twoface.search.people import People
 from twoface.search.rank import probability, verdict
@@ -30,16 +30,8 @@ PHOTOS = {  # seed, and how much of it is the photo's own; the first is a copy o
 }
 
 
-class LongEmbedder(FakeEmbedder):
-    """Embeddings of 512, as an index keeps them."""
-
-    def embed(self, views):
-        long = np.tile(super().embed(views), 3)[:, :512]
-        return long / np.linalg.norm(long, axis=1, keepdims=True)
-
-
 def networks():
-    return FakeDetector(placed_face(frame_transform(FACE))), LongEmbedder(), FakeMesher()
+    return FakeDetector(placed_face(frame_transform(FACE))), FakeFaceNet(), FakeMesher()
 
 
 def make_index(folder):
@@ -69,7 +61,7 @@ class FakeCollection:
         return owner.label if owner else ""
 
     def references(self, photo, frame, frame_mask, k):
-        vector = LongEmbedder().embed(face_view(photo.pixels, frame_transform(frame))[None])[0]
+        vector = FakeFaceNet().embed(face_view(photo.pixels, frame_transform(frame))[None])[0]
         candidates, left_out = [], {"copies": 0, "unreadable": 0}
         for found in self.store.nearest(vector, k):
             if not Path(found.row.path).exists():

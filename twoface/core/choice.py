@@ -7,7 +7,7 @@ import numpy as np
 
 from twoface.core.mesh import Mesh, inside
 
-ALIKE = 0.12  # of similarity: who is so much less like the photo than the best is not taken for the same person
+ALIKE = 0.15  # of similarity: who is so much less like the photo than the best is not taken for the same person
 TURNED = 40.0  # degrees of yaw between photo and reference that halve a reference's worth and more (a gaussian's width)
 COVERED = 0.02  # what a reference is still worth, by the others, that is covered where the hole is
 SHARP = 0.12  # `sharpness` of a face in focus

@@ -15,7 +15,7 @@ SIZE = 128  # px, the side of the crop, which is what the network sees
 TEMPLATE = np.array([(0.375, 0.46), (0.625, 0.46), (0.5, 0.60), (0.40, 0.735), (0.60, 0.735)])
 
 ALIKE = 0.3  # boxes that share more of their union are one face
-CLOSE = 0.08  # of similarity: two faces that differ less are told apart badly (benchmarks/groups.py)
+CLOSE = 0.1  # of similarity: two faces that differ less are told apart badly (benchmarks/groups.py)
 
 WHY = {  # a face of a photo is taken
     "given": "the one that was given",

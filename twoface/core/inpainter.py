@@ -14,7 +14,6 @@ from twoface.core.choice import Worth, best, worth
 from twoface.core.copies import same_picture, shows_the_same
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
-from twoface.core.face_space import FaceSpace, holed_views
 from twoface.core.faces import (
     SIZE,
     Taken,
@@ -34,10 +33,10 @@ from twoface.core.faces import (
 )
 from twoface.core.files import check_output, write_aside
 from twoface.core.holes import OVERHANG, check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
-from twoface.core.identity import VIEW, Embedder, embedding_view, face_view, hide, similarity, threshold_for
+from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
 from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.core.masks import box_hole
-from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, moved
+from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved
 from twoface.core.network import FillModel
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked
 from twoface.core.outlook import Outlook, outlook
@@ -142,9 +141,9 @@ class Prepared:
     """A photo whose face and hole are known, ready for the network.
 
     hole: bool (H, W), in photo pixels. face, faces: as of `FillResult`. transform: photo -> crop. feather: in photo
-    pixels. crop: uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. mesh: (478, 3) in
-    crop pixels, estimated where the hole hides it. warnings: sentences for the user. cover: as of
-    `FillResult`.
+    pixels. crop: uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. invented: the crop
+    filled without a reference. mesh: (478, 3) in crop pixels, of that fill where the hole hides it. warnings: sentences
+    for the user. cover: as of `FillResult`.
     """
 
     photo: Photo
@@ -155,6 +154,7 @@ class Prepared:
     feather: float
     crop: np.ndarray
     unknown: np.ndarray
+    invented: np.ndarray
     mesh: np.ndarray
     warnings: list
     cover: Cover | None = None
@@ -219,7 +219,7 @@ class Inpainter:
         `FillModel`, such as `twoface.client.connect` gives. threads: default at most 2.
         """
         network = model if hasattr(model, "run") else FillModel(model, threads)
-        return cls(network, FaceDetector(threads), mesher=Mesher(threads), occlusion=Occlusion(threads))
+        return cls(network, FaceDetector(threads), Embedder(threads), Mesher(threads), Occlusion(threads))
 
     @cached_property
     def mesher(self):
@@ -231,7 +231,7 @@ class Inpainter:
 
     @cached_property
     def _embedder(self):
-        return Embedder()  # loaded when the first reference asks for it
+        return Embedder()
 
     def warm_up(self):
         """Load and run what the first photo would wait for; the fill network, which may be far away, is not asked."""
@@ -295,17 +295,17 @@ class Inpainter:
             photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
         )
         clock.lap("photo")
-        visible = self._visible(prepared.masked, prepared.unknown) if given else None
+        seen = self._visible(prepared.masked, prepared.invented, prepared.unknown) if given else None
         references = []
         for each in zip(given, squares, strict=True):
-            reference = self._reference(*each, prepared, visible)
+            reference = self._reference(*each, prepared, seen)
             if len(given) > 1 and reference.pixels.nbytes > HELD:
                 reference = dataclasses.replace(reference, pixels=None)
             references.append(reference)
         chosen, warnings = _chosen(references, same_photo)
         used = None if chosen is None else references[chosen]
         if used is not None and used.pixels is None:
-            used = self._reference(given[chosen], squares[chosen], prepared, visible)
+            used = self._reference(given[chosen], squares[chosen], prepared, seen)
         clock.lap("references")
         fields = self.predict(prepared, used)
         clock.lap("network")
@@ -404,8 +404,11 @@ class Inpainter:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather = FEATHER / scale_of(transform) if feather is None else feather
         aligned, unknown = _seen(photo, mask, transform, feather)
-        mesh = self.mesher.behind(aligned, unknown, self.network)
-        return Prepared(photo, mask, tuple(box), faces, transform, feather, aligned, unknown, mesh, warnings, cover)
+        filled = invented(aligned, unknown, self.network)
+        mesh = self.mesher.aligned(filled)
+        return Prepared(
+            photo, mask, tuple(box), faces, transform, feather, aligned, unknown, filled, mesh, warnings, cover
+        )
 
     def predict(self, prepared, reference=None):
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
@@ -464,11 +467,14 @@ class Inpainter:
             hole = part_of_face(what, SIZE, mesh.moved(transform).points, transform, shape)
         return Cover(hole, what, float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2))
 
-    def _visible(self, aligned, unknown):
-        return self._embedder.embed(embedding_view(hide(aligned, unknown))[None])[0]
+    def _visible(self, aligned, filled, unknown):
+        return visible(self._embedder, aligned, filled, unknown)
 
-    def _reference(self, item, square, prepared, visible):
-        """The face of a reference photo that is given, or most like what is visible of the photo -> Reference."""
+    def _reference(self, item, square, prepared, seen):
+        """The face of a reference photo that is given, or most like what is visible of the photo -> Reference.
+
+        seen: `visible` of the photo.
+        """
         photo = dataclasses.replace(_as_photo(item), original=None)  # the file's own samples are not needed
         try:
             if square is not None:
@@ -482,13 +488,12 @@ class Inpainter:
             text = f"reference {photo.name}: {str(error).replace('--face', '--reference-face')}"
             raise InputError(text, code=error.code) from error
         faces = [self._seen_face(photo, *place) for place in places]
+        alike = [self._likeness(face.picture, prepared, seen) for face in faces]
         if square is not None:
             taken = _given(square)
         else:
-            alike = self._likeness([face.picture for face in faces], prepared)
             taken = most_alike([frame_of(transform) for _, transform in places], alike)
         face = faces[taken.number]
-        alike = similarity(visible, self._visible(face.picture, prepared.unknown))
         points = face.mesh.moved(face.transform).points
         laid = registered(prepared.mesh, prepared.unknown, photo.pixels, face.mesh.points)
         bare = uncovered(laid, self.covered(face.picture, points), face.transform)
@@ -505,7 +510,7 @@ class Inpainter:
             view=face_view(photo.pixels, face.transform),
             registered=dataclasses.replace(bare, map=grid),
             pixels=part,
-            similarity=alike,
+            similarity=alike[taken.number],
             worth=value,
             copy=_is_the_photo(prepared, photo, face.picture),
         )
@@ -516,19 +521,10 @@ class Inpainter:
             transform = corrected(transform, mesh.moved(transform).points)
         return _Seen(box, transform, crop(photo.pixels, transform), mesh)
 
-    def _likeness(self, crops, prepared):
-        """How much the faces of some crops are like the photo's with its hole -> list, at most 1; 1 of a single one.
-
-        The mean of two cosines: of what is visible, and of where the whole faces would lie. One errs where the other
-        does not (docs/faces.md).
-        """
-        if len(crops) == 1:
-            return [1.0]
-        views = np.stack(holed_views([prepared.crop, *crops], prepared.unknown, self.network))
-        embeddings = self._embedder.embed(views)
-        hidden, filled = embeddings[::2], embeddings[1::2]
-        holed = FaceSpace.load().holed(hidden, filled, prepared.unknown)
-        return ((hidden[1:] @ hidden[0] + holed[1:] @ holed[0]) / 2).tolist()
+    def _likeness(self, aligned, prepared, seen):
+        """How much a face in its crop is like the photo's, with the photo's hole in both -> cosine."""
+        filled = invented(aligned, prepared.unknown, self.network)
+        return similarity(seen, self._visible(aligned, filled, prepared.unknown))
 
     def _identity(self, pixels, prepared, used):
         if used is None:

@@ -136,10 +136,11 @@ class Mesher:
         network: what has a `run` as `twoface.core.network.FillModel`. Ten times as slow as `through`, and nearer the
         truth in an aligned frame (`benchmarks/meshes.py`).
         """
-        image, mask = _planes(aligned, unknown)
-        fill = network.run(image, mask, np.zeros_like(image), np.zeros_like(mask))["fill"][0].transpose(1, 2, 0)
-        filled = np.where(unknown[..., None], np.rint(fill * 255).astype(np.uint8), aligned.astype(np.uint8))
-        return self._whole.find(filled, np.eye(2, 3), passes=1).points
+        return self.aligned(invented(aligned, unknown, network))
+
+    def aligned(self, picture):
+        """The mesh of a whole face in its crop, uint8 (128, 128, 3) -> float64 (478, 3), crop pixels."""
+        return self._whole.find(picture, np.eye(2, 3), passes=1).points
 
 
 class MeshNetwork:
@@ -171,6 +172,13 @@ class MeshNetwork:
         points = points.reshape(POINTS, 3).astype(np.float64)
         x_y = apply(back, points[:, :2])
         return Mesh(np.column_stack([x_y, points[:, 2] * scale]), float(1 / (1 + np.exp(-presence.item()))))
+
+
+def invented(aligned, unknown, network):
+    """A crop whose hole is filled without a reference -> uint8 (128, 128, 3). Arguments as of `Mesher.behind`."""
+    image, mask = _planes(np.where(unknown[..., None], 0, aligned), unknown)
+    fill = network.run(image, mask, np.zeros_like(image), np.zeros_like(mask))["fill"][0].transpose(1, 2, 0)
+    return np.where(unknown[..., None], np.rint(fill * 255).astype(np.uint8), aligned.astype(np.uint8))
 
 
 def moved(points, transform):

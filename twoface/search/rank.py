@@ -8,8 +8,8 @@ from importlib import resources
 import numpy as np
 
 from twoface.core.choice import sharpness
-from twoface.core.face_space import nearest_hole
 from twoface.core.faces import SIZE, apply, frame_transform, invert
+from twoface.search.face_space import nearest_hole
 
 SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"
 VERDICTS = {

@@ -5,7 +5,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeMesher
+from fakes import FakeFaceNet, FakeMesher
 
 from twoface.core.errors import InputError, Unavailable
 from twoface.core.parts import named_hole
@@ -26,8 +26,8 @@ def look(pictures, holes):
 
 
 @pytest.fixture(autouse=True)
-def stand_ins(monkeypatch, fake_embedder):
-    monkeypatch.setattr(module, "Embedder", lambda: fake_embedder)
+def stand_ins(monkeypatch):
+    monkeypatch.setattr(module, "BatchEmbedder", FakeFaceNet)
     monkeypatch.setattr(module, "Mesher", FakeMesher)
     monkeypatch.setattr(module, "Recogniser", Second)
     monkeypatch.setattr(module, "HoleFeatures", lambda: look)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from twoface.core.face_space import FaceSpace, unit
 from twoface.core.identity import calibrated_holes
 from twoface.research.fitting.face_space import map_to, save, stretch_of
+from twoface.search.face_space import FaceSpace, unit
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_large_penalty_trusts_the_embeddings_less():
 def test_what_is_saved_is_what_is_loaded(tmp_path, monkeypatch):
     mean, stretch, center, weights = (np.random.default_rng(0).normal(0, 1, shape) for shape in (4, (4, 4), 8, (8, 4)))
     save(FaceSpace(mean, stretch, {"eyes": (center, weights)}), tmp_path / "again.npz")
-    monkeypatch.setattr("twoface.core.face_space.FILE", tmp_path / "again.npz")
+    monkeypatch.setattr("twoface.search.face_space.FILE", tmp_path / "again.npz")
     again = FaceSpace.load.__wrapped__(FaceSpace)
     assert again.mean == pytest.approx(mean) and again.stretch == pytest.approx(stretch, rel=1e-3)
     assert again.maps["eyes"][0] == pytest.approx(center) and again.maps["eyes"][1] == pytest.approx(weights, rel=1e-3)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from twoface.core.errors import InputError
-from twoface.core.identity import calibrated_holes
+from twoface.core.identity import calibrated_holes, origin
 from twoface.research.data.portraits import Portraits
 from twoface.research.fitting import identity as module
-from twoface.research.fitting.identity import calibrate, chosen, main, thresholds
+from twoface.research.fitting.identity import ORIGIN, calibrate, chosen, main, origin_of, thresholds
 
 
 def test_kinds_that_do_not_overlap():
@@ -42,19 +42,28 @@ def test_levels_say_what_one_threshold_does():
     assert levels["0.5"] == [0.5, 1]  # at the threshold itself nobody is warned
 
 
-def test_what_is_chosen_is_what_the_identity_reads(data, fake_embedder):
-    report = calibrate(Portraits.load(data, "val"), 3, embedder=fake_embedder, progress=False)
-    made, shipped = chosen(report), json.loads((resources.files("twoface") / "weights" / "identity.json").read_text())
+def test_the_origin_is_a_part_of_the_mean_of_all_faces(data, fake_embedder):
+    portraits = Portraits.load(data, "val")
+    towards = origin_of(portraits, fake_embedder, progress=False) / ORIGIN - origin()
+    assert 0 < np.linalg.norm(towards) < 1  # each lies 1 apart from it, in directions of its own
+
+
+def test_what_is_chosen_is_what_the_identity_reads(data, fake_embedder, network):
+    portraits, start = Portraits.load(data, "val"), origin()
+    report = calibrate(portraits, start, 3, embedder=fake_embedder, network=network(), progress=False)
+    made, shipped = (
+        chosen(report, start),
+        json.loads((resources.files("twoface") / "weights" / "identity.json").read_text()),
+    )
     assert made.keys() == shipped.keys() and made["same_person_warned"] == shipped["same_person_warned"]
     assert made["holes"].keys() == shipped["holes"].keys() == calibrated_holes().keys()
     assert made["holes"]["eyes"]["threshold"] == pytest.approx(report["views"]["eyes"]["warn"], abs=0.001)
 
 
-def test_counts_pairs_of_people_with_two_pictures(data, fake_embedder):
+def test_counts_pairs_of_people_with_two_pictures(data, fake_embedder, network):
     portraits = Portraits.load(data, "val")
-    report = calibrate(
-        portraits, 3, {name: calibrated_holes()[name] for name in ("whole", "eyes")}, fake_embedder, progress=False
-    )
+    holes = {name: calibrated_holes()[name] for name in ("whole", "eyes")}
+    report = calibrate(portraits, origin(), 3, holes, fake_embedder, network(), progress=False)
     assert (report["people"], report["crops"]) == (4, 3 + 2 + 3 + 2)  # d has one picture, c has four
     assert list(report["views"]) == ["whole", "eyes"]
     for view in report["views"].values():
@@ -63,27 +72,29 @@ def test_counts_pairs_of_people_with_two_pictures(data, fake_embedder):
         assert view["same_mean"] > view["different_mean"]
 
 
-def test_the_hole_hides_what_is_in_it(data, fake_embedder):
+def test_the_hole_hides_what_is_in_it(data, fake_embedder, network):
     portraits = Portraits.load(data, "val")
     holes = {name: calibrated_holes()[name] for name in ("whole", "center 96")}
-    before = calibrate(portraits, 2, holes, fake_embedder, progress=False)["views"]
+    before = calibrate(portraits, origin(), 2, holes, fake_embedder, network(), progress=False)["views"]
     portraits.crops[:, 60:100, 60:100] = 255 - portraits.crops[:, 60:100, 60:100]
     portraits.crops[::2, 60:100, 60:100] = 0
-    after = calibrate(portraits, 2, holes, fake_embedder, progress=False)["views"]
+    after = calibrate(portraits, origin(), 2, holes, fake_embedder, network(), progress=False)["views"]
     assert after["center 96"] == before["center 96"]
     assert after["whole"] != before["whole"]
 
 
 def test_too_few_crops_a_person(data):
     with pytest.raises(InputError, match="2 crops of a person or more, not 1"):
-        calibrate(Portraits.load(data, "val"), 1)
+        calibrate(Portraits.load(data, "val"), origin(), 1)
 
 
-def test_command_line(data, fake_embedder, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(module, "Embedder", lambda: fake_embedder)
-    assert main(["--data", str(data), "--per-person", "2"]) == 0
+def test_command_line(data, fake_embedder, network, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(module, "Embedder", lambda threads: fake_embedder)
+    monkeypatch.setattr(module, "FillModel", lambda threads: network())
+    given = ["--data", str(data), "--origin-split", "val", "--per-person", "2"]
+    assert main(given) == 0
     assert json.loads(capsys.readouterr().out)["crops"] == 8
-    assert main(["--data", str(data), "--per-person", "2", "--write", str(tmp_path / "identity.json")]) == 0
+    assert main([*given, "--write", str(tmp_path / "identity.json")]) == 0
     assert "eyes" in json.loads((tmp_path / "identity.json").read_text())["holes"]
 
 

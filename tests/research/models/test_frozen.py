@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from twoface.core.faces import align, crop
-from twoface.core.identity import Embedder, embedding_view
 from twoface.core.mtcnn import Mtcnn
 from twoface.research.models.facenet import FaceNet
 from twoface.research.models.pretrained import cached, weights
 from twoface.research.models.vgg import LAYERS, VGG16
+from twoface.search.facenet import BatchEmbedder, embedding_view
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 
@@ -29,7 +29,7 @@ def test_port_agrees_with_the_original_graph(facenet):
         face = Mtcnn().detect(photo)[0]
         views.append(embedding_view(crop(photo, align(face.landmarks))))
     views = np.stack(views)
-    original = Embedder().embed(views)
+    original = BatchEmbedder(1).embed(views)
     with torch.no_grad():
         ours = facenet(torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255).numpy()
     assert (1 - (original * ours).sum(1)).max() < 1e-3

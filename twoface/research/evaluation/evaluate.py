@@ -23,7 +23,6 @@ from twoface.core.blend import beside, blend
 from twoface.core.errors import InputError, Unavailable
 from twoface.core.faces import SIZE
 from twoface.core.files import check_output, write_aside
-from twoface.core.identity import Embedder, embedding_view
 from twoface.core.masks import box_hole
 from twoface.core.mesh import Mesher, with_reference
 from twoface.core.network import FillModel
@@ -38,6 +37,7 @@ from twoface.research.evaluation.metrics import bootstrap_interval, hole_detail,
 from twoface.research.evaluation.pairs import fixed_pairs
 from twoface.research.evaluation.realism import HoleFeatures, discrepancies, kid, resampled_kid
 from twoface.research.evaluation.recogniser import Recogniser
+from twoface.search.facenet import BatchEmbedder, embedding_view
 
 BATCH = 8  # pairs
 GRID_PAIRS = 12
@@ -215,7 +215,7 @@ def _score(portraits, pairs, holes, meshes, network, methods, second, features, 
     the registration's errors (P,), and the grid's rows, [{column: picture}].
     """
     register, registration = _registrar(portraits, meshes, network), np.empty(len(pairs))
-    embedder = Embedder()
+    embedder = BatchEmbedder()
     figures = [f for f in FIGURES if second or f != "distance"]
     scores = {m: {f: np.empty(len(pairs)) for f in figures} for m in methods}
     looks = {m: [] for m in methods if features}

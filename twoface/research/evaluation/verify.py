@@ -9,10 +9,10 @@ import torch
 from tqdm import tqdm
 
 from twoface.core.errors import InputError
-from twoface.core.identity import Embedder, embedding_view
 from twoface.research.data.portraits import Portraits
 from twoface.research.evaluation.pairs import fixed_pairs
 from twoface.research.models.facenet import FaceNet
+from twoface.search.facenet import BatchEmbedder, embedding_view
 
 FOLDS = 10
 BATCH = 16  # faces
@@ -24,7 +24,7 @@ def verify(weights: Path, data: Path, split: str = "val", original: bool = True,
 
     accuracy: mean over ten folds of the people, each judged by the threshold that suits the other nine (the protocol
     of LFW); deviation: of the folds. threshold: the mean of the ten cosines. same, different: mean cosines.
-    largest_difference: 1 - cosine between this network and the original graph run by OpenCV, the worst of 64 faces;
+    largest_difference: 1 - cosine between this network and the original graph, the worst of 64 faces;
     only with `original`, as only facenet-casia is that graph.
     Raises InputError when data or split cannot be used.
     """
@@ -39,7 +39,7 @@ def verify(weights: Path, data: Path, split: str = "val", original: bool = True,
     figures = ten_folds((first * second).sum(1), (first * impostor).sum(1))
     if original:
         views = np.stack([embedding_view(portraits.crops[i]) for i in pairs.target[:COMPARED]])
-        figures["largest_difference"] = float(1 - (Embedder().embed(views) * first[:COMPARED]).sum(1).min())
+        figures["largest_difference"] = float(1 - (BatchEmbedder().embed(views) * first[:COMPARED]).sum(1).min())
     return {"pairs": 2 * len(pairs)} | figures
 
 

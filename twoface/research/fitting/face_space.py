@@ -20,16 +20,17 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.core.blend import crop_mask
-from twoface.core.face_space import FILE, FaceSpace, unit
 from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
-from twoface.core.identity import VIEW, calibrated_holes, embedding_view, hide
+from twoface.core.identity import calibrated_holes, hide
 from twoface.core.inpainter import FEATHER
 from twoface.core.workers import run_tasks
 from twoface.research.data.portraits import MARGIN, Portraits
 from twoface.research.evaluation.baselines import mean_colour
 from twoface.research.fitting.identity import first_crops
 from twoface.search.collection import LOOKED_AT
+from twoface.search.face_space import FILE, FaceSpace, unit
+from twoface.search.facenet import VIEW, embedding_view
 from twoface.search.rank import calibrations
 
 HOLES = ("center 64", "eyes", "lower")

@@ -1,5 +1,5 @@
-from twoface.core.face_space import FaceSpace, nearest_hole
 from twoface.core.identity import calibrated_holes
+from twoface.search.face_space import FaceSpace, nearest_hole
 
 
 def test_another_hole_takes_the_nearest_one():

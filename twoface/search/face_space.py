@@ -13,7 +13,8 @@ from importlib import resources
 
 import numpy as np
 
-from twoface.core.identity import calibrated_holes, embedding_view, hide
+from twoface.core.identity import calibrated_holes, hide
+from twoface.search.facenet import embedding_view
 
 FILE = resources.files("twoface") / "weights" / "search.npz"
 FACTS = b"mesh"  # what tells pose and expression of an index's faces
