@@ -14,7 +14,8 @@ from fakes import FakeOcclusion, textured, write_network
 from PIL import Image
 
 import twoface
-from twoface.cli import main
+from twoface.cli import _with_option, main
+from twoface.core.errors import InputError
 from twoface.core.identity import Threshold
 
 FACE = "20,20,180,180"
@@ -126,6 +127,14 @@ def test_a_jpeg_keeps_its_quality(shop):
         assert fill("--hole", "eyes", "--force", *options, photo="photo.jpg", out="out/result.jpg") == 0
         assert Image.open("out/result.jpg").quantization == tables
     assert fill("--hole", "eyes", "--quality", "better") == 2
+
+
+def test_an_error_names_the_option_that_helps():
+    lost = InputError("no face was found", code="no_face")
+    other = InputError("reference you.jpg: no face was found", code="no_face", reference="you.jpg")
+    assert _with_option(lost) == "no face was found (--face X0,Y0,X1,Y1)"
+    assert _with_option(other) == "reference you.jpg: no face was found (--reference-face X0,Y0,X1,Y1)"
+    assert _with_option(InputError("the file is damaged", code="damaged")) == "the file is damaged"
 
 
 def test_an_inverted_mask_is_turned_over(shop, capsys):

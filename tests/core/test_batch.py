@@ -201,7 +201,7 @@ def test_what_changed_is_done_again_and_nothing_else(desk):
     assert plan(desk, options=Options(feather=9)) == [("do", "changed: options")] * 2
     network = Options(model=write_network(desk / "other.onnx", gain=0.5))
     assert plan(desk, options=network) == [("do", "changed: network")] * 2
-    assert plan(desk, force=True) == [("do", "--force was given")] * 2
+    assert plan(desk, force=True) == [("do", "all is to be overwritten")] * 2
     assert len(log(desk)) == 4
 
 
@@ -326,7 +326,7 @@ def test_killed_between_the_log_and_the_file(desk, monkeypatch, before):
     assert log(desk)[-1]["status"] == "done"
     ((action, why),) = plan(desk)
     if before == "a file of someone else":  # which the log does not make ours
-        assert action == "fail" and "--force" in why and (desk / "out" / "a.png").read_text() == "mine"
+        assert action == "fail" and "allow it to be" in why and (desk / "out" / "a.png").read_text() == "mine"
         return
     assert why == ("its result is gone" if before == "nothing" else "changed: photo")
     assert run(desk) == (1, 0, 0) and run(desk) == (0, 1, 0)

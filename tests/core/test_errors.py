@@ -1,7 +1,11 @@
+import ast
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
+import twoface.core
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 
 
@@ -24,4 +28,16 @@ def test_what_is_not_said_is_empty():
 
 def test_what_is_not_available_keeps_its_numbers():
     error = Unavailable("later", code="busy", retry_after=3, waiting=16)
-    assert (error.code, error.retry_after, error.numbers) == ("busy", 3, {"waiting": 16})
+    assert (error.code, error.retry_after, error.facts) == ("busy", 3, {"waiting": 16})
+
+
+def test_no_text_of_the_core_names_an_option():
+    core = Path(twoface.core.__path__[0])
+    parsed = {path: ast.parse(path.read_text()) for path in core.rglob("*.py")}
+    texts = [(path.name, node.value) for path, tree in parsed.items() for node in ast.walk(tree) if is_text(node)]
+    assert len(texts) > 500
+    assert [text for text in texts if re.search("--[a-z]", text[1])] == []
+
+
+def is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)

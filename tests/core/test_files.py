@@ -20,7 +20,7 @@ def test_writes_bytes_and_functions(tmp_path):
 
 def test_overwrites_only_with_force(tmp_path):
     path = write_aside(tmp_path / "a", b"1")
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="exists: choose another name"):
         write_aside(path, b"2")
     assert path.read_bytes() == b"1"
     assert write_aside(path, b"2", force=True).read_bytes() == b"2"
@@ -49,7 +49,7 @@ def test_a_symbolic_link_is_followed(tmp_path):
     (tmp_path / "link").symlink_to("there/a")
     (tmp_path / "loop").symlink_to("loop")
     write_aside(tmp_path / "link", b"1")  # which led nowhere until now
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="exists: choose another name"):
         write_aside(tmp_path / "link", b"2")
     write_aside(tmp_path / "link", b"2", force=True)
     assert (tmp_path / "link").is_symlink() and (tmp_path / "there/a").read_bytes() == b"2"

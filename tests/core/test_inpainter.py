@@ -199,7 +199,7 @@ def test_of_a_group_the_face_most_like_the_photos_is_taken(inpainter, photo):
 def test_two_faces_about_as_alike_are_warned_of(inpainter, photo):
     twins = inpainter(placed_face(FRAME), placed_face(frame_transform((42, 30, 298, 286))))
     result = twins.fill(photo, face=(40, 30, 296, 286), hole=HOLE, reference=Photo(255 - photo, name="twins.jpg"))
-    assert "twins.jpg shows 2 faces" in result.warning and "--reference-face" in result.warning
+    assert "twins.jpg shows 2 faces" in result.warning and "the square of another" in result.warning
 
 
 def test_of_several_faces_that_nothing_tells_apart_the_largest_is_said(inpainter, photo):
@@ -220,7 +220,7 @@ def test_the_photo_as_its_own_reference_is_refused(inpainter, photo, kind):
     faces = {"smaller": (32, 24, 236.8, 228.8), "cut": (20, 10, 276, 266)}
     copy = {"itself": photo, "smaller": smaller, "brighter": photo + np.uint8(8), "cut": photo[20:, 20:]}[kind]
     given = {"face": (40, 30, 296, 286), "reference_face": faces.get(kind, (40, 30, 296, 286)), "hole": HOLE}
-    with pytest.raises(InputError, match="itself or a copy.*--same-photo") as told:
+    with pytest.raises(InputError, match="itself or a copy.*another photo") as told:
         inpainter().fill(photo, reference=copy, **given)
     assert told.value.code == "same_photo"
     assert inpainter().fill(photo, reference=copy, same_photo=True, **given).reference_used == 0
@@ -237,7 +237,7 @@ def test_a_copy_that_shows_the_holes_part_is_used(fill, photo):
 
 def test_strangers_are_warned_of(fill, photo):
     result = fill(photo, hole=HOLE, reference=Photo(255 - photo, name="someone.jpg"))
-    assert result.identity["same_person"] is False
+    assert result.identity.same_person is False and result.verdict.word == "two_people"
     assert "two people" in result.warning and "someone.jpg" in result.warning
     assert fill(photo, hole=HOLE, reference=photo, same_photo=True).warning is None
 
@@ -245,7 +245,8 @@ def test_strangers_are_warned_of(fill, photo):
 def test_without_a_reference(inpainter, photo):
     result = inpainter(placed_face(FRAME), weight=0.0).fill(photo, hole=HOLE)
     assert result.reference_crop is None and result.reference_used is None and result.references == []
-    assert set(result.identity.values()) == {None}
+    assert result.identity is None and result.verdict.word == "none"
+    assert set(result.report()["identity"].values()) == {None}
 
 
 def test_report_is_json_and_save_writes(fill, photo, tmp_path):
@@ -255,8 +256,9 @@ def test_report_is_json_and_save_writes(fill, photo, tmp_path):
     assert report["seconds"]["total"] > 0 and report["identity"]["same_person"] is True
     path = result.save(tmp_path / "out.png")
     assert np.array_equal(read_photo(path).pixels, result.photo.pixels)
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="exists") as told:
         result.save(path)
+    assert told.value.code == "exists"
     with pytest.raises(InputError, match=".png"):
         result.save(tmp_path / "out.gif")
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -308,7 +310,7 @@ def test_bad_input_is_one_line(fill, photo, given, words):
 
 
 def test_no_face(inpainter, network, photo):
-    with pytest.raises(InputError, match="--face"):
+    with pytest.raises(InputError, match="no face was found in me.jpg.*a square"):
         inpainter().fill(Photo(photo, name="me.jpg"), hole="center")
 
     class OnlyThePhoto(FakeDetector):
@@ -316,8 +318,9 @@ def test_no_face(inpainter, network, photo):
             return self.faces if pixels is photo else []
 
     only = Inpainter(network(), OnlyThePhoto(placed_face(FRAME)), FakeEmbedder(), FakeMesher(), FakeOcclusion())
-    with pytest.raises(InputError, match="you.jpg.*--reference-face"):
+    with pytest.raises(InputError, match="reference you.jpg.*a square") as told:
         only.fill(photo, hole=HOLE, reference=Photo(photo.copy(), name="you.jpg"))
+    assert (told.value.code, told.value.facts) == ("no_face", {"reference": "you.jpg"})
 
 
 def test_a_photo_must_be_rgb(fill):
@@ -374,9 +377,9 @@ def test_real_networks_find_and_fill(tmp_path, samples):
     names = ("stranger.jpg", "reference.jpg")
     result = inpainter.fill(samples / "photo.jpg", hole="mouth", references=[samples / name for name in names])
     assert result.hole[138, 226] and not result.hole[100, 226]  # the mouth, not the eyes
-    assert result.reference_used == 1 and result.identity["same_person"]
+    assert result.reference_used == 1 and result.identity.same_person
     other = inpainter.fill(samples / "photo.jpg", hole="mouth", reference=samples / "stranger.jpg")
-    assert other.identity["same_person"] is False and "stranger.jpg" in other.warning
+    assert other.identity.same_person is False and "stranger.jpg" in other.warning
 
 
 def test_a_rough_square_is_corrected_though_the_hole_reaches_over_it(network, photo):

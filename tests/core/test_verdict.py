@@ -1,4 +1,4 @@
-from twoface.core.verdict import TEXTS, TONES, verdict
+from twoface.core.verdict import NO_REFERENCE, TEXTS, TONES, Identity
 
 EYES = {"threshold": 0.468, "strangers_warned": 0.44}
 CENTER = {"threshold": 0.535, "strangers_warned": 0.12}
@@ -6,9 +6,9 @@ CENTER = {"threshold": 0.535, "strangers_warned": 0.12}
 
 def judged(visible, result, hole=EYES):
     same = visible >= hole["threshold"]
-    return verdict(
-        {"similarity_visible_reference": visible, "similarity_result_reference": result, "same_person": same, **hole}
-    )
+    return Identity(
+        similarity_visible_reference=visible, similarity_result_reference=result, same_person=same, **hole
+    ).verdict
 
 
 def test_each_word_and_its_tone():
@@ -34,4 +34,4 @@ def test_our_sample_of_a_wrong_reference_does_not_pass():
 
 
 def test_without_a_reference_nothing_is_judged():
-    assert verdict(dict.fromkeys(("same_person", "threshold"))).word == "none"
+    assert NO_REFERENCE.word == "none" and NO_REFERENCE.probability is None

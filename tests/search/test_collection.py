@@ -139,5 +139,5 @@ def test_the_page_is_whole_in_itself_and_escapes_names(collection, photos, tmp_p
     assert str(odd) not in text and "&lt;b&gt;&amp;" in text
     assert text.count("data:image/jpeg;base64,") == len(answer.candidates) + 1
     assert "http" not in text
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="exists"):
         write_page(answer, photos / "p0" / "0.png", tmp_path / "page.html")

@@ -12,6 +12,16 @@ from twoface.cli.options import Parser
 from twoface.core.errors import InputError, TwoFaceError, is_out_of_memory, no_memory
 from twoface.core.files import printable
 
+OPTIONS = {  # an error's code -> the option that helps, which the core does not know of
+    "exists": "--force",
+    "mask_inverted": "--invert-mask",
+    "mask_outside": "--face X0,Y0,X1,Y1",
+    "no_face": "--face X0,Y0,X1,Y1",
+    "no_gpu": "--device cpu",
+    "nothing_found": "--hole NAME, --mask FILE",
+    "same_photo": "--same-photo takes it all the same",
+}
+
 
 def main(argv=None):
     """Run a command -> exit code: 0 done, 2 bad input, 1 failure, 130 interrupted. An error is one line on stderr.
@@ -31,8 +41,10 @@ def _run(args):
     try:
         return args.run(args)
     except InputError as error:
-        return _fail(error, 2)
-    except (TwoFaceError, OSError) as error:
+        return _fail(_with_option(error), 2)
+    except TwoFaceError as error:
+        return _fail(_with_option(error), 1)
+    except OSError as error:
         return _fail(error, 1)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
@@ -40,6 +52,14 @@ def _run(args):
         if not is_out_of_memory(error):
             raise
         return _fail(no_memory(), 1)
+
+
+def _with_option(error):
+    """A TwoFaceError -> its message, and the option of `OPTIONS`."""
+    option = OPTIONS.get(error.code)
+    if option is None:
+        return str(error)
+    return f"{error} ({option.replace('--face', '--reference-face') if 'reference' in error.facts else option})"
 
 
 @contextlib.contextmanager

@@ -198,9 +198,9 @@ def _tell(report):
 
 def _identity(report):
     """Lines that say in plain words what the figures mean."""
-    from twoface.core.verdict import verdict
+    from twoface.core.verdict import Verdict
 
-    found = verdict(report["identity"])
+    found = Verdict(**report["verdict"])
     if report["reference_used"] is None:
         return [f"identity   {found.text}"]
     figures, used = report["identity"], report["references"][report["reference_used"]]

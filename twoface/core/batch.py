@@ -245,12 +245,12 @@ def _decide(job, entries, jobs, folder, force):
         return DO, "it failed before" if entries else "it is new"
     check_output(job.out, force=True)
     if force:
-        return DO, "--force was given"
+        return DO, "all is to be overwritten"
     now = sha256(job.out)
     ours = [entry for entry in entries if entry.status == DONE and entry.sha256 == now]
     if not ours:
         about = "was changed since it was made" if entries else "exists and is not of a batch"
-        raise InputError(f"{job.out} {about}: use --force to overwrite it, or choose another name")
+        raise InputError(f"{job.out} {about}: choose another name, or allow it to be overwritten", code="exists")
     inputs = _words(job.inputs)
     if any(entry.inputs == inputs for entry in ours):
         return KEEP, "it was done before"
@@ -258,7 +258,7 @@ def _decide(job, entries, jobs, folder, force):
     photo = os.path.realpath(folder / os.path.dirname(last.jobs) / last.photo)
     if last.jobs != printable(jobs) and photo != printable(os.path.realpath(job.photo)):
         text = f"{job.out} is what row {last.row} of {last.jobs} made of another photo"
-        raise InputError(f"{text}: choose another folder or name, or use --force to overwrite it")
+        raise InputError(f"{text}: choose another folder or name, or allow it to be overwritten", code="exists")
     before = dict(word.split("=") for word in last.inputs.split())
     changed = [name for name, digest in job.inputs.items() if before.get(name) != digest]
     return DO, f"changed: {', '.join(changed)}"
@@ -351,7 +351,7 @@ def _do(inpainter, options, log, jobs, step):
     data = encode_photo(result.photo, form, options.quality)
     job.out.parent.mkdir(parents=True, exist_ok=True)
     check_output(job.out, job.replaces)
-    used, same = result.reference_used, result.identity["same_person"]
+    used, found = result.reference_used, result.identity
     entry = Entry(
         step.row,
         step.photo,
@@ -359,9 +359,9 @@ def _do(inpainter, options, log, jobs, step):
         DONE,
         warnings=" ".join(result.warnings + losses(result.photo, form)) or None,
         seconds=round(time.perf_counter() - start, 3),
-        similarity_result_reference=_rounded(result.identity["similarity_result_reference"]),
-        similarity_visible_reference=_rounded(result.identity["similarity_visible_reference"]),
-        same_person=None if same is None else "yes" if same else "no",
+        similarity_result_reference=None if found is None else round(found.similarity_result_reference, 4),
+        similarity_visible_reference=None if found is None else round(found.similarity_visible_reference, 4),
+        same_person=None if found is None else "yes" if found.same_person else "no",
         reference_used=None if used is None else result.references[used]["name"],
         jobs=jobs,
         inputs=_words(job.inputs),
@@ -373,7 +373,3 @@ def _do(inpainter, options, log, jobs, step):
     log.add(entry)
     write_aside(job.out, data, job.replaces)
     return entry.warnings
-
-
-def _rounded(value):
-    return None if value is None else round(value, 4)

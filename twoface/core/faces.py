@@ -70,7 +70,7 @@ def similarity_transform(source, target):
     centered = source - source.mean()
     spread = (np.abs(centered) ** 2).sum()
     if spread < 1e-6:
-        raise InputError("the face's landmarks fall on one point: give it as a square with --face", code="no_face")
+        raise InputError("the face's landmarks fall on one point: give it as a square X0,Y0,X1,Y1", code="no_face")
     turn = (centered.conj() * (target - target.mean())).sum() / spread
     shift = target.mean() - turn * source.mean()
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
@@ -198,7 +198,7 @@ class Taken:
     close: bool = False
 
     def report(self):
-        """Ready for JSON -> dict. taken: the number, from 1; frames as --face takes them."""
+        """Ready for JSON -> dict. taken: the number, from 1; frames as `parse_frame` reads them."""
         frames = [[round(float(v), 1) for v in frame] for frame in self.frames]
         return {"found": len(frames), "taken": self.number + 1, "why": self.why, "close": self.close, "frames": frames}
 
@@ -220,7 +220,7 @@ def why(faces, face, mask=None):
 def choose(faces, mask=None):
     """The face that the mask (H, W) covers most pixels of; without a mask, or when it touches none, the largest."""
     if not faces:
-        raise InputError("no face was found: give it as a square with --face X0,Y0,X1,Y1", code="no_face")
+        raise InputError("no face was found: give it as a square X0,Y0,X1,Y1", code="no_face")
     if mask is None:
         return max(faces, key=lambda face: face.area)
     return max(faces, key=lambda face: (touched(face, mask), face.area))

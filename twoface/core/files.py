@@ -26,7 +26,7 @@ def check_output(path, force=False):
         if target.is_symlink():
             raise InputError(f"{path} is a symbolic link to itself: choose another name")
         if target.exists() and not force:
-            raise InputError(f"{path} exists: use --force to overwrite it, or choose another name")
+            raise InputError(f"{path} exists: choose another name, or allow it to be overwritten", code="exists")
         if not target.parent.is_dir():
             raise InputError(f"the folder {target.parent} does not exist: create it first")
     except OSError as error:

@@ -122,17 +122,15 @@ def _in_frame(places):
 def _overhang(total, kept, size):
     outside = 1 - kept / total
     if outside > OVERHANG and total > INVERTED * size:
-        raise InputError(
-            f"{total / size:.0%} of the mask's picture is white: is it inverted? (--invert-mask)", code="mask_inverted"
-        )
+        raise InputError(f"{total / size:.0%} of the mask's picture is white: is it inverted?", code="mask_inverted")
     if not kept:
         raise InputError(
-            "the mask lies off the face: paint over the face, or say where it is with --face", code="mask_outside"
+            "the mask lies off the face: paint over the face, or give the face's square", code="mask_outside"
         )
     if outside > OVERHANG:
         raise InputError(
             f"{outside:.0%} of the mask lies outside the face's frame:"
-            " draw a smaller mask, or give a larger square with --face",
+            " draw a smaller mask, or give a larger square of the face",
             code="mask_outside",
         )
     return [f"{outside:.1%} of the mask lies outside the face's frame and was left as it is."] if outside else []

@@ -43,18 +43,11 @@ from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
 from twoface.core.reference import Registered, no_reference, registered, shrunk, uncovered
 from twoface.core.tone import tone_of
-from twoface.core.verdict import verdict
+from twoface.core.verdict import NO_REFERENCE, Identity
 
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
 HELD = 16_000_000  # bytes of a reference that are kept while others are looked at; more are read again when it is used
 FEATHER = 2  # crop pixels, when the user does not say
-IDENTITY = (
-    "similarity_result_reference",
-    "similarity_visible_reference",
-    "same_person",
-    "threshold",
-    "strangers_warned",
-)
 
 
 @dataclass(frozen=True)
@@ -66,9 +59,8 @@ class FillResult:
     as the network saw it, grown by the feather. mesh: (478, 3) in crop pixels, estimated where the hole hides it.
     face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given, its degrees too. transform: photo ->
     crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may have changed.
-    identity: similarity_result_reference and similarity_visible_reference (cosines, None without a reference),
-    same_person (None without one), the threshold it was judged by, and strangers_warned, the share of wrong
-    references that this threshold finds under such a hole. outlook: how real the fill is likely to look.
+    identity: how alike the result and the reference are; None without a reference. outlook: how real the fill is
+    likely to look.
     cover: what was found in front of the face, with the hole "auto", else None.
     faces: which of the photo's faces it is, a `Taken`. references: one {"name", "similarity_visible", "worth", "face",
     "faces", "copy"} for each given, worth as of `twoface.core.choice.Worth`, faces as of `Taken`, copy: whether it is
@@ -89,7 +81,7 @@ class FillResult:
     transform: np.ndarray
     hole: np.ndarray
     box: tuple
-    identity: dict
+    identity: Identity | None
     outlook: Outlook
     cover: Cover | None
     references: list
@@ -103,6 +95,11 @@ class FillResult:
         """All warnings as one text, or None."""
         return " ".join(self.warnings) or None
 
+    @property
+    def verdict(self):
+        """Whether it is the reference's person."""
+        return NO_REFERENCE if self.identity is None else self.identity.verdict
+
     def report(self, format=None):
         """Everything but the pictures, ready for JSON -> dict. format: of the file, whose losses are warnings then."""
         x0, y0, width, height = cv2.boundingRect(self.hole.view(np.uint8))
@@ -114,8 +111,10 @@ class FillResult:
             "transform": self.transform.tolist(),
             "hole": {"box": [x0, y0, x0 + width, y0 + height], "pixels": int(np.count_nonzero(self.hole))},
             "changed": list(self.box),
-            "identity": self.identity,
-            "verdict": verdict(self.identity)._asdict(),
+            "identity": {
+                field.name: getattr(self.identity, field.name, None) for field in dataclasses.fields(Identity)
+            },
+            "verdict": self.verdict._asdict(),
             "outlook": self.outlook._asdict(),
             "found": None if self.cover is None else self.cover.report(),
             "references": self.references,
@@ -314,15 +313,15 @@ class Inpainter:
         clock.lap("blend")
         identity = self._identity(pixels, prepared, used)
         warnings = [*prepared.warnings, *warnings]
-        if identity["same_person"] is False:
+        if identity is not None and not identity.same_person:
             warnings.append(
                 f"{prepared.photo.name} and {used.name} look like two people (similarity of what is visible"
-                f" {used.similarity:.2f}, below {identity['threshold']:.2f}): is this the right reference?"
+                f" {used.similarity:.2f}, below {identity.threshold:.2f}): is this the right reference?"
             )
         if used is not None and used.faces.close:
             warnings.append(
                 f"{used.name} shows {len(used.faces.frames)} faces, and more than one is about as much like the"
-                f" photo's: is number {used.faces.number + 1} the right one? (--reference-face)"
+                f" photo's: is number {used.faces.number + 1} the right one? If not, give the square of another"
             )
         clock.lap("identity")
         return FillResult(
@@ -463,7 +462,7 @@ class Inpainter:
             what = closed_eyes(mesh)
             if what is None:
                 text = f"nothing in front of the face was found in {photo.name}, and its eyes are open"
-                raise InputError(f"{text}: say what to fill with --hole NAME, or paint a --mask", code="nothing_found")
+                raise InputError(f"{text}: name a part of the face to fill, or paint a mask", code="nothing_found")
             hole = part_of_face(what, SIZE, mesh.moved(transform).points, transform, shape)
         return Cover(hole, what, float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2))
 
@@ -485,8 +484,7 @@ class Inpainter:
             if not places:
                 raise _no_face(photo)
         except InputError as error:
-            text = f"reference {photo.name}: {str(error).replace('--face', '--reference-face')}"
-            raise InputError(text, code=error.code) from error
+            raise InputError(f"reference {photo.name}: {error}", code=error.code, reference=photo.name) from error
         faces = [self._seen_face(photo, *place) for place in places]
         alike = [self._likeness(face.picture, prepared, seen) for face in faces]
         if square is not None:
@@ -528,18 +526,16 @@ class Inpainter:
 
     def _identity(self, pixels, prepared, used):
         if used is None:
-            return dict.fromkeys(IDENTITY)
+            return None
         views = np.stack([face_view(pixels, prepared.transform), used.view])
         known = threshold_for(prepared.unknown)
-        same = used.similarity >= known.threshold
-        figures = (
-            similarity(*self._embedder.embed(views)),
-            used.similarity,
-            same,
-            known.threshold,
-            known.strangers_warned,
+        return Identity(
+            similarity_result_reference=similarity(*self._embedder.embed(views)),
+            similarity_visible_reference=used.similarity,
+            same_person=used.similarity >= known.threshold,
+            threshold=known.threshold,
+            strangers_warned=known.strangers_warned,
         )
-        return dict(zip(IDENTITY, figures, strict=True))
 
 
 def _seen(photo, hole, transform, feather):
@@ -614,7 +610,7 @@ def _chosen(references, same_photo):
     if copies and all(copies):
         text = (
             f"the reference {references[0].name} is the photo itself or a copy of it, and shows what is to be"
-            " filled: give another photo of the person, or none (--same-photo takes it all the same)"
+            " filled: give another photo of the person, or none"
         )
         raise InputError(text, code="same_photo")
     others = [i for i, copy in enumerate(copies) if not copy]
@@ -644,7 +640,7 @@ def _given(square):
 
 
 def _no_face(photo):
-    text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1 (--face)"
+    text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1"
     return InputError(text, code="no_face")
 
 
@@ -652,7 +648,7 @@ def _several(photo, faces):
     """The words for several faces, none of which the hole or the user means."""
     others = (frame for i, frame in enumerate(faces.frames) if i != faces.number)
     squares = " or ".join(",".join(f"{value:.0f}" for value in frame) for frame in others)
-    return f"{photo.name} shows {len(faces.frames)} faces, and the largest was taken: for another give --face {squares}"
+    return f"{photo.name} shows {len(faces.frames)} faces, and the largest was taken: for another give {squares}"
 
 
 def _changed(hole, feather_px):

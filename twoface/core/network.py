@@ -39,7 +39,8 @@ def open_session(path, threads=None, device="cpu", keep=True):
     if provider not in onnxruntime.get_available_providers():
         raise TwoFaceError(
             f"no GPU can be used: this ONNX Runtime has no {provider}, which the package onnxruntime-gpu brings; or use"
-            " --device cpu"
+            " the CPU",
+            code="no_gpu",
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or min(2, os.cpu_count() or 1)
@@ -51,7 +52,8 @@ def open_session(path, threads=None, device="cpu", keep=True):
     session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
     if session.get_providers()[0] != provider:  # it warns and goes on with the processor
         raise TwoFaceError(
-            f"no GPU was found: ONNX Runtime could not start {provider} (its message is above); or use --device cpu"
+            f"no GPU was found: ONNX Runtime could not start {provider} (its message is above); or use the CPU",
+            code="no_gpu",
         )
     return session
 

@@ -1,10 +1,12 @@
 """The verdict on a filled face: is it the reference's person? One for report, command line and web page.
 
-It weighs three figures of `FillResult.identity`: how alike result and reference are, how far what is visible of the
-photo lies above the threshold of its hole, and how blind that threshold is, as the share of strangers that it finds.
+It weighs three figures of an `Identity`: how alike result and reference are, how far what is visible of the photo lies
+above the threshold of its hole, and how blind that threshold is, as the share of strangers that it finds.
 `twoface/research/fitting/verdict.py` fits the weights and measures what each word is worth (docs/web.md).
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -31,25 +33,43 @@ class Verdict(NamedTuple):
     probability: float | None
 
     @property
-    def text(self):
+    def text(self) -> str:
         return TEXTS[self.word]
 
 
-def verdict(identity):
-    """`FillResult.identity` -> Verdict. Below the hole's own threshold it is always that of two people."""
-    if identity["same_person"] is None:
-        return Verdict("none", TONES["none"], None)
-    chance = probability(features(identity))
-    fitting = (word for least, word in WORDS if identity["same_person"] and chance >= least)
-    word = next(fitting, "two_people")
-    return Verdict(word, TONES[word], round(chance, 3))
+NO_REFERENCE = Verdict("none", TONES["none"], None)
 
 
-def features(identity):
-    """`FillResult.identity` -> what `WEIGHTS` weigh, (4,)."""
-    visible, threshold = identity["similarity_visible_reference"], identity["threshold"]
-    return np.array([visible - threshold, identity["similarity_result_reference"], identity["strangers_warned"], 1.0])
+@dataclass(frozen=True)
+class Identity:
+    """How alike a filled face and its reference are.
+
+    similarity_result_reference, similarity_visible_reference: cosines, of the whole result and of what is visible of
+    the photo. same_person: whether the latter reaches the threshold. strangers_warned: the share of wrong references
+    that this threshold finds under such a hole.
+    """
+
+    similarity_result_reference: float
+    similarity_visible_reference: float
+    same_person: bool
+    threshold: float
+    strangers_warned: float
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Below the hole's own threshold it is always that of two people."""
+        chance = probability(self)
+        fitting = (word for least, word in WORDS if self.same_person and chance >= least)
+        word = next(fitting, "two_people")
+        return Verdict(word, TONES[word], round(chance, 3))
 
 
-def probability(weighed, weights=WEIGHTS):
-    return float(1 / (1 + np.exp(-weighed @ np.array(weights))))
+def features(identity: Identity) -> np.ndarray:
+    """What `WEIGHTS` weigh -> float64 (4,)."""
+    beyond = identity.similarity_visible_reference - identity.threshold
+    return np.array([beyond, identity.similarity_result_reference, identity.strangers_warned, 1.0])
+
+
+def probability(identity: Identity) -> float:
+    """That it is the same person, 0..1."""
+    return float(1 / (1 + np.exp(-features(identity) @ np.array(WEIGHTS))))

@@ -118,7 +118,7 @@ def read_found(found, max_pixels):
         return dataclasses.replace(read_photo(found.path, max_pixels), name=name)
     except InputError as error:
         text = str(error).replace(found.path, name)
-        raise InputError(text, code=error.code or "photo_missing", **error.numbers) from None
+        raise InputError(text, code=error.code or "photo_missing", **error.facts) from None
 
 
 def candidate_words(candidate):

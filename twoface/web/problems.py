@@ -29,7 +29,7 @@ def answer_problems(app: FastAPI) -> None:
     async def ours(request: Request, error: TwoFaceError) -> Response:
         pause = getattr(error, "retry_after", None)
         headers = None if pause is None else {"retry-after": f"{pause:.0f}"}
-        return problem(_status(error), error.code or "failed", str(error), headers, **error.numbers)
+        return problem(_status(error), error.code or "failed", str(error), headers, **error.facts)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

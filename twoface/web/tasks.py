@@ -21,7 +21,6 @@ from twoface.core.location import has_location, without_location
 from twoface.core.masks import center_hole
 from twoface.core.mesh import moved
 from twoface.core.parts import part_hole
-from twoface.core.verdict import verdict
 from twoface.web.cache import Cache, Filled
 from twoface.web.library import Library, candidate_words, opener, read_found
 
@@ -203,8 +202,8 @@ class PhotoTasks:
         return {
             "id": self._cache.add_fill(session, photo, filled),
             "patch": {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0},
-            "identity": None if result.reference_used is None else result.identity,
-            "verdict": verdict(result.identity)._asdict(),
+            "identity": None if result.identity is None else dataclasses.asdict(result.identity),
+            "verdict": result.verdict._asdict(),
             "outlook": result.outlook._asdict(),
             "reference_used": result.reference_used,
             "reference_faces": [_face(reference["faces"]) for reference in result.references],
@@ -319,7 +318,7 @@ def _face(taken):
 
 def _warnings(result, photo, frame):
     found = [{"code": note.code, "message": note.text} for note in photo.notes]
-    if verdict(result.identity).word == "two_people":
+    if result.verdict.word == "two_people":
         found.append({"code": "two_people", "message": "the photo and the reference look like two people"})
     if frame.side < GOOD_FACE:
         found.append({"code": "small_face", "message": f"the face is small: below {GOOD_FACE} pixels results are soft"})

@@ -40,7 +40,7 @@ def test_what_an_evaluation_leaves(digits, tmp_path, capsys):
     assert "reference of another digit" in capsys.readouterr().out
     height, width = cv2.imread(str(run / "matrix.png")).shape[:2]
     assert (height, width) == (28 + 4 + 11 * 88, 4 + 11 * 88)  # a row of references, then one for each digit
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="exists"):
         evaluate_digits(run, digits)
 
 

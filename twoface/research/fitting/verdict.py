@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from twoface.core.faces import SIZE
 from twoface.core.inpainter import Inpainter
-from twoface.core.verdict import TONES, features, verdict
+from twoface.core.verdict import TONES, features
 from twoface.research.data.portraits import MARGIN, Portraits
 
 HOLES = ("eyes", "nose", "mouth", "lower", "left", "right", "center")
@@ -36,7 +36,7 @@ def main():
     for hole in HOLES:
         for right in (True, False):
             rows = [row for row in judged if row["person"] % 2 and (row["hole"], row["right"]) == (hole, right)]
-            words = [verdict(row["identity"]).word for row in rows]
+            words = [row["identity"].verdict.word for row in rows]
             shares = [f"{words.count(word) / len(words):.0%}" for word in TONES if word != "none"]
             print(f"| {hole} | {'right' if right else 'wrong'} |", " | ".join(shares), "|")
 
