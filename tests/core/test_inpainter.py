@@ -206,7 +206,7 @@ def test_of_several_faces_that_nothing_tells_apart_the_largest_is_said(inpainter
     small = placed_face(frame_transform((0, 0, 64, 64)))
     both = inpainter(placed_face(FRAME), small)
     result = both.fill(photo, hole="center")
-    assert result.report()["faces"]["why"] == "largest" and "--face 0,0,64,64" in result.warning
+    assert result.report()["faces"]["why"] == "largest" and "for another give 0,0,64,64" in result.warning
     touched = both.fill(photo, hole=(25, 25, 40, 40))
     assert (touched.faces.number, touched.faces.why) == (1, "touched") and not any(
         "faces" in w for w in touched.warnings

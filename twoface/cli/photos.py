@@ -187,7 +187,7 @@ def _tell(report):
     from twoface.core.outlook import Outlook
 
     if report["faces"]["found"] > 1:
-        print(f"face       {_which(report['faces'])}")
+        print(f"face       {_which(report['faces'], '--face')}")
     if found := report["found"]:
         print(f"found      {found['what']}, {found['share']:.0%} of the face's frame")
     print("\n".join(_identity(report)))
@@ -204,7 +204,7 @@ def _identity(report):
     if report["reference_used"] is None:
         return [f"identity   {found.text}"]
     figures, used = report["identity"], report["references"][report["reference_used"]]
-    several = [f"           face {_which(used['faces'])}"] if used["faces"]["found"] > 1 else []
+    several = [f"           face {_which(used['faces'], '--reference-face')}"] if used["faces"]["found"] > 1 else []
     return [
         f"reference  {printable(used['name'])}, {report['reference_why']}",
         *several,
@@ -215,11 +215,12 @@ def _identity(report):
     ]
 
 
-def _which(faces):
-    """Which face of how many, and why, of a report."""
+def _which(faces, option):
+    """Which face of how many, and why, of a report; and the option that takes another."""
     from twoface.core.faces import WHY
 
-    return f"{faces['taken']} of {faces['found']}, {WHY[faces['why']]}"
+    another = f" (another: {option})" if faces["found"] > 1 else ""
+    return f"{faces['taken']} of {faces['found']}, {WHY[faces['why']]}{another}"
 
 
 def _crop_paths(folder, references):
