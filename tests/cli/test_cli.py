@@ -104,7 +104,7 @@ def test_a_box_is_in_photo_pixels(shop):
 def test_auto_tells_what_it_found_or_asks(shop, capsys, fails, monkeypatch):
     monkeypatch.setattr("twoface.core.inpainter.Occlusion", lambda threads: FakeOcclusion())
     monkeypatch.setattr("twoface.core.inpainter.closed_eyes", lambda mesh: None)
-    assert "say what to fill with --hole NAME" in fails("--hole", "auto", photo="photo.png")
+    assert "or paint a mask (--hole NAME, --mask FILE)" in fails("--hole", "auto", photo="photo.png")
     found = textured(200, 240)
     found[70:95, 60:140] = (0, 255, 0)  # what the stand-in sees in front of a face
     Image.fromarray(found).save("bar.png")

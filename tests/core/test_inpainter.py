@@ -346,7 +346,7 @@ def test_auto_fills_what_is_in_front_of_the_face(fill, inpainter, photo):
 
 def test_auto_offers_closed_eyes_and_never_fills_at_random(inpainter, photo):
     engine = inpainter(placed_face(FRAME))
-    with pytest.raises(InputError, match="say what to fill") as caught:
+    with pytest.raises(InputError, match="name a part of the face to fill") as caught:
         engine.fill(photo, hole="auto")
     assert caught.value.code == "nothing_found"
     engine.mesher = ClosedEyes()
