@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from fakes import textured
 
+from twoface.core import bands
 from twoface.core.errors import InputError
-from twoface.core.masks import box_hole, center_hole, feather, grow, hole_of, parse_box
+from twoface.core.masks import box_hole, center_hole, fading, feather, grow, hole_of, parse_box
 
 
 @pytest.mark.parametrize("size", [64, 128])
@@ -64,6 +65,18 @@ def test_grow_is_a_disc():
     grown = grow(mask, 5)
     assert grown[10, 15] and not grown[10, 16] and not grown[14, 14]
     assert not grow(np.zeros((5, 5), bool), 3).any()
+
+
+def test_a_feather_is_a_smoothstep():
+    assert fading(np.float32([0, 1.5, 3, 4.5, 6, 7]), 6) == pytest.approx([1, 0.84375, 0.5, 0.15625, 0, 0])
+
+
+def test_growing_is_the_same_in_bands_of_any_size(monkeypatch):
+    mask = np.zeros((90, 70), bool)
+    mask[[5, 30, 31, 60], [60, 3, 40, 20]] = True
+    whole = grow(mask, 7)
+    monkeypatch.setattr(bands, "PIXELS", 70 * 8)
+    assert np.array_equal(grow(mask, 7), whole)
 
 
 def test_feather_is_one_in_the_hole_and_zero_beyond():

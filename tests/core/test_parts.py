@@ -9,6 +9,7 @@ from twoface.core.holes import part_of_face
 from twoface.core.masks import grow
 from twoface.core.mesh import EYE_CORNERS, POLYGONS, moved, template_mesh
 from twoface.core.parts import AUTO, HOLES, PARTS, eye_distance, named_hole, parse_hole, part_hole
+from twoface.research.data import random_holes
 from twoface.research.data.random_holes import AREA_RANGE, random_hole
 
 MESH = template_mesh()
@@ -114,6 +115,19 @@ def test_random_holes_keep_to_their_area_and_seed():
     assert all(np.array_equal(hole, random_hole(again, MESH)) for hole in holes)
     center = named_hole("center")
     assert 0.05 < np.mean([np.array_equal(hole, center) for hole in holes]) < 0.2
+
+
+def test_random_parts_are_moved_and_sized_a_little(monkeypatch):
+    """By 2.5 pixels and up to a sixth: more, and training would see holes that lie beside their part."""
+    drawn = []
+    monkeypatch.setattr(random_holes, "part_hole", lambda name, points, shape: drawn.append(points) or named_hole(name))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        random_holes._draw_part(rng, np.zeros((128, 128), np.uint8), MESH)
+    moves = np.array([(points.mean(0) - MESH.mean(0))[:2] for points in drawn])
+    sizes = np.array([np.ptp(points, 0).mean() / np.ptp(MESH, 0).mean() for points in drawn])
+    assert moves.std(0) == pytest.approx([2.5, 2.5], rel=0.15) and np.abs(moves.mean(0)).max() < 0.5
+    assert 0.89 < sizes.min() < 0.93 and 1.12 < sizes.max() < 1.16
 
 
 def test_random_parts_follow_the_mesh():

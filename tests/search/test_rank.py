@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from twoface.core.copies import copy_score, same_picture
 from twoface.core.faces import TEMPLATE
 from twoface.core.identity import calibrated_holes
 from twoface.core.parts import named_hole
+from twoface.search.collection import _order
 from twoface.search.rank import (
     Calibration,
     Wanted,
@@ -81,6 +84,25 @@ def test_probability_falls_with_the_size_of_the_collection():
 
 def test_verdicts():
     assert [verdict(p) for p in (0.95, 0.5, 0.01)] == ["same", "maybe", "nobody"]
+
+
+def test_the_person_is_ordered_by_what_the_photos_give_and_others_by_who_they_are():
+    def candidate(name, verdict, probability, quality):
+        return SimpleNamespace(name=name, verdict=verdict, probability=probability, quality=quality)
+
+    found = [
+        candidate("stranger, fine photo", "nobody", 0.01, 1.0),
+        candidate("maybe, fine photo", "maybe", 0.3, 0.9),
+        candidate("maybe, more alike", "maybe", 0.6, 0.1),
+        candidate("same, more alike", "same", 0.99, 0.2),
+        candidate("same, fine photo", "same", 0.91, 0.8),
+        candidate("stranger, more alike", "nobody", 0.05, 0.1),
+    ]
+    assert [each.name for each in sorted(found, key=_order)] == [
+        *("same, fine photo", "same, more alike"),
+        *("maybe, more alike", "maybe, fine photo"),
+        *("stranger, more alike", "stranger, fine photo"),
+    ]
 
 
 def test_every_hole_has_a_calibration():
