@@ -46,6 +46,31 @@ def test_parts_are_what_they_are_called():
     assert all(inside(named_hole("face"), *pupils, nose, mouth, 151))
 
 
+LAID = {  # pixels and box of each part, of a face that looks straight ahead in a frame of 512
+    "eyes": (9774, (144, 207, 372, 269)),
+    "left-eye": (4885, (144, 207, 241, 269)),
+    "right-eye": (4889, (275, 207, 372, 269)),
+    "glasses": (39235, (72, 179, 444, 314)),
+    "nose": (9109, (211, 214, 305, 344)),
+    "mouth": (9915, (185, 335, 331, 423)),
+    "mask": (65695, (99, 230, 417, 492)),
+    "lower": (47863, (103, 276, 413, 489)),
+    "forehead": (18592, (100, 123, 416, 243)),
+    "left": (51203, (96, 119, 263, 486)),
+    "right": (50843, (254, 119, 420, 486)),
+    "face": (98775, (96, 119, 420, 486)),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_has_its_size_and_place(name):
+    there = part_hole(name, moved(MESH, np.array([[4.0, 0, 1.5], [0, 4, 1.5]])), (512, 512))
+    count, (x0, y0, x1, y1) = LAID[name]
+    x, y, width, height = cv2.boundingRect(there.view(np.uint8))
+    assert np.abs(np.subtract((x, y, x + width, y + height), (x0, y0, x1, y1))).max() <= 1
+    assert np.count_nonzero(there) == pytest.approx(count, rel=0.004)
+
+
 def test_left_and_right_are_the_halves_of_the_face():
     left, right = named_hole("left"), named_hole("right")
     assert inside(left, 468, 473) == [True, False] and inside(right, 468, 473) == [False, True]
