@@ -6,7 +6,7 @@ from PIL import Image
 from twoface.core.blazeface import BlazeFace
 from twoface.core.detect import FaceDetector, _about, _alike, _overview, _surest
 from twoface.core.faces import TEMPLATE, Face, apply, frame_transform, invert
-from twoface.core.mtcnn import Mtcnn
+from twoface.core.mtcnn import Mtcnn, _suppress
 
 TURNED = np.array([[0.0, -1, 50], [1, 0, 30]])  # a face of 40 pixels that lies on its side, at (10, 30)
 
@@ -168,3 +168,12 @@ def test_another_side_must_be_surer_by_a_tenth():
     turned = looks(0.72, 0.76)
     assert _surest([upright, looks(None, None), turned, looks(0.9, None)]) is turned[1]
     assert _surest([looks(None, None)] * 4) is None
+
+
+def test_of_boxes_that_overlap_the_surest_stays():
+    boxes = np.array([(0, 0, 10, 10), (0, 0, 20, 20), (50, 50, 60, 60), (51, 50, 61, 60)], float)
+    scores = np.array([0.7, 0.9, 0.6, 0.8])
+    assert _suppress(boxes, scores, 0.5).tolist() == [1, 3, 0]  # of the union of 0 and 1 a quarter is shared
+    assert _suppress(boxes, scores, 0.5, over_smaller=True).tolist() == [1, 3]
+    assert _suppress(boxes, scores, 0.9).tolist() == [1, 3, 0, 2]
+    assert _suppress(boxes[:0], scores[:0], 0.5).tolist() == []
