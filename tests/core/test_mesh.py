@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -14,10 +15,12 @@ from twoface.core.mesh import (
     facing,
     fitted,
     mirrored,
+    moved,
     procrustes,
     region_of,
     region_transform,
     template_mesh,
+    to_template,
     with_reference,
 )
 from twoface.core.mtcnn import Mtcnn
@@ -175,3 +178,24 @@ def test_how_open_eyes_and_mouth_are():
     points[[13, 14, 78, 308]] = [(65, 90, 0), (65, 100, 0), (55, 95, 0), (75, 95, 0)]
     mesh = Mesh(points, 1.0)
     assert (mesh.eye_open("left"), mesh.eye_open("right"), mesh.mouth_open) == pytest.approx((0.3, 0.2, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("scale", "degrees", "shift", "kept"),
+    [
+        *((0.07, 0, 0, True), (0.09, 0, 0, False), (-0.09, 0, 0, False), (0.55, 0, 0, False), (0.65, 0, 0, True)),
+        *((0, 5, 0, True), (0, 7, 0, False), (0, -7, 0, False), (0, 58, 0, False), (0, 62, 0, True)),
+        *((0, 0, 4, True), (0, 0, 6, False), (0, 0, 38, False), (0, 0, 42, True)),
+    ],
+)
+def test_how_far_off_a_frame_may_be(scale, degrees, shift, kept):
+    """Less is near enough, more beyond all reason. scale: its logarithm; shift: crop pixels."""
+    aligned = moved(template_mesh(), to_template(template_mesh()))
+    assert np.allclose(to_template(aligned), np.eye(2, 3))
+    off = cv2.getRotationMatrix2D((63.5, 63.5), -degrees, np.exp(scale))
+    off[:, 2] += (0.6 * shift, 0.8 * shift)
+    frame = frame_transform((40, 30, 296, 286))
+    found = corrected(frame, moved(aligned, off))
+    assert (found is frame) is kept
+    if not kept:
+        assert np.allclose(found, cv2.invertAffineTransform(off) @ np.vstack([frame, (0, 0, 1)]))
