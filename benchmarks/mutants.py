@@ -184,15 +184,18 @@ class Copy:
             finally:
                 os._exit(int(code))
         until = time.monotonic() + limit
-        while time.monotonic() < until:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                _end_group(child)  # of processes that a test left behind
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.02)
-        _end_group(child)
-        os.waitpid(child, 0)
-        return None
+        try:
+            while time.monotonic() < until:
+                done, status = os.waitpid(child, os.WNOHANG)
+                if done:
+                    return os.waitstatus_to_exitcode(status)
+                time.sleep(0.02)
+            return None
+        finally:  # its processes too that a test left behind, or held
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
 
     def noticed(self, change, tests, limit):
         """Whether the tests fail with a change."""
@@ -211,11 +214,6 @@ class Copy:
         os.utime(path, (self._date, self._date))
 
 
-def _end_group(leader):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="as in mutants.toml; default all")
@@ -229,6 +227,7 @@ def main():
         parser.error(f"mutants.toml names no tests for {unknown}")
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take longer to load than most of these tests
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the folder and the tests at work go too
     with tempfile.TemporaryDirectory() as folder:
         sys.exit(run(table, modules, options, Copy(folder)))
 
