@@ -209,7 +209,7 @@ def fields(**values):
     given = {"flow": 0.0, "gain": 1.0, "offset": 0.0, "weight": 1.0} | values
     depth = {"flow": 2, "weight": 1}
     made = {name: np.full((depth.get(name, 3), 32, 32), value, np.float32) for name, value in given.items()}
-    return made | {"synthesis": np.full((3, 128, 128), 0.5, np.float32), "trust": np.ones((128, 128), np.float32)}
+    return made | {"synthesis": np.full((3, 128, 128), 0.5, np.float32), "within": np.ones((128, 128), np.float32)}
 
 
 @pytest.mark.parametrize(
@@ -226,6 +226,18 @@ def test_the_references_texture_comes_back(weight, gain, contrast):
     fill = render(given, places, reference, 4, smoothed(given, reference, 4))
     wanted = 20 / 255 / 2**0.5 * (max(contrast, weight * gain) if contrast != 0.5 else 0.3 * 0.5 + 0.5 * 0.3 + 0.2)
     assert fill[..., 0].std() == pytest.approx(wanted, rel=0.08)
+
+
+def test_texture_comes_back_inside_the_face_alone():
+    y, x = np.mgrid[:512, :512]
+    stripes = np.repeat((128 + 20 * np.sin(x * np.pi / 3))[..., None], 3, -1).round().astype(np.uint8)
+    frame, given = frame_transform((0, 0, 512, 512)), fields(gain=0.6)
+    given["within"] = np.tile((np.arange(128) < 64).astype(np.float32), (128, 1))
+    reference = stripes, straight(frame)
+    places = apply(frame, np.stack(np.meshgrid(np.arange(512), np.arange(200, 300)), -1))
+    fill = render(given, places, reference, 4, smoothed(given, reference, 4))[..., 0]
+    inside, outside = fill[:, 100:220].std(), fill[:, 300:420].std()
+    assert outside == pytest.approx(0.6 * inside, rel=0.03) and inside == pytest.approx(20 / 255 / 2**0.5, rel=0.05)
 
 
 def test_grain_is_what_lacks_and_no_more():

@@ -9,6 +9,7 @@ from twoface.core.reference import Registered, no_reference, registered, sampled
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 FRAME = frame_transform((40, 30, 296, 286, 10))
+NOTHING = np.zeros((128, 128), np.float32)
 
 
 def moved(points, transform):
@@ -118,7 +119,7 @@ def test_a_profile_is_registered_by_all_points():
 
 def test_planes_of_a_reference_and_of_none():
     picture = textured(128, 128)
-    found = Registered(picture, np.full((128, 128), 0.5, np.float32), straight(np.eye(2, 3)))
+    found = Registered(picture, np.full((128, 128), 0.5, np.float32), straight(np.eye(2, 3)), NOTHING)
     reference, trust = found.planes()
     assert np.allclose(reference[0].transpose(1, 2, 0) * 255, picture, atol=1e-4) and (trust == 0.5).all()
     reference, trust = no_reference(2)
@@ -127,7 +128,7 @@ def test_planes_of_a_reference_and_of_none():
 
 
 def test_three_pixels_about_what_covers_are_not_trusted_either():
-    found = Registered(textured(128, 128), np.ones((128, 128), np.float32), straight(np.eye(2, 3)))
+    found = Registered(textured(128, 128), np.ones((128, 128), np.float32), straight(np.eye(2, 3)), NOTHING)
     hidden = np.zeros((128, 128), bool)
     hidden[64, 70] = True
     trust = uncovered(found, hidden, np.eye(2, 3)).trust

@@ -118,10 +118,24 @@ def test_a_good_donor_beats_one_that_is_turned_blurred_small_or_cut_off():
     assert min(good.values()) == pytest.approx(1, abs=0.05)
     assert quality(row(yaw=50.0))["visible"] < quality(row())["visible"]
     assert quality(row(yaw=30.0))["pose"] < 0.5
-    assert quality(row(size=40.0))["size"] < 0.4
+    assert quality(row(size=40.0))["size"] == pytest.approx(40 / 128)
+    assert quality(row(size=128.0), wanted(size=256))["size"] == 0.5  # of a photo that shows more
+    assert quality(row(size=512.0), wanted(size=2000))["size"] == 1  # but four times the crop's is enough
     assert quality(row(), aligned=cv2.GaussianBlur(textured(128, 128), (0, 0), 3))["sharp"] < 0.3
     assert quality(row(frame=(64, 0, 192, 128, 0)))["visible"] == pytest.approx(0.5, abs=0.1)
     assert quality(row(mouth_open=0.9))["expression"] < 0.1
+
+
+def test_pose_and_expression_are_gaussians():
+    same = np.exp(-0.5)
+    asked = wanted(pose=(10, -5))
+    assert quality(row(yaw=30.0, pitch=-5.0), asked)["pose"] == pytest.approx(same)
+    assert quality(row(yaw=10.0, pitch=15.0), asked)["pose"] == pytest.approx(same)
+    assert quality(row(yaw=10.0, pitch=-5.0), asked)["pose"] == 1
+    asked = wanted(eyes_open=0.5, mouth_open=0.2)
+    assert quality(row(mouth_open=0.4), asked)["expression"] == pytest.approx(same)
+    assert quality(row(eyes_open=0.3, mouth_open=0.4), asked)["expression"] == pytest.approx(same**2)
+    assert quality(row(eyes_open=0.3), wanted())["expression"] == 1
 
 
 def test_the_half_that_turns_away_is_the_one_that_is_lost():
