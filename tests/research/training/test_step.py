@@ -148,6 +148,8 @@ def test_judges_that_only_learn_hold_nothing_of_the_generators(turn):
 
     def watched(names, picture, mask):
         looked.append((names, picture.requires_grad))
+        if picture is not batch.real and picture is not batch.reference:
+            assert torch.equal(picture * (1 - mask), batch.target * (1 - mask)), "outside the hole it is the photo"
         return look(names, picture, mask)
 
     nets.discriminators.module.look = watched
@@ -171,6 +173,7 @@ def test_facenet_sees_the_middle_of_the_frame():
         view = face_view(picture)
         assert view.shape == (1, 3, 160, 160)
         assert (view.min(), view.max(), view.mean()) == pytest.approx((6, 121, 63.5), abs=1e-3)
+    assert face_view(ramp)[0, 0, 80, 1] == pytest.approx(5.5 + 1.5 * 116 / 160)  # a pixel's centre is half a pixel in
 
 
 def test_a_diverging_discriminator_is_told_in_the_warm_up_and_not_stepped(turn):
