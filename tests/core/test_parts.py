@@ -142,6 +142,26 @@ def test_random_holes_keep_to_their_area_and_seed():
     assert 0.05 < np.mean([np.array_equal(hole, center) for hole in holes]) < 0.2
 
 
+DRAWN = {  # pixels and middle of each kind of hole, by the seeds 0 to 3
+    "_draw_center": [(3721, 63, 63), (5625, 63, 63), (4096, 64, 64), (4096, 64, 64)],
+    "_draw_part": [(3046, 82, 73), (874, 65, 93), (3121, 80, 67), (3649, 46, 74)],
+    "_draw_strokes": [(2622, 67, 75), (1272, 81, 64), (2305, 65, 45), (2037, 43, 60)],
+    "_draw_box": [(2268, 51, 20), (4644, 28, 48), (1330, 55, 92), (748, 30, 92)],
+    "_draw_blobs": [(4863, 58, 74), (2606, 96, 41), (3889, 41, 55), (3949, 60, 61)],
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_the_holes_of_training_are_drawn_as_ever(kind):
+    """A change of their mixture is a change of the training data."""
+    for seed, (count, *middle) in enumerate(DRAWN[kind]):
+        canvas = np.zeros((128, 128), np.uint8)
+        getattr(random_holes, kind)(np.random.default_rng(seed), canvas, MESH)
+        y, x = np.nonzero(canvas)
+        assert canvas.max() == 1 and canvas.sum() == pytest.approx(count, rel=0.01)
+        assert (x.mean(), y.mean()) == pytest.approx(middle, abs=1)
+
+
 def test_random_parts_are_moved_and_sized_a_little(monkeypatch):
     """By 2.5 pixels and up to a sixth: more, and training would see holes that lie beside their part."""
     drawn = []
