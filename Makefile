@@ -1,10 +1,11 @@
-# `make help` lists what there is. PYTHON, EXPERIMENT and DATA can be set: make train DATA=faces
+# `make help` lists what there is. PYTHON, EXPERIMENT, DATA and EACH can be set: make train DATA=faces
 PYTHON ?= python3
 EXPERIMENT ?= experiments/registered.toml
 DATA ?= data/faces
+EACH ?= 14
 BIN := .venv/bin
 
-.PHONY: help web demo test dev docs train evaluate clean
+.PHONY: help web demo test mutants dev docs train evaluate clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -20,6 +21,9 @@ test: .venv/.installed-dev  ## set up everything for development, then lint and 
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+mutants: .venv/.installed-dev  ## do the tests notice when a line is wrong? EACH lines of every module, in about an hour
+	$(BIN)/python benchmarks/mutants.py --each $(EACH)
 
 dev: .venv/.installed-dev  ## set up .venv with all that training and tests need
 

@@ -381,6 +381,29 @@ def test_workers_that_cannot_start_end_the_batch(desk, load, error):
     assert not log(desk)
 
 
+class Reader(Clerk):
+    """Keeps what the log says when it begins with a photo."""
+
+    def fill(self, photo, **options):
+        (photo.parent / f"{photo.stem}.log").write_bytes((photo.parent / "out" / "results.csv").read_bytes())
+        return super().fill(photo, **options)
+
+
+def load_reader(network, model=None, threads=None):
+    return Reader(FillModel(network, threads=1), FakeDetector(FACE), FakeEmbedder(), FakeMesher())
+
+
+def test_each_row_is_logged_when_it_is_done(desk):
+    (desk / "bad.png").write_bytes(b"no photo")
+    write_jobs(desk, {"photo": "a.png"}, {"photo": "bad.png"}, {"photo": "b.png"})
+    run_batch(desk / "jobs.csv", desk / "out", load=partial(load_reader, desk / "network.onnx"))
+    with open(desk / "b.log", newline="") as file:
+        assert [(line["photo"], line["status"]) for line in csv.DictReader(file)] == [
+            ("a.png", "done"),
+            ("bad.png", "failed"),
+        ]
+
+
 def test_killed_batch_goes_on(desk):
     for number in range(12):
         Image.fromarray(textured(180, 200)).save(desk / f"p{number}.png")

@@ -4,9 +4,11 @@ import pytest
 from PIL import Image
 
 from twoface.core.blazeface import BlazeFace
-from twoface.core.detect import FaceDetector
-from twoface.core.faces import apply
-from twoface.core.mtcnn import Mtcnn
+from twoface.core.detect import FaceDetector, _about, _alike, _overview, _surest
+from twoface.core.faces import TEMPLATE, Face, apply, frame_transform, invert
+from twoface.core.mtcnn import Mtcnn, _suppress
+
+TURNED = np.array([[0.0, -1, 50], [1, 0, 30]])  # a face of 40 pixels that lies on its side, at (10, 30)
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +103,77 @@ def test_blazeface_sees_in_each_square_what_is_there(portrait):
     assert empty == [] and len(full) == len(turned) == 1 and full[0].score > 0.5
     apart, ratio, degrees = frames_apart(full[0].frame, turned[0].frame)
     assert apart < 0.15 and 0.8 < ratio < 1.25 and degrees < 15  # of the photo, not of the square
+
+
+def test_several_faces_the_largest_first(detector, portrait):
+    scene = np.full((300, 620, 3), 90, np.uint8)
+    face = portrait[20:200, 140:320]
+    scene[60:160, 40:140] = cv2.resize(face, (100, 100), interpolation=cv2.INTER_AREA)
+    scene[60:240, 220:400] = face
+    scene[60:190, 460:590] = cv2.resize(face, (130, 130), interpolation=cv2.INTER_AREA)
+    found = detector.detect(scene)
+    assert [round(each.landmarks[2, 0] / 100) for each in found] == [3, 5, 1]
+
+
+def test_what_lies_is_looked_for_in_the_photo_turned(detector, monkeypatch):
+    """And who is found so is taken before the same face as it was found at first."""
+    looks = []
+    lying = Face((10, 30, 50, 70), apply(TURNED, TEMPLATE * 40), 0.9)
+    unsure = Face((100, 100, 140, 140), TEMPLATE * 40 + 100, 0.9)
+
+    def look(pixels, near):
+        looks.append(pixels.shape[:2])
+        if pixels.shape[:2] == (200, 300):
+            return [(lying, 90.0), (unsure, None)]
+        return [(Face((30, 250, 70, 290), TEMPLATE * 40 + (30, 250), 0.9), 0.0)]
+
+    monkeypatch.setattr(detector, "_look", look)
+    (face,) = detector.detect(np.zeros((200, 300, 3), np.uint8))
+    assert looks == [(200, 300), (300, 200)] and face.box == (9, 30, 49, 70)
+    monkeypatch.setattr(detector, "_look", lambda pixels, near: [(unsure, None)] if pixels.shape[0] == 200 else [])
+    (face,) = detector.detect(np.zeros((200, 300, 3), np.uint8))
+    assert face.box == unsure.box
+
+
+def test_squares_that_show_a_photo():
+    assert _overview((100, 110)) == [(54.5, 49.5, 110, 0)]
+    whole, *parts = _overview((100, 250))
+    assert whole == (124.5, 49.5, 250, 0)
+    assert len(parts) == 4 and [part[0] for part in parts] == pytest.approx([49.5, 99.5, 149.5, 199.5])
+    assert [(y, x, side, turn) for x, y, side, turn in _overview((250, 100))] == _overview((100, 250))
+
+
+def test_squares_about_a_hole():
+    assert _about((10, 20, 50, 40)) == [(29.5, 29.5, 40 * reach, 0) for reach in (1.6, 2.4, 3.6, 5.2)]
+
+
+def test_a_face_is_the_same_by_its_frame_be_it_turned_by_quarters():
+    def face(side, x=100, y=100, degrees=0):
+        half = side / 2
+        landmarks = apply(invert(frame_transform((x - half, y - half, x + half, y + half, degrees))), TEMPLATE * 128)
+        return Face((x - half, y - half, x + half, y + half), landmarks, 1.0)
+
+    one = face(60)
+    assert _alike(one, face(60)) and _alike(one, face(60, degrees=90)) and _alike(one, face(80))
+    assert _alike(one, face(60, x=110)) and not _alike(one, face(60, x=114)) and not _alike(one, face(60, y=86))
+    assert not _alike(one, face(90)) and not _alike(one, face(40)) and _alike(face(90), face(66))
+
+
+def test_another_side_must_be_surer_by_a_tenth():
+    def looks(*scores):
+        return [None if score is None else Face((0, 0, 1, 1), None, score) for score in scores]
+
+    upright, turned = looks(0.5, 0.7), looks(0.72, 0.66)
+    assert _surest([upright, turned, looks(None, None), looks(0.3, None)]) is upright[1]
+    turned = looks(0.72, 0.76)
+    assert _surest([upright, looks(None, None), turned, looks(0.9, None)]) is turned[1]
+    assert _surest([looks(None, None)] * 4) is None
+
+
+def test_of_boxes_that_overlap_the_surest_stays():
+    boxes = np.array([(0, 0, 10, 10), (0, 0, 20, 20), (50, 50, 60, 60), (51, 50, 61, 60)], float)
+    scores = np.array([0.7, 0.9, 0.6, 0.8])
+    assert _suppress(boxes, scores, 0.5).tolist() == [1, 3, 0]  # of the union of 0 and 1 a quarter is shared
+    assert _suppress(boxes, scores, 0.5, over_smaller=True).tolist() == [1, 3]
+    assert _suppress(boxes, scores, 0.9).tolist() == [1, 3, 0, 2]
+    assert _suppress(boxes[:0], scores[:0], 0.5).tolist() == []

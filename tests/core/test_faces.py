@@ -157,3 +157,8 @@ def test_a_face_moves_with_its_landmarks():
     turn = np.array([[0.0, -2, 100], [2, 0, 0]])  # a quarter turn, twice as large
     face = Face((0, 0, 10, 20), TEMPLATE * 10, 0.5).moved(turn)
     assert face.box == (60, 0, 100, 20) and np.allclose(face.landmarks, apply(turn, TEMPLATE * 10))
+
+
+@pytest.mark.parametrize(("beside", "count"), [(5, 1), (6, 2)])
+def test_boxes_that_share_a_third_are_one_face_and_a_quarter_two(beside, count):
+    assert len(distinct([Face((x, 0, x + 10, 10), None, 1.0) for x in (0, beside)])) == count

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import time
 
 import cv2
 import numpy as np
@@ -307,6 +308,52 @@ def test_bad_input_is_one_line(fill, photo, given, words):
     with pytest.raises(InputError, match=words) as error:
         fill(photo, **given)
     assert "\n" not in str(error.value)
+
+
+def test_where_a_hole_lies_off_the_faces_it_is_looked_about(network, photo):
+    """Where less than half of it lies on them: a covered face is found only by who knows where it is."""
+    looked = []
+
+    class Looking(FakeDetector):
+        def detect(self, pixels, near=None):
+            looked.append(near)
+            return self.faces
+
+    face = placed_face(FRAME)
+    x0, y0, x1, _ = np.round(face.box).astype(int)
+    parts = Looking(face), FakeEmbedder(), FakeMesher(), FakeOcclusion()
+    fill = Inpainter(network(), *parts).fill
+    for above, near in ((8, [None]), (12, [None, (x0, y0 - 12, x0 + 20, y0 + 8)])):  # of 20 pixels
+        looked.clear()
+        fill(photo, mask=box_hole((x0, y0 - above, x0 + 20, y0 - above + 20), photo.shape))
+        assert looked == near
+
+
+def test_warm_up_asks_all_but_the_network():
+    asked = []
+
+    class Detector(FakeDetector):
+        def detect(self, pixels, near=None):
+            asked.append("detector")
+            return []
+
+    class Embedder(FakeEmbedder):
+        def embed(self, views):
+            asked.append("embedder")
+            return super().embed(views)
+
+    Inpainter(None, Detector(), Embedder(), FakeMesher(), FakeOcclusion()).warm_up()
+    assert asked == ["detector", "embedder"]
+
+
+def test_the_time_of_each_stage_is_told(fill, photo):
+    start = time.perf_counter()
+    timing = fill(photo, hole=HOLE, reference=255 - photo).timing
+    took = time.perf_counter() - start
+    total = timing.pop("total")
+    assert list(timing) == ["photo", "references", "network", "blend", "identity"]
+    assert all(0 <= seconds < took for seconds in timing.values())
+    assert total == pytest.approx(sum(timing.values())) and total <= took
 
 
 def test_no_face(inpainter, network, photo):

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -10,11 +11,16 @@ from twoface.core.mesh import (
     Mesh,
     Mesher,
     corrected,
+    cut,
     facing,
     fitted,
     mirrored,
+    moved,
     procrustes,
+    region_of,
+    region_transform,
     template_mesh,
+    to_template,
     with_reference,
 )
 from twoface.core.mtcnn import Mtcnn
@@ -140,3 +146,56 @@ def test_sees_through_a_hole(mesher, portrait, frame):
     assert np.array_equal(points, mesher.through(covered, unknown))  # what the hole holds does not matter
     truth = mesher.find(portrait, frame).moved(frame).points
     assert np.linalg.norm((points - truth)[:, :2], axis=1).mean() < 5
+
+
+@pytest.mark.parametrize("side", [200, 900])
+@pytest.mark.parametrize("degrees", [0, 40])
+def test_a_square_is_cut_where_it_lies_and_shrunk_by_area(side, degrees):
+    y, x = np.mgrid[:900, :1200]
+    ramp = np.dstack([x / 5, y / 5, (x // 2 + y // 2) % 2 * 255]).astype(np.uint8)
+    back = region_transform((640, 450, side, np.radians(degrees)))
+    picture = cut(ramp, back)
+    assert picture.shape == (256, 256, 3)
+    for place in ((128, 128), (60, 128), (128, 190)):
+        assert np.abs(picture[place[1], place[0], :2] - apply(back, place) / 5).max() < 1.5
+    if side == 900:  # single pixels are averaged
+        assert picture[100:150, 100:150, 2].std() < 60
+    region = region_of(np.column_stack([apply(back, template_mesh()[:, :2] * 2), template_mesh()[:, 2]]))
+    assert region[3] == pytest.approx(np.radians(degrees), abs=0.02)
+
+
+def test_a_square_about_a_mesh_is_half_again_as_large():
+    x, y, side, angle = region_of(template_mesh())
+    low, high = template_mesh()[:, :2].min(0), template_mesh()[:, :2].max(0)
+    assert (x, y) == pytest.approx((low + high) / 2, abs=1) and abs(angle) < 0.02
+    assert side == pytest.approx(1.5 * (high - low).max(), rel=0.01)
+
+
+def test_how_open_eyes_and_mouth_are():
+    points = template_mesh().copy()
+    points[[159, 145, 33, 133]] = [(50, 40, 0), (50, 46, 0), (40, 43, 0), (60, 43, 0)]
+    points[[386, 374, 263, 362]] = [(80, 40, 0), (80, 44, 0), (90, 42, 0), (70, 42, 0)]
+    points[[13, 14, 78, 308]] = [(65, 90, 0), (65, 100, 0), (55, 95, 0), (75, 95, 0)]
+    mesh = Mesh(points, 1.0)
+    assert (mesh.eye_open("left"), mesh.eye_open("right"), mesh.mouth_open) == pytest.approx((0.3, 0.2, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("scale", "degrees", "shift", "kept"),
+    [
+        *((0.07, 0, 0, True), (0.09, 0, 0, False), (-0.09, 0, 0, False), (0.55, 0, 0, False), (0.65, 0, 0, True)),
+        *((0, 5, 0, True), (0, 7, 0, False), (0, -7, 0, False), (0, 58, 0, False), (0, 62, 0, True)),
+        *((0, 0, 4, True), (0, 0, 6, False), (0, 0, 38, False), (0, 0, 42, True)),
+    ],
+)
+def test_how_far_off_a_frame_may_be(scale, degrees, shift, kept):
+    """Less is near enough, more beyond all reason. scale: its logarithm; shift: crop pixels."""
+    aligned = moved(template_mesh(), to_template(template_mesh()))
+    assert np.allclose(to_template(aligned), np.eye(2, 3))
+    off = cv2.getRotationMatrix2D((63.5, 63.5), -degrees, np.exp(scale))
+    off[:, 2] += (0.6 * shift, 0.8 * shift)
+    frame = frame_transform((40, 30, 296, 286))
+    found = corrected(frame, moved(aligned, off))
+    assert (found is frame) is kept
+    if not kept:
+        assert np.allclose(found, cv2.invertAffineTransform(off) @ np.vstack([frame, (0, 0, 1)]))

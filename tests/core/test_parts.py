@@ -9,6 +9,7 @@ from twoface.core.holes import part_of_face
 from twoface.core.masks import grow
 from twoface.core.mesh import EYE_CORNERS, POLYGONS, moved, template_mesh
 from twoface.core.parts import AUTO, HOLES, PARTS, eye_distance, named_hole, parse_hole, part_hole
+from twoface.research.data import random_holes
 from twoface.research.data.random_holes import AREA_RANGE, random_hole
 
 MESH = template_mesh()
@@ -43,6 +44,31 @@ def test_parts_are_what_they_are_called():
     assert all(inside(named_hole("lower"), mouth, chin)) and not any(inside(named_hole("lower"), *pupils, 168))
     assert inside(named_hole("forehead"), 151, 52, *pupils, nose) == [True, False, False, False, False]
     assert all(inside(named_hole("face"), *pupils, nose, mouth, 151))
+
+
+LAID = {  # pixels and box of each part, of a face that looks straight ahead in a frame of 512
+    "eyes": (9774, (144, 207, 372, 269)),
+    "left-eye": (4885, (144, 207, 241, 269)),
+    "right-eye": (4889, (275, 207, 372, 269)),
+    "glasses": (39235, (72, 179, 444, 314)),
+    "nose": (9109, (211, 214, 305, 344)),
+    "mouth": (9915, (185, 335, 331, 423)),
+    "mask": (65695, (99, 230, 417, 492)),
+    "lower": (47863, (103, 276, 413, 489)),
+    "forehead": (18592, (100, 123, 416, 243)),
+    "left": (51203, (96, 119, 263, 486)),
+    "right": (50843, (254, 119, 420, 486)),
+    "face": (98775, (96, 119, 420, 486)),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_has_its_size_and_place(name):
+    there = part_hole(name, moved(MESH, np.array([[4.0, 0, 1.5], [0, 4, 1.5]])), (512, 512))
+    count, (x0, y0, x1, y1) = LAID[name]
+    x, y, width, height = cv2.boundingRect(there.view(np.uint8))
+    assert np.abs(np.subtract((x, y, x + width, y + height), (x0, y0, x1, y1))).max() <= 1
+    assert np.count_nonzero(there) == pytest.approx(count, rel=0.004)
 
 
 def test_left_and_right_are_the_halves_of_the_face():
@@ -114,6 +140,39 @@ def test_random_holes_keep_to_their_area_and_seed():
     assert all(np.array_equal(hole, random_hole(again, MESH)) for hole in holes)
     center = named_hole("center")
     assert 0.05 < np.mean([np.array_equal(hole, center) for hole in holes]) < 0.2
+
+
+DRAWN = {  # pixels and middle of each kind of hole, by the seeds 0 to 3
+    "_draw_center": [(3721, 63, 63), (5625, 63, 63), (4096, 64, 64), (4096, 64, 64)],
+    "_draw_part": [(3046, 82, 73), (874, 65, 93), (3121, 80, 67), (3649, 46, 74)],
+    "_draw_strokes": [(2622, 67, 75), (1272, 81, 64), (2305, 65, 45), (2037, 43, 60)],
+    "_draw_box": [(2268, 51, 20), (4644, 28, 48), (1330, 55, 92), (748, 30, 92)],
+    "_draw_blobs": [(4863, 58, 74), (2606, 96, 41), (3889, 41, 55), (3949, 60, 61)],
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_the_holes_of_training_are_drawn_as_ever(kind):
+    """A change of their mixture is a change of the training data."""
+    for seed, (count, *middle) in enumerate(DRAWN[kind]):
+        canvas = np.zeros((128, 128), np.uint8)
+        getattr(random_holes, kind)(np.random.default_rng(seed), canvas, MESH)
+        y, x = np.nonzero(canvas)
+        assert canvas.max() == 1 and canvas.sum() == pytest.approx(count, rel=0.01)
+        assert (x.mean(), y.mean()) == pytest.approx(middle, abs=1)
+
+
+def test_random_parts_are_moved_and_sized_a_little(monkeypatch):
+    """By 2.5 pixels and up to a sixth: more, and training would see holes that lie beside their part."""
+    drawn = []
+    monkeypatch.setattr(random_holes, "part_hole", lambda name, points, shape: drawn.append(points) or named_hole(name))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        random_holes._draw_part(rng, np.zeros((128, 128), np.uint8), MESH)
+    moves = np.array([(points.mean(0) - MESH.mean(0))[:2] for points in drawn])
+    sizes = np.array([np.ptp(points, 0).mean() / np.ptp(MESH, 0).mean() for points in drawn])
+    assert moves.std(0) == pytest.approx([2.5, 2.5], rel=0.15) and np.abs(moves.mean(0)).max() < 0.5
+    assert 0.89 < sizes.min() < 0.93 and 1.12 < sizes.max() < 1.16
 
 
 def test_random_parts_follow_the_mesh():

@@ -5,10 +5,11 @@ from test_mesh import turned
 
 from twoface.core.faces import apply, crop, frame_transform, invert
 from twoface.core.mesh import Mesh, template_mesh
-from twoface.core.reference import registered, sampled, uncovered
+from twoface.core.reference import Registered, no_reference, registered, sampled, shrunk, uncovered
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 FRAME = frame_transform((40, 30, 296, 286, 10))
+NOTHING = np.zeros((128, 128), np.float32)
 
 
 def moved(points, transform):
@@ -76,3 +77,73 @@ def test_what_covers_a_reference_is_not_trusted():
     far[44:66, 34:66] = False
     assert np.array_equal(bare.trust[far], found.trust[far])
     assert uncovered(found, hidden & False, turn) is found
+
+
+# Every sixth node of the map and its trust, for a head that is turned by 20, -8 and 6 degrees.
+MAP = [
+    [(19.4, 12.6), (42.1, 14.8), (65.4, 16.9), (86.6, 19.5), (108.3, 22.0)],
+    [(13.4, 37.6), (42.0, 38.0), (67.3, 39.5), (86.8, 42.6), (102.1, 47.0)],
+    [(7.3, 62.5), (40.1, 61.8), (67.1, 62.7), (84.8, 66.4), (95.9, 72.0)],
+    [(6.3, 86.0), (39.0, 85.3), (66.0, 86.2), (83.8, 89.9), (94.8, 95.5)],
+    [(10.3, 108.0), (33.7, 110.0), (63.3, 110.2), (78.8, 114.5), (99.0, 117.4)],
+]
+TRUST = [
+    [0.07, 0.21, 0.27, 0.21, 0.06],
+    [0.30, 1.00, 1.00, 0.85, 0.00],
+    [0.45, 1.00, 0.93, 0.99, 0.00],
+    [0.38, 1.00, 0.99, 0.86, 0.00],
+    [0.17, 1.00, 1.00, 0.27, 0.00],
+]
+
+
+def test_the_map_and_the_trust_of_a_turned_head():
+    found = register(template_mesh(), turned(20, -8, 6))
+    assert np.abs(found.map[4:32:6, 4:32:6] - MAP).max() < 0.07
+    assert np.abs(found.trust[4:32:6, 4:32:6] - TRUST).max() < 0.008
+
+
+def test_a_lookup_goes_through_the_nodes_of_a_bent_map():
+    grid = register(template_mesh(), turned(20, -8, 6)).map
+    along = np.linspace(0, 127, 33, dtype=np.float32)
+    nodes = np.stack(np.meshgrid(along, along), -1)
+    assert np.abs(at_places(grid, nodes) - grid).max() < 1e-3
+    ramp = np.tile(np.linspace(0, 1, 33, dtype=np.float32), (33, 1))
+    assert np.abs(enlarged(ramp) - np.linspace(0, 1, 128)).max() < 1e-3
+    assert np.abs(enlarged(ramp.T.copy()) - np.linspace(0, 1, 128)[:, None]).max() < 1e-3
+
+
+def test_a_profile_is_registered_by_all_points():
+    profile = turned(yaw=89)
+    assert np.isfinite(register(profile, template_mesh()).map).all()
+
+
+def test_planes_of_a_reference_and_of_none():
+    picture = textured(128, 128)
+    found = Registered(picture, np.full((128, 128), 0.5, np.float32), straight(np.eye(2, 3)), NOTHING)
+    reference, trust = found.planes()
+    assert np.allclose(reference[0].transpose(1, 2, 0) * 255, picture, atol=1e-4) and (trust == 0.5).all()
+    reference, trust = no_reference(2)
+    assert reference.shape == (2, 3, 128, 128) and trust.shape == (2, 1, 128, 128)
+    assert not reference.any() and not trust.any() and no_reference()[0].shape[0] == 1
+
+
+def test_three_pixels_about_what_covers_are_not_trusted_either():
+    found = Registered(textured(128, 128), np.ones((128, 128), np.float32), straight(np.eye(2, 3)), NOTHING)
+    hidden = np.zeros((128, 128), bool)
+    hidden[64, 70] = True
+    trust = uncovered(found, hidden, np.eye(2, 3)).trust
+    y, x = np.nonzero(trust < 0.5)
+    assert (y.min(), y.max(), x.min(), x.max()) == (61, 67, 67, 73) and trust[64, 66] == trust[60, 70] == 1
+
+
+@pytest.mark.parametrize("detail", [1, 2, 50])
+def test_a_reference_is_shrunk_to_the_detail_that_is_needed(detail):
+    """A ramp is the same at every size, at the same places."""
+    y, x = np.mgrid[:420, :500]
+    ramp = np.dstack([x / 2, y / 2, 0 * x]).astype(np.uint8)
+    grid = straight(frame_transform((60, 40, 380, 360)))
+    part, moved_grid = shrunk(ramp, grid, detail)
+    assert pixels_per_crop_pixel(moved_grid) == pytest.approx(min(detail, 2.5), rel=0.02)
+    assert part.shape[0] < 420 * min(1, detail / 2.5) and part.shape[1] < 500 * min(1, detail / 2.5)
+    column, row = moved_grid[16, 16].round().astype(int)
+    assert np.abs(2.0 * part[row, column, :2] - grid[16, 16]).max() < 4

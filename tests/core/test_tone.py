@@ -56,3 +56,31 @@ def test_colours_in_the_hole_do_not_count():
 
 def test_nothing_known_says_nothing():
     assert tone_of(COLOURS, np.ones((180, 200), bool)) is None
+
+
+def test_a_grey_fill_has_the_brightness_of_the_network_to_the_level():
+    known = photo_of("grey")
+    tone = tone_of(known, HOLE)
+    assert tone.shape == (256, 3) and np.abs(tone.astype(int) - np.arange(256)[:, None]).max() <= 1
+    same = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
+    given = filled(known)
+    result = toned(known, given, same)
+    luma = np.rint(given.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
+    assert np.array_equal(result[HOLE][:, 0], luma[HOLE].astype(np.uint8))
+    assert np.array_equal(given, filled(known))  # which stays as it is
+
+
+def test_a_tone_is_the_curve_of_its_photo_at_every_brightness():
+    known = photo_of("sepia")
+    tone = tone_of(known, HOLE)
+    for level in range(60, 200, 5):
+        near = np.abs(known.astype(float) @ (0.299, 0.587, 0.114) - level) < 1.5
+        assert np.abs(tone[level] - known[near].mean(0)).max() < 3.5
+
+
+def test_a_few_coloured_places_are_no_colours_and_many_are():
+    known = photo_of("grey")
+    known[:6, :60] = (200, 60, 60)
+    assert tone_of(known, HOLE) is not None
+    known[:40] = (200, 60, 60)
+    assert tone_of(known, HOLE) is None

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from twoface.core.copies import copy_score, same_picture
 from twoface.core.faces import TEMPLATE
 from twoface.core.identity import calibrated_holes
 from twoface.core.parts import named_hole
+from twoface.search.collection import _order
 from twoface.search.rank import (
     Calibration,
     Wanted,
@@ -83,6 +86,25 @@ def test_verdicts():
     assert [verdict(p) for p in (0.95, 0.5, 0.01)] == ["same", "maybe", "nobody"]
 
 
+def test_the_person_is_ordered_by_what_the_photos_give_and_others_by_who_they_are():
+    def candidate(name, verdict, probability, quality):
+        return SimpleNamespace(name=name, verdict=verdict, probability=probability, quality=quality)
+
+    found = [
+        candidate("stranger, fine photo", "nobody", 0.01, 1.0),
+        candidate("maybe, fine photo", "maybe", 0.3, 0.9),
+        candidate("maybe, more alike", "maybe", 0.6, 0.1),
+        candidate("same, more alike", "same", 0.99, 0.2),
+        candidate("same, fine photo", "same", 0.91, 0.8),
+        candidate("stranger, more alike", "nobody", 0.05, 0.1),
+    ]
+    assert [each.name for each in sorted(found, key=_order)] == [
+        *("same, fine photo", "same, more alike"),
+        *("maybe, more alike", "maybe, fine photo"),
+        *("stranger, more alike", "stranger, fine photo"),
+    ]
+
+
 def test_every_hole_has_a_calibration():
     for name, hole in calibrated_holes().items():
         assert calibration_for(hole).first > 0, name
@@ -96,10 +118,24 @@ def test_a_good_donor_beats_one_that_is_turned_blurred_small_or_cut_off():
     assert min(good.values()) == pytest.approx(1, abs=0.05)
     assert quality(row(yaw=50.0))["visible"] < quality(row())["visible"]
     assert quality(row(yaw=30.0))["pose"] < 0.5
-    assert quality(row(size=40.0))["size"] < 0.4
+    assert quality(row(size=40.0))["size"] == pytest.approx(40 / 128)
+    assert quality(row(size=128.0), wanted(size=256))["size"] == 0.5  # of a photo that shows more
+    assert quality(row(size=512.0), wanted(size=2000))["size"] == 1  # but four times the crop's is enough
     assert quality(row(), aligned=cv2.GaussianBlur(textured(128, 128), (0, 0), 3))["sharp"] < 0.3
     assert quality(row(frame=(64, 0, 192, 128, 0)))["visible"] == pytest.approx(0.5, abs=0.1)
     assert quality(row(mouth_open=0.9))["expression"] < 0.1
+
+
+def test_pose_and_expression_are_gaussians():
+    same = np.exp(-0.5)
+    asked = wanted(pose=(10, -5))
+    assert quality(row(yaw=30.0, pitch=-5.0), asked)["pose"] == pytest.approx(same)
+    assert quality(row(yaw=10.0, pitch=15.0), asked)["pose"] == pytest.approx(same)
+    assert quality(row(yaw=10.0, pitch=-5.0), asked)["pose"] == 1
+    asked = wanted(eyes_open=0.5, mouth_open=0.2)
+    assert quality(row(mouth_open=0.4), asked)["expression"] == pytest.approx(same)
+    assert quality(row(eyes_open=0.3, mouth_open=0.4), asked)["expression"] == pytest.approx(same**2)
+    assert quality(row(eyes_open=0.3), wanted())["expression"] == 1
 
 
 def test_the_half_that_turns_away_is_the_one_that_is_lost():

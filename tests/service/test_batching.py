@@ -126,6 +126,22 @@ def test_a_full_queue_says_when_to_come_again():
     batched(scenario, queue=2)
 
 
+def test_when_to_come_again_is_told_by_what_waits_and_how_long_a_row_took():
+    async def scenario(batcher, network, metrics):
+        await batcher.submit(rows(1, 2))
+        assert 0 <= batcher._row_seconds < 60, "of the run just ended, and not of the clock"
+        assert value(metrics, "twoface_batch_rows_sum") == 2
+        batcher._row_seconds = 2.0
+        tasks = await held(batcher, network, batcher.submit(rows(1, 2, 3)))
+        with pytest.raises(Unavailable) as refused:
+            await batcher.submit(rows(4))
+        assert refused.value.retry_after == 6
+        network.gate.set()
+        await asyncio.gather(*tasks)
+
+    batched(scenario, queue=3)
+
+
 def test_late_and_cancelled_calls_are_not_computed():
     async def scenario(batcher, network, metrics):
         soon = asyncio.get_running_loop().time() + 0.05

@@ -126,6 +126,24 @@ def test_a_corrupt_version_is_refused_and_the_old_one_stays(tmp_path, damage, ca
         until(lambda: versions(server) == ["1", "2"])
 
 
+def test_a_refused_version_is_not_tried_again_until_its_file_changes(tmp_path, monkeypatch):
+    network_file(tmp_path / "1")
+    path = tmp_path / "2" / "model.onnx"
+    path.parent.mkdir()
+    path.write_text("no network")
+    looks, loads = [], []
+    find, load = module.find_versions, module.Engine._load
+    monkeypatch.setattr(module, "find_versions", lambda *given: looks.append(1) or find(*given))
+    monkeypatch.setattr(module.Engine, "_load", lambda self, place: loads.append(place) or load(self, place))
+    with running(tmp_path) as server:
+        seen = len(looks)
+        until(lambda: len(looks) >= seen + 3)
+        assert loads.count(path) == 1
+        path.write_text("still no network")
+        until(lambda: loads.count(path) == 2)
+        assert versions(server) == ["1"]
+
+
 def test_a_network_that_answers_no_numbers_is_refused(tmp_path):
     network_file(tmp_path / "1")
     with running(tmp_path) as server:

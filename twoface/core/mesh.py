@@ -41,7 +41,6 @@ POLYGONS = {
     "jaw": (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454),
 }
 EYE_CORNERS = (33, 133, 362, 263)
-IRISES = (468, 473)  # their centres, left and right
 # Where the means of `LANDMARKS` lie in the training crops, as fractions of the crop: their median over 15,371 of them.
 # `twoface.core.faces.TEMPLATE` is the same of MTCNN's landmarks, which lie elsewhere.
 PLACES = np.array([(0.3697, 0.4576), (0.6052, 0.4573), (0.4868, 0.6097), (0.3861, 0.7139), (0.59, 0.714)])

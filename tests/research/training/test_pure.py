@@ -79,6 +79,65 @@ def test_synthesis_counts_the_hole_alone_and_is_nothing_at_best():
     assert losses.synthesis(picture, target, mask) == pytest.approx(expected)
 
 
+def test_terms_of_a_batch_are_means_over_its_pictures():
+    """Two unlike pictures weigh as the two on their own."""
+    torch.manual_seed(0)
+    a, b, weights = torch.randn(2, 3), torch.randn(2, 3), torch.softmax(torch.randn(2, 3), 1)
+    for term, given in (
+        (losses.adversarial, (a, weights)),
+        (losses.discriminator, (a, b, weights)),
+        (losses.cosine, (a, b)),
+        (losses.l2, (a, b)),
+        (losses.mesh, (torch.randn(2, 478, 3), torch.randn(2, 478, 3))),
+    ):
+        whole, parts = term(*given), [term(*(x[i : i + 1] for x in given)) for i in (0, 1)]
+        assert whole.shape == () and torch.allclose(whole, sum(parts) / 2, atol=1e-6), term.__name__
+        assert abs(parts[0] - parts[1]) > 1e-4
+
+
+def test_terms_of_a_hole_are_means_over_its_pixels():
+    mask = torch.zeros(2, 1, 4, 4)
+    mask[0, :, :2], mask[1, :, 3, 3] = 1, 1  # 8 pixels and one
+    fill, target = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    fill[0], fill[1] = 0.25, 0.5
+    assert losses.l1_hole(fill, target, mask) == pytest.approx((8 * 0.25 + 0.5) / 9)
+    entropy = -(8 * math.log(0.75) + math.log(0.5)) / 9
+    assert losses.synthesis(fill, target, mask) == pytest.approx(entropy)
+    assert losses.transfer(torch.full((2, 1, 4, 4), 0.25), mask) == pytest.approx(0.75)
+    one = torch.zeros(1, 1, 4, 4)
+    one[..., 0, 0] = 1
+    assert losses.l1_hole(fill[:1], target[:1], one) == pytest.approx(0.25)
+    assert losses.synthesis(fill[:1], target[:1], one) == pytest.approx(-math.log(0.75))
+    assert losses.l1_hole(fill, target, mask * 0) == losses.synthesis(fill, target, mask * 0) == 0
+    assert losses.transfer(torch.zeros(2, 1, 4, 4), mask * 0) == 0
+
+
+def test_a_mesh_is_off_by_its_pixels_and_less_by_its_depth():
+    wanted = torch.randn(2, 478, 3)
+    assert losses.mesh(wanted + torch.tensor([2.0, 0, 0]), wanted) == pytest.approx(1.0, abs=1e-5)
+    assert losses.mesh(wanted - torch.tensor([0, 3.0, 0]), wanted) == pytest.approx(1.5, abs=1e-5)
+    assert losses.mesh(wanted + torch.tensor([0, 0, 4.0]), wanted) == pytest.approx(1.2, abs=1e-5)
+
+
+def test_occlusion_by_hand():
+    covered = torch.tensor([[[1, 1, 1, 0], [0, 255, 255, 255]]], dtype=torch.uint8)  # three of five that are known
+    logits = torch.zeros(1, 1, 2, 4)
+    entropy, marked, truth = 4 * math.log(2), 5 * 0.5, 3
+    dice = 1 - (2 * 0.5 * 3 + 60) / (marked + truth + 60)
+    assert losses.occlusion(logits, covered) == pytest.approx(entropy + dice)
+    logits[..., 1, 1:] = 5  # where nobody knows
+    assert losses.occlusion(logits, covered) == pytest.approx(entropy + dice)
+    nobody = torch.full_like(covered, 255)
+    assert losses.occlusion(logits, nobody) == 0
+    both = losses.occlusion(torch.cat([logits, logits]), torch.cat([covered, nobody]))
+    assert both == pytest.approx(entropy + dice / 2)
+
+
+def test_layers_must_be_as_many():
+    with pytest.raises(ValueError):
+        losses.perceptual([torch.ones(1, 1, 2, 2)], [torch.ones(1, 1, 2, 2)] * 2)
+
+
 def test_smooth_by_hand():
     zero = torch.zeros(1, 1, 2, 2)
     step = torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])

@@ -8,7 +8,7 @@ from twoface.research.models.discriminators import PatchDiscriminators
 from twoface.research.models.generator import TransferGenerator
 from twoface.research.training.config import TrainConfig
 from twoface.research.training.curriculum import Stage
-from twoface.research.training.step import Batch, Diverged, Networks, train_step
+from twoface.research.training.step import Batch, Diverged, Networks, face_view, train_step
 
 CONFIG = TrainConfig(batch=2, r1_every=1)
 BOTH = ("adv_local", "adv_global")
@@ -112,6 +112,68 @@ def test_identity_transfer_and_synthesis_need_a_reference(turn):
     assert {"identity", "transfer", "synthesis"} <= one.keys()
     batch.reference[1] = 0
     assert not {"identity", "transfer", "synthesis"} & train_step(fabric, nets, batch, stage, CONFIG, 0).keys()
+
+
+def gradients(nets):
+    return [p.grad.detach().clone() for p in nets.discriminators.module.judges["adv_local"].parameters()]
+
+
+def test_the_gradient_penalty_is_that_of_real_pictures_and_scaled_by_how_rarely_it_is_computed(turn):
+    fabric, nets, batch = turn
+    stage, found = Stage(rec=0.0, discriminate=BOTH, discriminator_lr=0.0), {}
+    for name, r1, every, step in (("none", 0, 1, 0), ("each", 2, 1, 0), ("fourth", 2, 4, 0), ("not now", 2, 4, 1)):
+        train_step(fabric, nets, batch, stage, TrainConfig(r1=float(r1), r1_every=every), step)
+        found[name] = gradients(nets)
+    penalty = [a - b for a, b in zip(found["each"], found["none"], strict=True)]
+    rare = [a - b for a, b in zip(found["fourth"], found["none"], strict=True)]
+    assert max(p.abs().max() for p in penalty) > 0
+    assert all(torch.allclose(a, 4 * b, rtol=1e-3, atol=1e-6) for a, b in zip(rare, penalty, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(found["not now"], found["none"], strict=True))
+
+    judges = nets.discriminators.module
+    reference = judges.look(("adv_local",), batch.reference, batch.mask) if judges.paired else {}
+    real = judges.look(("adv_local",), batch.real, batch.mask)["adv_local"].detach().requires_grad_(True)
+    ((logits, shares),) = [one["adv_local"] for one in judges(reference, {"adv_local": real})]
+    (slope,) = torch.autograd.grad((logits * shares).sum(), real, create_graph=True)
+    colours = slope[:, :3].square().sum((1, 2, 3)).mean()
+    wanted = torch.autograd.grad(colours, list(judges.judges["adv_local"].parameters()), allow_unused=True)
+    for given, own in zip(penalty, wanted, strict=True):  # r1 / 2 is 1
+        assert torch.allclose(given, torch.zeros_like(given) if own is None else own, rtol=1e-3, atol=1e-6)
+
+
+def test_judges_that_only_learn_hold_nothing_of_the_generators(turn):
+    fabric, nets, batch = turn
+    looked = []
+    look = nets.discriminators.module.look
+
+    def watched(names, picture, mask):
+        looked.append((names, picture.requires_grad))
+        if picture is not batch.real and picture is not batch.reference:
+            assert torch.equal(picture * (1 - mask), batch.target * (1 - mask)), "outside the hole it is the photo"
+        return look(names, picture, mask)
+
+    nets.discriminators.module.look = watched
+    stage = Stage(adv_local=1.0, discriminate=BOTH)
+    train_step(fabric, nets, batch, stage, CONFIG, 0)
+    assert (("adv_local",), True) in looked and (("adv_global",), False) in looked
+
+
+def test_judges_that_learn_and_are_heard_are_both_taught(turn):
+    fabric, nets, batch = turn
+    before, learned = weights(nets.discriminators), weights(nets.generator)
+    stage = Stage(rec=0.0, adv_local=1.0, adv_global=1.0, discriminate=BOTH)
+    terms = train_step(fabric, nets, batch, stage, CONFIG, 0)
+    assert changed(nets.discriminators, before) and changed(nets.generator, learned)
+    assert terms["total"] == pytest.approx(float(terms["adv_local"] + terms["adv_global"]))
+
+
+def test_facenet_sees_the_middle_of_the_frame():
+    ramp = torch.arange(128.0).expand(1, 3, 128, 128)
+    for picture in (ramp, ramp.transpose(2, 3)):
+        view = face_view(picture)
+        assert view.shape == (1, 3, 160, 160)
+        assert (view.min(), view.max(), view.mean()) == pytest.approx((6, 121, 63.5), abs=1e-3)
+    assert face_view(ramp)[0, 0, 80, 1] == pytest.approx(5.5 + 1.5 * 116 / 160)  # a pixel's centre is half a pixel in
 
 
 def test_a_diverging_discriminator_is_told_in_the_warm_up_and_not_stepped(turn):
