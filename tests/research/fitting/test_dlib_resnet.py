@@ -152,3 +152,23 @@ def test_the_command(weights, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(dlib_resnet, "SHA256", hashlib.sha256(content).hexdigest())
     assert dlib_resnet.main([str(network), str(output)]) == 0
     assert str(output) in capsys.readouterr().out and output.stat().st_size > 0
+
+
+def test_weights_of_a_byte_do_nearly_as_well(weights):
+    layers = [
+        convolution(weights(16, 3, 5, 5), weights(16), 2, 0),
+        RELU,
+        pool("avg_pool_2", 0, 1),
+        dense(weights(16, 20)),
+    ]
+    model = dlib_resnet.to_onnx(serialized(layers))
+    small = dlib_resnet.byte_weights(model)
+    assert len(small.SerializeToString()) < 0.6 * len(model.SerializeToString())
+    faces = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
+    one, other = (
+        onnxruntime.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+            None, {"faces": faces}
+        )
+        for m in (model, small)
+    )
+    assert np.abs(one[0] - other[0]).max() < 0.02 * np.abs(one[0]).max()

@@ -20,20 +20,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.files import write_aside
-from twoface.research.export import half_weights
 
 SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 VALUES = 256  # dlib divides pixels by it, once their mean is taken away
 
 
 def convert(content):
-    """The bytes of `dlib_face_recognition_resnet_model_v1.dat` -> those of the ONNX file, its weights in float16.
+    """The bytes of `dlib_face_recognition_resnet_model_v1.dat` -> those of the ONNX file, its weights in 8 bits.
 
     Raises InputError for another file.
     """
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise InputError("this is not the network of dlib that is known: see the SHA-256 in this module")
-    return half_weights(to_onnx(content)).SerializeToString()
+    return byte_weights(to_onnx(content)).SerializeToString()
 
 
 def to_onnx(content):
@@ -71,6 +70,32 @@ def to_onnx(content):
         file.state(version)
     file.expect(file.at, len(content))
     return made.model()
+
+
+def byte_weights(model):
+    """Store large weights as int8 with a scale for each output, float32 again when the file is loaded -> ModelProto.
+
+    A quarter of the size and the same arithmetic. A runtime folds the two nodes that each takes (DequantizeLinear would
+    run anew with each picture).
+    """
+    small = onnx.ModelProto()
+    small.CopyFrom(model)
+    del small.graph.initializer[:], small.graph.node[:]
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.ndim < 2 or values.size < 256:
+            small.graph.initializer.append(tensor)
+            continue
+        inputs = (1, 2, 3) if values.ndim == 4 else (0,)  # of a convolution, and of a product of matrices
+        scale = (np.abs(values).max(inputs, keepdims=True) / 127).clip(1e-12).astype(np.float32)
+        for suffix, array in ((".int8", np.rint(values / scale).astype(np.int8)), (".scale", scale)):
+            small.graph.initializer.append(numpy_helper.from_array(array, tensor.name + suffix))
+        cast = helper.make_node("Cast", [tensor.name + ".int8"], [tensor.name + ".cast"], to=TensorProto.FLOAT)
+        scaled = helper.make_node("Mul", [tensor.name + ".cast", tensor.name + ".scale"], [tensor.name])
+        small.graph.node.extend([cast, scaled])
+    small.graph.node.extend(model.graph.node)
+    onnx.checker.check_model(small)
+    return small
 
 
 _FIRST, _LAYER, _MARK = 3, 2, 1  # versions of what a network is nested of: the first layer, others, tags and skips
