@@ -20,6 +20,7 @@ demo: .venv/.installed  ## fill the sample photo's eyes from another photo of th
 test: .venv/.installed-dev  ## set up everything for development, then lint and test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 mutants: .venv/.installed-dev  ## do the tests notice when a line is wrong? EACH lines of every module, in about an hour
@@ -41,7 +42,7 @@ evaluate: .venv/.installed-dev  ## score the network that ships on the val split
 	$(BIN)/twoface evaluate --data $(DATA) --split val --out out/evaluation
 
 clean:  ## remove .venv, out/ and caches; not runs/
-	rm -rf .venv out build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv out build *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The user's install has no torch in it. A stamp is older than pyproject.toml when the dependencies have changed.

@@ -12,7 +12,7 @@ _PUBLIC = {
     "InputError": "errors",
 }
 __all__ = tuple(_PUBLIC)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name):
