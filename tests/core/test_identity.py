@@ -1,3 +1,6 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -125,3 +128,25 @@ def test_old_views_are_forgotten(monkeypatch):
     assert asked == [0, 1, 2, 1]  # 1 was used last of all when 2 came
     assert embedder.embed(np.stack([views[2], views[2], views[0]]))[:, 0].tolist() == [2, 2, 0]
     assert asked == [0, 1, 2, 1, 2]  # the same view twice is one
+
+
+def test_threads_share_an_embedder(monkeypatch):
+    """With room for two views and eight threads, what one has looked up another throws out."""
+    monkeypatch.setattr("twoface.core.identity.REMEMBERED", 2)
+    shared = Embedder(1)
+    monkeypatch.setattr(
+        shared, "_embed", lambda faces: faces[:, 0, 0, :1].astype(np.float32) * np.ones(128, np.float32)
+    )
+    views = [np.full((1, VIEW, VIEW, 3), value, np.uint8) for value in range(5)]
+
+    def look(start):
+        return [float(shared.embed(views[(start + i) % 5])[0, 0]) - (start + i) % 5 for i in range(200)]
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            wrong = [error for errors in threads.map(look, range(8)) for error in errors if error]
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong and len(shared._known) == 2

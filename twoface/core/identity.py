@@ -7,6 +7,7 @@ an aligned face, 150x150.
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
@@ -30,13 +31,14 @@ CALIBRATED = ("eyes", "glasses", "nose", "mouth", "mask", "lower", "left", "righ
 
 
 class Embedder:
-    """The recognition network. threads: as `twoface.core.network.open_session`.
+    """The recognition network; may be used from several threads. threads: as `twoface.core.network.open_session`.
 
     It remembers the last `REMEMBERED` views: with another hole or reference only what has changed is embedded.
     """
 
     def __init__(self, threads=None):
         self._known = OrderedDict()  # a view's digest -> its embedding, the one used last at the end
+        self._lock = threading.Lock()  # of what is known
         self._session = open_session(resources.files("twoface") / "weights" / "recogniser.onnx", threads)
 
     def embed(self, faces):
@@ -45,16 +47,18 @@ class Embedder:
         if faces.ndim != 4 or faces.shape[1:] != (VIEW, VIEW, 3) or faces.dtype != np.uint8:
             raise ValueError(f"faces must be uint8 (N, {VIEW}, {VIEW}, 3), not {faces.dtype} {faces.shape}")
         keys = [hashlib.sha256(face.tobytes()).digest() for face in faces]
-        found = {key: self._known[key] for key in keys if key in self._known}
+        with self._lock:
+            found = {key: self._known[key] for key in keys if key in self._known}
         new = {key: face for key, face in zip(keys, faces, strict=True) if key not in found}
         for start in range(0, len(new), BATCH):
             part = list(new)[start : start + BATCH]
             found |= zip(part, self._embed(np.stack([new[key] for key in part])), strict=True)
-        for key in keys:
-            self._known[key] = found[key]
-            self._known.move_to_end(key)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        with self._lock:
+            for key in keys:
+                self._known[key] = found[key]
+                self._known.move_to_end(key)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
         return np.stack([found[key] for key in keys])
 
     def _embed(self, faces):

@@ -197,7 +197,7 @@ class _Seen:
 
 
 class Inpainter:
-    """Fills holes in face photos. Make one with `load` and use it for many photos.
+    """Fills holes in face photos. Make one with `load` and use it for many photos, from several threads too.
 
     network, detector, mesher, occlusion: what it was made of, for others to use too.
     """

@@ -1,6 +1,5 @@
 """The question that an index is for: which photos of the collection are the best references for this hole?"""
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -90,7 +89,6 @@ class Collection:
         self.store, self._network, self.inpainter = store, network, inpainter
         self._embedder, self._space = embedder, space
         self._people = (None, {})
-        self._lock = threading.Lock()  # the detector and OpenCV's embedder are not made for two at once
 
     @classmethod
     def open(cls, place, model=None, threads=None, detector=None, embedder=None):
@@ -114,11 +112,10 @@ class Collection:
         start = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
         given = {"mask": mask, "hole": hole, "frame_mask": frame_mask}
-        with self._lock:
-            if all(value is None for value in given.values()):
-                query = self._whole(photo, frame)
-            else:
-                query = self._holed(photo, self.inpainter.fill(photo, face=frame, center_size=center_size, **given))
+        if all(value is None for value in given.values()):
+            query = self._whole(photo, frame)
+        else:
+            query = self._holed(photo, self.inpainter.fill(photo, face=frame, center_size=center_size, **given))
         looked = time.perf_counter()
         faces = len(self.store)
         nearest = self.store.nearest(query.vector, LOOKED_AT)
