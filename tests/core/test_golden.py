@@ -272,8 +272,8 @@ def test_every_hole_has_its_own_threshold(fill, hole):
     truth = levels(drawn(PHOTO))
     result = fill(truth, levels(drawn(REFERENCE, (440, 400))), hole=hole)
     own, whole = threshold_for(named_hole(hole)), threshold_for(np.zeros((128, 128), bool))
-    assert own.threshold != whole.threshold and result.identity["threshold"] == own.threshold
-    assert result.identity["strangers_warned"] == own.strangers_warned
+    assert own.threshold != whole.threshold and result.identity.threshold == own.threshold
+    assert result.identity.strangers_warned == own.strangers_warned
 
 
 # The detector
