@@ -61,7 +61,7 @@ def tiny(name, parsed=None, **changes):
 def run(experiment, data, frozen, out, **options):
     everything = replace(frozen, digits=Reader())
     where = data[experiment.data.kind]
-    defaults = {"accelerator": "cpu", "precision": "32-true", "frozen": everything}
+    defaults = {"accelerator": "cpu", "precision": "32-true", "threads": 1, "frozen": everything}
     return train(experiment, where, out, **(defaults | options))
 
 

@@ -59,6 +59,11 @@ async function keepShell() {
   const known = navigator.serviceWorker.controller;
   await navigator.serviceWorker.register("sw.js");
   if (known) return;
+  // What is fetched before the worker is in charge does not pass through it: list it when that is over.
+  const { serviceWorker } = navigator;
+  if (!serviceWorker.controller)
+    await new Promise((resolve) => serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
+  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve, { once: true }));
   const ours = ({ name }) => name.startsWith(location.origin) && !/\/(api|samples)\//.test(name);
   const files = performance.getEntriesByType("resource").filter(ours);
   const shell = await caches.open("shell");
