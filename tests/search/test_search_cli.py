@@ -64,3 +64,9 @@ def test_errors_are_one_line_and_exit_code_2(command, text, tmp_path, samples, c
     assert main(command) == 2
     error = capsys.readouterr().err
     assert text in error and error.count("\n") == 1
+
+
+def test_what_the_search_needs_is_named_before_anything_is_imported(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("twoface.cli.search.NEEDED", ("no_such_package",))
+    assert main(["index", "stats", "--index", str(tmp_path)]) == 1
+    assert "this command needs no_such_package: run pip install -e .[search]" in capsys.readouterr().err

