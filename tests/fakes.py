@@ -30,7 +30,9 @@ def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metad
     nodes = [
         helper.make_node("AveragePool", ["mask"], ["pooled"], kernel_shape=[4, 4], strides=[4, 4]),
         helper.make_node("Mul", ["pooled", "zero"], ["null"]),
-        *(helper.make_node("Add", ["null", k], [f"{k}1"]) for k in ("g", "o", "dx", "dy")),
+        *(helper.make_node("Add", ["null", k], [f"{k}1"]) for k in ("g", "dx", "dy")),
+        helper.make_node("Mul", ["mask", "zero"], ["none"]),
+        helper.make_node("Add", ["none", "o"], ["o1"]),
         helper.make_node("Add", ["null", "w"], ["weight"]),
         helper.make_node("Concat", ["dx1", "dy1"], ["flow"], axis=1),
         helper.make_node("Concat", ["g1"] * 3, ["gain"], axis=1),

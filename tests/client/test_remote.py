@@ -64,7 +64,7 @@ def test_several_threads_share_a_model(server, door, crops):
 def test_ready_and_metadata(server, door):
     model = connect(door(server))
     assert model.ready() is True
-    assert model.metadata.get("twoface.format", "2") == "2"
+    assert model.metadata.get("twoface.format", "3") == "3"
     assert connect(server.url).metadata["twoface.mask"] == "1=hole"
 
 

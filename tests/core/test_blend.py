@@ -28,7 +28,7 @@ def constant_fields(weight=1.0, flow=(0, 0), gain=1.0, offset=0.0, synthesis=0.5
         "synthesis": np.full((3, SIZE, SIZE), synthesis, np.float32),
         "flow": np.broadcast_to(np.float32(flow)[:, None, None], (2, 32, 32)),
         "gain": np.full((3, 32, 32), gain, np.float32),
-        "offset": np.full((3, 32, 32), offset, np.float32),
+        "offset": np.full((3, SIZE, SIZE), offset, np.float32),
         "weight": np.full((1, 32, 32), weight, np.float32),
         "within": np.ones((SIZE, SIZE), np.float32),
     }
@@ -46,21 +46,21 @@ def blended(photo, *given):
 
 def contract(fields, reference):
     """`fill` as docs/architecture.md defines it, for whole-pixel flows."""
-    up = {k: cv2.resize(fields[k].transpose(1, 2, 0), (SIZE, SIZE)) for k in ("flow", "gain", "offset", "weight")}
+    up = {k: cv2.resize(fields[k].transpose(1, 2, 0), (SIZE, SIZE)) for k in ("flow", "gain", "weight")}
     places = np.clip(np.rint(grid(SIZE, SIZE) + up["flow"]).astype(int), 0, SIZE - 1)
     moved = reference[places[..., 1], places[..., 0]] / 255
     weight = up["weight"][..., None]
-    synthesis = fields["synthesis"].transpose(1, 2, 0)
-    return np.clip(weight * (up["gain"] * moved + up["offset"]) + (1 - weight) * synthesis, 0, 1)
+    synthesis, offset = (fields[k].transpose(1, 2, 0) for k in ("synthesis", "offset"))
+    return np.clip(weight * (up["gain"] * moved + offset) + (1 - weight) * synthesis, 0, 1)
 
 
 @pytest.mark.parametrize("flow", [(0, 0), (5, -3), (200, 0)])
 def test_at_scale_one_the_fill_is_the_contracts(flow):
     rng = np.random.default_rng(0)
     fields = constant_fields(flow=flow)
-    fields["synthesis"] = rng.random((3, SIZE, SIZE), np.float32)
+    fields["synthesis"], fields["offset"] = rng.random((2, 3, SIZE, SIZE), np.float32)
     fields["weight"] = rng.random((1, 32, 32), np.float32)
-    fields["gain"], fields["offset"] = rng.random((2, 3, 32, 32), np.float32)
+    fields["gain"] = rng.random((3, 32, 32), np.float32)
     reference = textured(SIZE, SIZE)
     fill = render(fields, grid(SIZE, SIZE), (reference, straight(IDENTITY)), 1)
     assert np.abs(fill - contract(fields, reference)).max() < 1e-4

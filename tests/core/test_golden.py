@@ -18,6 +18,7 @@ from twoface.core.images import read_photo
 from twoface.core.masks import box_hole, feather
 from twoface.core.mesh import Mesher
 from twoface.core.mtcnn import Mtcnn
+from twoface.core.network import OUTPUT_SHAPES
 from twoface.core.parts import named_hole
 
 PHOTO, REFERENCE = frame_transform((70, 40, 326, 296)), frame_transform((30, 60, 350, 380, -12))
@@ -207,8 +208,8 @@ def test_the_seam_is_mended_by_a_fifth_of_the_range_at_most():
 
 def fields(**values):
     given = {"flow": 0.0, "gain": 1.0, "offset": 0.0, "weight": 1.0} | values
-    depth = {"flow": 2, "weight": 1}
-    made = {name: np.full((depth.get(name, 3), 32, 32), value, np.float32) for name, value in given.items()}
+    shapes = {name: OUTPUT_SHAPES[name] for name in given}
+    made = {name: np.full(shapes[name], value, np.float32) for name, value in given.items()}
     return made | {"synthesis": np.full((3, 128, 128), 0.5, np.float32), "within": np.ones((128, 128), np.float32)}
 
 

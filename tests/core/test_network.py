@@ -25,6 +25,13 @@ def test_refuses_a_file_without_metadata(tmp_path, key):
         FillModel(write_network(tmp_path / "a.onnx", metadata=metadata))
 
 
+@pytest.mark.parametrize("before", ["1", "2"])
+def test_a_file_of_an_earlier_format_is_refused_by_name(tmp_path, before):
+    path = write_network(tmp_path / "a.onnx", metadata=REQUIRED_METADATA | {"twoface.format": before})
+    with pytest.raises(InputError, match=rf"earlier version \(format {before}\).*runs format 3: train on"):
+        FillModel(path)
+
+
 def test_refuses_other_files(tmp_path):
     path = tmp_path / "a.onnx"
     with pytest.raises(InputError, match="no network"):

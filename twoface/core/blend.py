@@ -1,7 +1,7 @@
 """The network's fields at the photo's own resolution.
 
-The network answers at 128 pixels, but what it moves, it moves from the reference *photo*: its smooth fields (residual
-warp, colour, weight) are looked up at every photo pixel, and the reference is sampled once, in its own detail, through
+The network answers at 128 pixels, but what it moves, it moves from the reference *photo*: its fields (residual warp,
+gain, offset, weight) are looked up at every photo pixel, and the reference is sampled once, in its own detail, through
 the registration's map and the residual warp together.
 """
 
@@ -165,7 +165,7 @@ def render(fields, places, reference, detail, low=None):
     None gives the network's own answer.
     """
     places = places.astype(np.float32, copy=False)
-    synthesis = _picture(fields["synthesis"])
+    synthesis, offset = _picture(fields["synthesis"]), _picture(fields["offset"])
     if reference is None:
         return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
     smooth = _smooth(fields)
@@ -174,7 +174,7 @@ def render(fields, places, reference, detail, low=None):
     fill = np.empty((*places.shape[:2], 3), np.float32)
 
     def render_tile(tile):
-        fill[tile] = _tile(synthesis, smooth, source, low, light, within, places[tile])
+        fill[tile] = _tile(synthesis, offset, smooth, source, low, light, within, places[tile])
 
     rows, columns = ([slice(start, start + TILE) for start in range(0, side, TILE)] for side in fill.shape[:2])
     tiles = list(product(rows, columns))
@@ -196,7 +196,7 @@ def smoothed(fields, reference, detail):
 
 
 def _smooth(fields):
-    return [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "offset", "weight")]
+    return [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "weight")]
 
 
 def _moved(flow, source, places):
@@ -207,13 +207,13 @@ def _moved(flow, source, places):
     return _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
 
 
-def _tile(synthesis, smooth, source, low, light, within, places):
+def _tile(synthesis, offset, smooth, source, low, light, within, places):
     """A part of `render`."""
-    gain, offset, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth[1:])
+    gain, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth[1:])
     weight = weight.reshape(*places.shape[:2], 1)
     pixels = _moved(smooth[0], source, places)
-    invented = _sample(synthesis, places, cv2.INTER_CUBIC)
-    fill = weight * (gain * pixels + offset - invented) + invented
+    invented, added = (_sample(picture, places, cv2.INTER_CUBIC) for picture in (synthesis, offset))
+    fill = weight * (gain * pixels + added - invented) + invented
     if low is not None:
         given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
         trust = np.clip((given / light - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)

@@ -10,7 +10,7 @@ from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.faces import SIZE
 
 REQUIRED_METADATA = {
-    "twoface.format": "2",
+    "twoface.format": "3",
     "twoface.size": str(SIZE),
     "twoface.field_size": "32",
     "twoface.range": "0..1",
@@ -22,7 +22,7 @@ OUTPUT_SHAPES = {
     "synthesis": (3, SIZE, SIZE),
     "flow": (2, 32, 32),
     "gain": (3, 32, 32),
-    "offset": (3, 32, 32),
+    "offset": (3, SIZE, SIZE),
     "weight": (1, 32, 32),
 }
 
@@ -77,10 +77,10 @@ class FillModel:
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         for key, value in REQUIRED_METADATA.items():
             found = self.metadata.get(key, "nothing")
-            if key == "twoface.format" and found == "1":
+            if key == "twoface.format" and found in ("1", "2"):
                 raise InputError(
-                    f"{path} is a network for references that are not registered (format 1): this version runs"
-                    " format 2; train on from its weights, and export that"
+                    f"{path} is a network of an earlier version (format {found}), and this one runs format {value}:"
+                    " train on from its weights, and export that"
                 )
             if found != value:
                 raise InputError(f"{path} says {found} for {key}, not {value}: give a file that 'twoface export' wrote")

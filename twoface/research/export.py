@@ -24,7 +24,7 @@ from twoface.research.training.trained import trained
 
 INPUTS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # depth of (N, depth, 128, 128)
 OUTPUTS = ("fill", "synthesis", "flow", "gain", "offset", "weight")
-CONTRACT = {"twoface.format": "2", "twoface.field_size": str(FIELD), "twoface.mask": "1=hole"}
+CONTRACT = {"twoface.format": "3", "twoface.field_size": str(FIELD), "twoface.mask": "1=hole"}
 HELPER_CONTRACTS = {  # inputs, outputs and metadata of the networks that fill nothing
     "see_through": (("image", "mask"), ("points",), {"twoface.mesh": "1", "twoface.mask": "1=hole"}),
     "occlusion": (("image",), ("covered",), {"twoface.occlusion": "1"}),
@@ -138,10 +138,11 @@ def to_onnx(generator: nn.Module, inputs: tuple[str, ...], outputs: tuple[str, .
 
 
 def _neutral(mask: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Fields (N,C,32,32) that leave all to the synthesis, for a generator that has none."""
+    """Fields that leave all to the synthesis, for a generator that has none."""
     zero = nn.functional.avg_pool2d(mask, SIZE // FIELD) * 0
     none = zero.expand(-1, 3, -1, -1)
-    return {"flow": none[:, :2], "gain": none + 1, "offset": none * 1, "weight": zero * 1}
+    offset = mask.expand(-1, 3, -1, -1) * 0
+    return {"flow": none[:, :2], "gain": none + 1, "offset": offset, "weight": zero * 1}
 
 
 def average(generator: nn.Module, source: Path) -> None:

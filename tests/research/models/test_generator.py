@@ -37,7 +37,7 @@ def test_shapes_and_ranges():
         "synthesis": (3, 128, 128),
         "flow": (2, 32, 32),
         "gain": (3, 32, 32),
-        "offset": (3, 32, 32),
+        "offset": (3, 128, 128),
         "weight": (1, 32, 32),
     }
     assert out["fill"].min() >= 0 and out["fill"].max() <= 1
@@ -102,8 +102,8 @@ def test_warp_takes_the_reference_from_p_plus_flow():
 
 def test_transfer_by_hand():
     reference, synthesis = torch.full((1, 3, 128, 128), 0.4), torch.full((1, 3, 128, 128), 0.9)
-    field = torch.ones(1, 3, 32, 32)
-    fill = transfer(reference, synthesis, torch.zeros(1, 2, 32, 32), 1.5 * field, 0.1 * field, 0.25 * field[:, :1])
+    field, offset = torch.ones(1, 3, 32, 32), torch.full_like(reference, 0.1)
+    fill = transfer(reference, synthesis, torch.zeros(1, 2, 32, 32), 1.5 * field, offset, 0.25 * field[:, :1])
     assert torch.allclose(fill, torch.full_like(fill, 0.25 * (1.5 * 0.4 + 0.1) + 0.75 * 0.9))
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.network import FillModel
@@ -205,6 +205,16 @@ def test_damaged_checkpoint(prepared, frozen, begun):
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(TwoFaceError, match="damaged"):
         run(prepared, frozen, begun, resume=True)
+
+
+def test_a_run_of_a_network_with_other_layers_is_refused(begun):
+    path = begun / "generator.safetensors"
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+    kept = {name: tensor for name, tensor in load_file(path).items() if not name.startswith("correct.")}
+    save_file(kept, path, about)
+    with pytest.raises(InputError, match="other layers: start a new run `--from`"):
+        trained(begun)
 
 
 def test_divergence_names_step_term_and_checkpoint_and_keeps_it(prepared, frozen, begun, tmp_path):

@@ -1,9 +1,10 @@
+import onnx
 import pytest
 import torch
 
 from twoface.core.errors import InputError
 from twoface.research.export import OUTPUTS, average, half_weights, to_onnx
-from twoface.research.models.generator import TransferGenerator
+from twoface.research.models.generator import TransferGenerator, enlarged
 from twoface.research.training.start import start_from
 
 TINY = (8, 8, 8, 8)
@@ -45,6 +46,23 @@ def test_a_new_input_starts_without_a_say(exported):
     wider.stem = torch.nn.Conv2d(11, 8, 5, stride=2, padding=2)
     start_from(wider, path)
     assert not wider.stem.weight[:, 9:].any() and wider.stem.weight[:, :9].any()
+
+
+def test_weights_from_before_the_correction_start_without_it(exported, tmp_path):
+    source, path = exported
+    model = onnx.load(path)
+    kept = [i for i in model.graph.initializer if ".correct." not in i.name]
+    assert len(kept) < len(model.graph.initializer)
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    onnx.save(model, tmp_path / "before.onnx")
+    other = TransferGenerator(TINY).eval()
+    start_from(other, tmp_path / "before.onnx")
+    assert torch.allclose(other.stem.weight, source.stem.weight, atol=1e-3)
+    out = other(*(torch.rand(1, depth, 128, 128) for depth in (3, 1, 3, 1)))
+    coarse = torch.nn.functional.avg_pool2d(out["offset"], 4)  # of a smooth field alone, enlarged
+    assert torch.allclose(enlarged(coarse), out["offset"], atol=0.05)
+    assert not other.correct[-1].weight.any()
 
 
 def test_another_network_or_no_network_is_refused(exported, tmp_path):

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from twoface.core.faces import SIZE
 from twoface.research.models.blocks import CrossAttention, ResBlock, activate
 
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels
 FLOW_LIMIT = 8.0  # px, how far what the registration left can be moved
-GAIN_LIMIT = 0.7  # log, how far contrast can be raised or lowered: half to twice
+GAIN_LIMIT = 0.35  # log, how far contrast can be raised or lowered: .7 to 1.4
+CORRECTION_LIMIT = 0.25  # of the range 0..1, how far the moved reference can be corrected at full resolution
 LEAST_TRUST = 0.3  # below it a place of the reference has the less weight, down to none
 
 
@@ -24,16 +26,20 @@ class TransferGenerator(nn.Module):
 
         fill = weight * (gain * reference(p + flow) + offset) + (1 - weight) * synthesis
 
-    As the fields are smooth, they apply to the reference photo at any resolution (`twoface.core.blend`).
+    Then it looks at what that gives, and adds a correction of 128x128 pixels to the offset: smooth fields cannot draw a
+    lip or an eyelid that lies otherwise than in the reference.
+    The fields and the offset apply to the reference photo at any resolution (`twoface.core.blend`).
     The warp follows Spatial Transformers (Jaderberg et al. 2015); moving by flow instead of generating,
     Appearance Flow (Zhou et al. 2016); a mask that mixes both, Hao et al. 2018 and GFR-Net (Li et al. 2018).
 
     widths: channels at 64, 32, 16 and 8 px. transfer: False leaves synthesis alone (weight 0 everywhere).
 
     forward(image (N,3,128,128) in [0,1], mask (N,1,128,128) of 0 and 1, reference (N,3,128,128) in [0,1], all
-    zero = none, trust (N,1,128,128) in [0,1]) -> dict of `fill`, `synthesis` (N,3,128,128), `flow` (N,2,32,32) px,
-    `gain`, `offset` (N,3,32,32), `weight` (N,1,32,32). What `image` holds inside the hole does not matter.
+    zero = none, trust (N,1,128,128) in [0,1]) -> dict of `fill`, `synthesis`, `offset` (N,3,128,128), `flow`
+    (N,2,32,32) px, `gain` (N,3,32,32), `weight` (N,1,32,32). What `image` holds inside the hole does not matter.
     """
+
+    STARTS_AS_NOTHING = ("correct.",)  # layers that weights of before they were there lack, and that then say nothing
 
     def __init__(self, widths: tuple[int, int, int, int] = (48, 96, 160, 192), transfer: bool = True):
         super().__init__()
@@ -69,6 +75,18 @@ class TransferGenerator(nn.Module):
         self.decode64 = ResBlock(w64)
         self.up128 = nn.Conv2d(w64, 4 * 16, 3, padding=1)
         self.picture = nn.Conv2d(16, 3, 3, padding=1)
+        self.correct = nn.Sequential(
+            nn.Conv2d(w64 + 4 * 8, w64, 3, padding=1),
+            ResBlock(w64),
+            ResBlock(w64),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(w64, 4 * 16, 3, padding=1),
+            nn.PixelShuffle(2),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(16, 3, 3, padding=1),
+        )
+        nn.init.zeros_(self.correct[-1].weight)
+        nn.init.zeros_(self.correct[-1].bias)
         nn.init.normal_(self.place_query, std=0.02)
         nn.init.normal_(self.place_key, std=0.02)
         nn.init.zeros_(self.fields.weight)
@@ -100,6 +118,11 @@ class TransferGenerator(nn.Module):
         gain = torch.exp(GAIN_LIMIT * torch.tanh(fields[:, 2:5]))
         offset = torch.tanh(fields[:, 5:8] / 2)
         weight = torch.sigmoid(fields[:, 8:9]) * _trusted(trust) * present * float(self.transfer)
+        offset = enlarged(offset)
+        first = transfer(reference, synthesis, flow, gain, offset, weight)
+        seen = torch.cat([first - 0.5, known - 0.5, mask, enlarged(weight)], dim=1)
+        correction = self.correct(torch.cat([F.pixel_unshuffle(seen, 2), activate(y64)], dim=1)).float()
+        offset = offset + CORRECTION_LIMIT * torch.tanh(correction)
         fill = transfer(reference, synthesis, flow, gain, offset, weight)
         return {"fill": fill, "synthesis": synthesis, "flow": flow, "gain": gain, "offset": offset, "weight": weight}
 
@@ -111,11 +134,14 @@ def transfer(
 
     Shapes as in TransferGenerator; fields are enlarged bilinearly to the pictures' size.
     """
-    size = reference.shape[-2:]
-    fields = F.interpolate(torch.cat([flow, gain, offset, weight], 1), size, mode="bilinear", align_corners=False)
-    flow, gain, offset, weight = fields.split([2, 3, 3, 1], dim=1)
+    flow, gain, weight = enlarged(torch.cat([flow, gain, weight], 1)).split([2, 3, 1], dim=1)
     moved = weight * (gain * warp(reference, flow) + offset)
     return (moved + (1 - weight) * synthesis).clamp(0, 1)
+
+
+def enlarged(field: Tensor) -> Tensor:
+    """(N,C,32,32) -> (N,C,128,128), bilinear with half-pixel centres."""
+    return F.interpolate(field, scale_factor=SIZE // FIELD, mode="bilinear", align_corners=False)
 
 
 def warp(picture: Tensor, flow: Tensor) -> Tensor:

@@ -20,16 +20,17 @@ PREFIX = "generator."
 def start_from(generator: nn.Module, source: Path) -> None:
     """Give a generator the weights of a run's folder or of a file that `twoface export` wrote.
 
-    An input that the source did not have yet starts with no say: a convolution with more input channels than the
-    source's gets zeros for the last ones.
+    What the source did not have yet starts with no say: a convolution with more input channels than the source's gets
+    zeros for the last ones, and the layers that the generator names in `STARTS_AS_NOTHING` stay as they are.
     Raises InputError when the source cannot be read, or its network is another.
     """
     found = trained(source)[1].state_dict() if source.is_dir() else _of_onnx(source)
-    own = generator.state_dict()
+    later = getattr(generator, "STARTS_AS_NOTHING", ())
+    own = {k: v for k, v in generator.state_dict().items() if k in found or not k.startswith(later)}
     other = [name for name in own if name not in found or not _fits(own[name], found[name])]
     if other:
         raise InputError(f"{source} holds another network ({other[0]} differs): give one of the same model and widths")
-    generator.load_state_dict({name: _widened(found[name].to(own[name]), own[name]) for name in own})
+    generator.load_state_dict({name: _widened(found[name].to(own[name]), own[name]) for name in own}, strict=False)
 
 
 def _of_onnx(path: Path) -> dict[str, Tensor]:

@@ -34,5 +34,11 @@ def trained(run: Path) -> tuple[Experiment, nn.Module, dict[str, str]]:
     experiment = parse_experiment(json.loads(about["experiment"]), str(path))
     vgg = VGG16(weights(experiment.model.vgg16)) if experiment.model.name in NEED_VGG else None
     generator, _ = build_networks(experiment, vgg)
-    generator.load_state_dict(tensors)
+    try:
+        generator.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} is of a version of this network that had other layers: start a new run `--from` the ONNX file that"
+            " was exported of it"
+        ) from error
     return experiment, generator.eval(), about
