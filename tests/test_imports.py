@@ -1,5 +1,8 @@
 import subprocess
 import sys
+import tomllib
+from importlib import resources
+from pathlib import Path
 
 WALK = (
     "twoface, twoface.core.batch, twoface.core.blend, twoface.cli, twoface.research.data.prepare, "
@@ -46,3 +49,9 @@ def test_onnx_runtime_is_told_not_to_report_to_its_maker_before_it_is_loaded():
 def test_the_command_line_starts_without_the_heavy_packages():
     loaded = run("import sys; import twoface.cli; print(*sys.modules)")
     assert not {"numpy", "cv2", "onnxruntime", "PIL"} & set(loaded)
+
+
+def test_type_checkers_are_told_that_the_package_is_annotated():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert "py.typed" in project["tool"]["setuptools"]["package-data"]["twoface"]
+    assert (resources.files("twoface") / "py.typed").is_file()

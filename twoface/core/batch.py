@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import resources
@@ -19,12 +20,13 @@ import cv2
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from twoface.core.arrays import Frame
 from twoface.core.errors import InputError
 from twoface.core.faces import parse_frame
-from twoface.core.files import check_name, check_output, is_name, printable, sha256, write_aside
+from twoface.core.files import PathLike, check_name, check_output, is_name, printable, sha256, write_aside
 from twoface.core.images import encode_photo, losses, output_format
 from twoface.core.inpainter import Inpainter
-from twoface.core.jobs import JSON_LINES, read_jobs
+from twoface.core.jobs import JSON_LINES, Row, read_jobs
 from twoface.core.parts import parse_hole
 from twoface.core.results import DONE, FAILED, NAMES, Entry, Log, read_entries
 from twoface.core.workers import run_tasks
@@ -60,12 +62,12 @@ class Job:
 
     photo: Path
     mask: Path | None
-    hole: str | tuple | None
-    face: tuple | None
-    references: tuple
-    reference_faces: tuple
+    hole: str | tuple[int, int, int, int] | None
+    face: Frame | None
+    references: tuple[Path, ...]
+    reference_faces: tuple[Frame | None, ...]
     out: Path
-    inputs: dict = dataclasses.field(default_factory=dict)
+    inputs: dict[str, str] = dataclasses.field(default_factory=dict)
     replaces: bool = False
 
 
@@ -98,7 +100,14 @@ class Summary:
     log: Path
 
 
-def run_batch(jobs, folder, workers=1, options=None, force=False, load=Inpainter.load):
+def run_batch(
+    jobs: PathLike,
+    folder: PathLike,
+    workers: int = 1,
+    options: Options | None = None,
+    force: bool = False,
+    load: Callable[..., Inpainter] = Inpainter.load,
+) -> Summary:
     """Do the jobs of a file -> Summary; what was done is added to the log in `folder`, as of `twoface.core.results`.
 
     jobs: a file as of `twoface.core.jobs.read_jobs`. Its paths are relative to it; `out` is relative to `folder` and
@@ -123,13 +132,13 @@ def run_batch(jobs, folder, workers=1, options=None, force=False, load=Inpainter
         return Summary(done, sum(step.action == KEEP for step in steps), failed, warned, log.path)
 
 
-def plan_batch(jobs, folder, options=None, force=False):
+def plan_batch(jobs: PathLike, folder: PathLike, options: Options | None = None, force: bool = False) -> list[Step]:
     """What `run_batch` would do -> list of Step, one for each row; nothing is written."""
     jobs, folder = Path(jobs), Path(folder)
     return _plan(read_jobs(jobs), jobs, folder, options or Options(), force)
 
 
-def _locked(folder):
+def _locked(folder: Path) -> contextlib.AbstractContextManager[object]:
     """Make the folder and lock it against other batches -> context manager."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,20 +149,22 @@ def _locked(folder):
         raise InputError(f"cannot write in the folder {folder}: {error.strerror}") from error
 
 
-def _do_all(steps, log, workers, options, load, jobs):
+def _do_all(
+    steps: Sequence[Step], log: Log, workers: int, options: Options, load: Callable[..., Inpainter], jobs: str
+) -> tuple[int, int, int]:
     """-> how many were done, how many failed, how many of those done have warnings."""
     tasks = [step for step in steps if step.action == DO]
     failed = [step for step in steps if step.action == FAIL]
     setup = partial(_setup, load, options, log, jobs, max(1, (os.cpu_count() or 1) // workers))
     with tqdm(total=len(tasks), unit=" photos", disable=None) as bar:
 
-        def fail(step, error):
+        def fail(step: Step, error: str) -> None:
             log.add(Entry(step.row, step.photo, step.out, FAILED, error, jobs=jobs))
             bar.write(f"twoface: row {step.row} ({printable(step.photo)}): {printable(error)}", file=sys.stderr)
 
         for step in failed:
             fail(step, step.why)
-        counts = Counter()
+        counts: Counter[str] = Counter()
         with contextlib.closing(run_tasks(setup, tasks, workers)) as outcomes:
             for index, outcome in outcomes:
                 if isinstance(outcome, Exception):
@@ -166,13 +177,13 @@ def _do_all(steps, log, workers, options, load, jobs):
 class _Contents:
     """Digests of files, each read once."""
 
-    def __init__(self, options):
+    def __init__(self, options: Options) -> None:
         self._file = functools.cache(lambda path: sha256(path)[:16])
         self._options = options
         networks = [options.model] if options.model else sorted(SHIPPED.glob("*.onnx"))
         self._networks = _digest([self._read(path) for path in networks])
 
-    def of(self, job):
+    def of(self, job: Job) -> dict[str, str]:
         """-> {what: digest of its content}. Raises InputError for a file that cannot be read."""
         options = asdict(self._options)
         del options["model"], options["hole"]  # the hole is in the job
@@ -191,7 +202,7 @@ class _Contents:
             "network": self._networks,
         }
 
-    def _read(self, path):
+    def _read(self, path: Path) -> str:
         try:
             return self._file(path)
         except FileNotFoundError as error:
@@ -200,18 +211,19 @@ class _Contents:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _digest(value):
+def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def _plan(rows, jobs, folder, options, force):
+def _plan(rows: Sequence[Row], jobs: Path, folder: Path, options: Options, force: bool) -> list[Step]:
     made = defaultdict(list)
     for entry in read_entries(folder):
         made[entry.out].append(entry)
     contents, home = _Contents(options), jobs.parent
     named = {name for row in rows for name in (row.photo, row.mask, *row.reference) if name}
     read = {os.path.realpath(home / name) for name in named if is_name(name)}
-    steps, taken = [], {}
+    steps: list[Step] = []
+    taken: dict[Path, int] = {}
     for row in rows:
         out, job = "", None
         try:
@@ -228,15 +240,15 @@ def _plan(rows, jobs, folder, options, force):
             action, why = FAIL, str(error)
         except OSError as error:
             action, why = FAIL, f"{error.strerror}: choose another name in out"
-        steps.append(Step(row.number, row.photo, out, action, why, _may_replace(job) if action == DO else None))
+        steps.append(Step(row.number, row.photo, out, action, why, _may_replace(job) if job and action == DO else None))
     return steps
 
 
-def _may_replace(job):
+def _may_replace(job: Job) -> Job:
     return dataclasses.replace(job, replaces=job.out.exists())
 
 
-def _decide(job, entries, jobs, folder, force):
+def _decide(job: Job, entries: Sequence[Entry], jobs: str, folder: Path, force: bool) -> tuple[str, str]:
     """-> action, why. entries: of the log, for this `out`. Raises InputError for a file that is not ours to replace."""
     if not job.out.exists():
         _make_sure_of_place(job.out)
@@ -264,11 +276,11 @@ def _decide(job, entries, jobs, folder, force):
     return DO, f"changed: {', '.join(changed)}"
 
 
-def _words(inputs):
+def _words(inputs: Mapping[str, str]) -> str:
     return " ".join(f"{name}={digest}" for name, digest in inputs.items())
 
 
-def _make_sure_of_place(path):
+def _make_sure_of_place(path: Path) -> None:
     """Raises InputError where `path`, whose folders need not exist yet, cannot be written."""
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not parent.is_dir():
@@ -276,7 +288,7 @@ def _make_sure_of_place(path):
     check_output(parent / path.name, force=True)
 
 
-def _parse(row, home, folder, options):
+def _parse(row: Row, home: Path, folder: Path, options: Options) -> Job:
     """Row -> Job without its inputs. Raises InputError for what cannot be one."""
     if row.error:
         raise InputError(row.error)
@@ -298,7 +310,7 @@ def _parse(row, home, folder, options):
     )
 
 
-def _out(row, folder):
+def _out(row: Row, folder: Path) -> Path:
     name = row.out or Path(row.photo).name
     if not row.out and not _is_written(name):
         name = Path(name).stem + (".jpg" if Path(name).suffix.lower() in CAMERAS else ".png")
@@ -312,30 +324,33 @@ def _out(row, folder):
     return Path(os.path.normpath(out))
 
 
-def _is_written(name):
+def _is_written(name: str) -> bool:
     try:
         return bool(output_format(name))
     except InputError:
         return False
 
 
-def _relative(path, folder):
+def _relative(path: Path, folder: Path) -> str:
     """A path from the folder, so that both may be moved together."""
     return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
 
 
-def _setup(load, options, log, jobs, threads):
+def _setup(
+    load: Callable[..., Inpainter], options: Options, log: Log, jobs: str, threads: int
+) -> Callable[[Step], str | None]:
     """What a worker process loads -> its function of one Step."""
     cv2.setNumThreads(threads)
     return partial(_do, load(options.model, threads=threads), options, log, jobs)
 
 
-def _do(inpainter, options, log, jobs, step):
+def _do(inpainter: Inpainter, options: Options, log: Log, jobs: str, step: Step) -> str | None:
     """Fill and save one job -> its warnings, or None.
 
     It is logged just before it is written: whatever ends us, a file that is ours is known.
     """
     start, job = time.perf_counter(), step.job
+    assert job is not None  # of a step to do
     result = inpainter.fill(
         job.photo,
         mask=job.mask,

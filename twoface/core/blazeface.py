@@ -5,11 +5,13 @@ large part of the square that it is shown. `python -m twoface.research.fitting.m
 says where it comes from.
 """
 
+from collections.abc import Iterator, Sequence
 from importlib import resources
 
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Field, Numbers, Picture, Points, Transform, Vector
 from twoface.core.faces import ALIKE, SIZE, TEMPLATE, Face, apply, invert, overlap, scale_of, similarity_transform
 from twoface.core.mesh import SIDE as CUT
 from twoface.core.mesh import cut, region_transform
@@ -29,10 +31,12 @@ BOX = np.array([(0.198, 0.303), (0.790, 0.891)])  # the same of its box
 class BlazeFace:
     """threads: as `twoface.core.network.open_session`."""
 
-    def __init__(self, threads=None):
+    def __init__(self, threads: int | None = None) -> None:
         self._session = open_session(resources.files("twoface") / "weights" / "blazeface.onnx", threads)
 
-    def look(self, pixels, squares, least=SCORE):
+    def look(
+        self, pixels: Picture, squares: Sequence[tuple[float, float, float, float]], least: float = SCORE
+    ) -> list[list[Face]]:
         """What it finds in each of some squares of a photo -> a list of Face for each, the surest first.
 
         pixels: uint8 (H, W, 3) RGB. squares: (x, y, side, degrees) each: a centre and a side in pixels, turned
@@ -42,17 +46,17 @@ class BlazeFace:
         shown = np.stack([_shown(pixels, back) for back in backs])
         boxes, scores = self._session.run(["boxes", "scores"], {"image": shown})
         return [
-            [_face(back, *face) for face in _merged(*_decoded(*found, least))]
-            for back, *found in zip(backs, boxes, scores[..., 0], strict=True)
+            [_face(back, *face) for face in _merged(*_decoded(values, logits, least))]
+            for back, values, logits in zip(backs, boxes, scores[..., 0], strict=True)
         ]
 
 
-def _shown(pixels, back):
+def _shown(pixels: Picture, back: Transform) -> Field:
     part = cut(pixels, back, cv2.BORDER_CONSTANT)
     return cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 127.5 - 1
 
 
-def _decoded(values, logits, least):
+def _decoded(values: Numbers, logits: Vector, least: float) -> tuple[Points, Vector]:
     """The anchors that show a face -> points (K, 8, 2) as fractions of the square, and scores (K,), surest first.
 
     points: the box's upper left and lower right corner, then the six key points.
@@ -66,7 +70,7 @@ def _decoded(values, logits, least):
     return np.concatenate([corners, values[:, 2:] + ANCHORS[good][:, None]], 1), scores[good]
 
 
-def _merged(points, scores):
+def _merged(points: Points, scores: Vector) -> Iterator[tuple[Points, float]]:
     """Points of the same face, averaged by their scores -> (points, the best score) each."""
     boxes = points[:, :2].reshape(-1, 4)
     rest = np.arange(len(points))
@@ -77,7 +81,7 @@ def _merged(points, scores):
         rest = rest[~same]
 
 
-def _face(back, points, score):
+def _face(back: Transform, points: Points, score: float) -> Face:
     """points: (8, 2), fractions of the square. back: as of `region_transform`."""
     points = points * CUT - 0.5
     (x0, y0), (x1, y1) = points[:2]
@@ -88,7 +92,7 @@ def _face(back, points, score):
     return Face((x0, y0, x1, y1), apply(invert(transform), TEMPLATE * SIZE), score).moved(back)
 
 
-def _anchors():
+def _anchors() -> Points:
     """The middles of the anchors, fractions of the square -> (896, 2)."""
     grids = []
     for cells, each in CELLS:

@@ -5,16 +5,31 @@ gain, offset, weight) are looked up at every photo pixel, and the reference is s
 the registration's map and the residual warp together.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 
+from twoface.core.arrays import (
+    Colours,
+    Field,
+    Fields,
+    FloatPicture,
+    Mask,
+    Numbers,
+    Picture,
+    Places,
+    Shape,
+    Transform,
+    Vector,
+)
 from twoface.core.bands import bands, widened
 from twoface.core.faces import SIZE, scale_of, shifted
 from twoface.core.masks import distance_to, fading, grow
-from twoface.core.reference import shrunk
+from twoface.core.reference import Registered, shrunk
 from twoface.core.register import at_places
 from twoface.core.tone import toned
 
@@ -32,8 +47,11 @@ HALO = 26  # pixels that this looks at, by OpenCV's kernels of four deviations, 
 MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
 LIT = 80  # of 0..255: a face whose lighter parts are darker than this is lifted to it for the network
 
+Source: TypeAlias = tuple[Picture, Places]  # a reference photo, and where the crop lies in it
+HighPasses: TypeAlias = tuple[Vector, dict[float, Vector]]
 
-def crop_mask(hole, transform, feather_px):
+
+def crop_mask(hole: Mask, transform: Transform, feather_px: float) -> Mask:
     """The hole as the network shall see it -> bool (128, 128).
 
     hole: bool (H, W) in photo pixels. Every crop pixel that the hole or its feather touches is hole, so that all
@@ -45,7 +63,17 @@ def crop_mask(hole, transform, feather_px):
     return inside.astype(bool)
 
 
-def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=None, tone=None, seed=0):
+def blend(
+    pixels: Picture,
+    hole: Mask,
+    transform: Transform,
+    fields: Mapping[str, Any],
+    reference: Source | None = None,
+    feather_px: float = 0.0,
+    seam: Field | None = None,
+    tone: Colours | None = None,
+    seed: int = 0,
+) -> None:
     """Put a fill into a photo, in place; it stays bit for bit wherever `feather(hole, feather_px)` is 0.
 
     pixels: uint8 (H, W, 3); hole: bool (H, W); transform: photo -> crop.
@@ -63,7 +91,7 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
     source = reference and shrunk(*reference, max(detail, 1))
     low = reference and smoothed(fields, reference, detail)
 
-    def look(band, reach):
+    def look(band: slice, reach: float) -> tuple[FloatPicture, FloatPicture, Field, Places]:
         """Rows with those about them that softening looks at: the fill, the photo, distances to the hole to `reach`."""
         wide = widened(band, HALO, len(part))
         around = widened(wide, int(np.ceil(reach)) + 1, len(part))
@@ -75,7 +103,7 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
         outside = distance_to(hole[around])[wide.start - around.start :][: wide.stop - wide.start].copy()
         return fill, np.multiply(part[wide], 1 / 255, dtype=np.float32), outside, places
 
-    def measured(band):
+    def measured(band: slice) -> HighPasses:
         fill, photo, outside, places = look(band, reach)
         ring = (outside > feather_px) & (outside <= reach)
         ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
@@ -94,13 +122,13 @@ def blend(pixels, hole, transform, fields, reference=None, feather_px=0.0, seam=
         mixed *= alpha
         mixed += photo[own]
         mixed *= 255
-        mixed = np.rint(mixed, out=mixed).astype(np.uint8)
+        shown = np.rint(mixed, out=mixed).astype(np.uint8)
         if tone is not None:
-            mixed = toned(part[band], mixed, tone)
-        np.copyto(part[band], mixed, where=alpha > 0)
+            shown = toned(part[band], shown, tone)
+        np.copyto(part[band], shown, where=alpha > 0)
 
 
-def seam_correction(known, fill, hole, predicted):
+def seam_correction(known: Picture, fill: Field, hole: Mask, predicted: Mask) -> Field:
     """What to add to a fill so that it meets its surroundings without a step -> float32 (128, 128, 3).
 
     known: uint8 (128, 128, 3), the photo's crop; fill: float32 (3, 128, 128) in [0, 1], the network's answer.
@@ -115,7 +143,7 @@ def seam_correction(known, fill, hole, predicted):
     return mean * np.exp(-distance_to(~hole) / SEAM_REACH)[..., None].astype(np.float32)
 
 
-def lift(crop, unknown):
+def lift(crop: Picture, unknown: Mask) -> float:
     """By how much a dark photo is brightened for the network, which learned from daylight -> float, 1 or more.
 
     crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known.
@@ -126,13 +154,13 @@ def lift(crop, unknown):
     return max(1.0, LIT / max(float(np.percentile(known, 75)), 1)) if known.size else 1.0
 
 
-def lowered(fields, factor):
+def lowered(fields: Fields, factor: float) -> Fields:
     """The network's outputs for a photo that was brightened by `factor`, {name: (C, h, w)} -> those for the photo."""
     lit = ("fill", "synthesis", "gain", "offset")
     return {name: field / np.float32(factor) if name in lit else field for name, field in fields.items()}
 
 
-def beside(fields, crop, unknown, registered):
+def beside(fields: Fields, crop: Picture, unknown: Mask, registered: Registered) -> dict[str, Any]:
     """The network's outputs and what `render` asks of the reference they were made from, by name.
 
     crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known; registered: as of
@@ -142,7 +170,7 @@ def beside(fields, crop, unknown, registered):
     return fields | {"light": light, "within": registered.within}
 
 
-def light_of(crop, reference, shared):
+def light_of(crop: Picture, reference: Picture, shared: Mask) -> float:
     """How bright a photo is by its reference, where both show the face -> float, 1 at most, and from `ALIKE` on.
 
     crop, reference: uint8 (128, 128, 3), registered; shared: bool (128, 128).
@@ -153,7 +181,9 @@ def light_of(crop, reference, shared):
     return float(np.clip(np.median(ours) / (ALIKE * max(np.median(theirs), 1)), 0.02, 1))
 
 
-def render(fields, places, reference, detail, low=None):
+def render(
+    fields: Mapping[str, Any], places: Numbers, reference: Source | None, detail: float, low: FloatPicture | None = None
+) -> FloatPicture:
     """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
 
     places: (H, W, 2) crop coordinates. detail: photo pixels per crop pixel; a finer reference is shrunk to it.
@@ -173,7 +203,7 @@ def render(fields, places, reference, detail, low=None):
     within = None if low is None else fields["within"]
     fill = np.empty((*places.shape[:2], 3), np.float32)
 
-    def render_tile(tile):
+    def render_tile(tile: tuple[slice, slice]) -> None:
         fill[tile] = _tile(synthesis, offset, smooth, source, low, light, within, places[tile])
 
     rows, columns = ([slice(start, start + TILE) for start in range(0, side, TILE)] for side in fill.shape[:2])
@@ -183,7 +213,7 @@ def render(fields, places, reference, detail, low=None):
     return fill
 
 
-def smoothed(fields, reference, detail):
+def smoothed(fields: Mapping[str, Any], reference: Source, detail: float) -> FloatPicture:
     """The moved reference without its fine texture -> float32 (S, S, 3), over the crop frame. Arguments as of `render`.
 
     It is as smooth in a large photo as in a small one, so a few pixels for each of the crop's are enough.
@@ -195,19 +225,28 @@ def smoothed(fields, reference, detail):
     return cv2.GaussianBlur(moved, (0, 0), FINE * finer)
 
 
-def _smooth(fields):
+def _smooth(fields: Mapping[str, Any]) -> list[Field]:
     return [_enlarged(_picture(fields[name])) for name in ("flow", "gain", "weight")]
 
 
-def _moved(flow, source, places):
+def _moved(flow: Field, source: Source, places: Numbers) -> FloatPicture:
     """The reference where the network moved it, at some places -> float32 (H, W, 3)."""
     picture, grid = source
     moved = at_places(grid, np.clip(places + _sample(flow, places, cv2.INTER_LINEAR), 0, SIZE - 1))
-    picture = np.multiply(_needed(picture, moved), 1 / 255, dtype=np.float32)
-    return _sample(picture, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
+    needed = np.multiply(_needed(picture, moved), 1 / 255, dtype=np.float32)
+    return _sample(needed, moved, cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101)
 
 
-def _tile(synthesis, offset, smooth, source, low, light, within, places):
+def _tile(
+    synthesis: FloatPicture,
+    offset: Field,
+    smooth: list[Field],
+    source: Source,
+    low: FloatPicture | None,
+    light: float,
+    within: Field | None,
+    places: Places,
+) -> FloatPicture:
     """A part of `render`."""
     gain, weight = (_sample(field, places, cv2.INTER_LINEAR) for field in smooth[1:])
     weight = weight.reshape(*places.shape[:2], 1)
@@ -217,6 +256,7 @@ def _tile(synthesis, offset, smooth, source, low, light, within, places):
     if low is not None:
         given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
         trust = np.clip((given / light - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
+        assert within is not None  # whoever gives `low` gives it
         trust *= _sample(within, places, cv2.INTER_LINEAR)[..., None]
         finer = len(low) / SIZE
         pixels -= _sample(low, (places + 0.5) * np.float32(finer) - 0.5, cv2.INTER_LINEAR)
@@ -225,7 +265,9 @@ def _tile(synthesis, offset, smooth, source, low, light, within, places):
     return np.clip(fill, 0, 1, out=fill)
 
 
-def match_texture(fill, hole, photo, ring, detail, seed=0):
+def match_texture(
+    fill: FloatPicture, hole: Mask, photo: FloatPicture, ring: Mask, detail: float, seed: int = 0
+) -> FloatPicture:
     """Give the fill the fine texture of its surroundings -> float32 (H, W, 3) in [0, 1].
 
     fill, photo: float32 (H, W, 3) in [0, 1]; hole, ring: bool (H, W), where each is measured; detail: photo pixels per
@@ -235,7 +277,7 @@ def match_texture(fill, hole, photo, ring, detail, seed=0):
     return _textured(fill, _texture_plan([_high_passes(fill, photo, ring, hole, detail)]), seed)
 
 
-def _high_passes(fill, photo, ring, hole, detail):
+def _high_passes(fill: FloatPicture, photo: FloatPicture, ring: Mask, hole: Mask, detail: float) -> HighPasses:
     """What a plan is made of: the photo's high-pass in the ring, and the fill's in the hole, softened by and by.
 
     -> (N,), {deviation of the softening: (M,)}; the first is 0, none.
@@ -249,7 +291,7 @@ def _high_passes(fill, photo, ring, hole, detail):
     return _high_pass(photo, ring), found
 
 
-def _texture_plan(parts):
+def _texture_plan(parts: list[HighPasses]) -> tuple[tuple[float, ...], float]:
     """How a fill gets the texture of its surroundings -> (deviations to soften by, deviation of the grain to add).
 
     parts: what `_high_passes` gave of some of the picture.
@@ -267,7 +309,7 @@ def _texture_plan(parts):
     return tuple(softer), min(max(wanted**2 - has**2, 0) ** 0.5, MAX_GRAIN)
 
 
-def _textured(fill, plan, seed):
+def _textured(fill: FloatPicture, plan: tuple[tuple[float, ...], float], seed: int | tuple[int, int]) -> FloatPicture:
     softer, deviation = plan
     for sigma in softer:
         fill = cv2.GaussianBlur(fill, (0, 0), sigma)
@@ -278,19 +320,19 @@ def _textured(fill, plan, seed):
     return np.clip(fill + grain[..., None], 0, 1)
 
 
-def _high_pass(picture, where):
+def _high_pass(picture: FloatPicture, where: Mask) -> Vector:
     """The pixel noise of a picture (Immerkaer 1996) at some of its places -> float32 (N,), of the range 0..1."""
     kernel = np.outer((1, -2, 1), (1, -2, 1)).astype(np.float32) / 6
     values = cv2.filter2D(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), -1, kernel)[where]
     return values[:: 1 + len(values) // MEASURED].copy()
 
 
-def _deviation(values):
+def _deviation(values: Vector) -> float:
     """The robust deviation of values about 0 -> float."""
     return 1.4826 * float(np.median(np.abs(values)))
 
 
-def _places(transform, shape):
+def _places(transform: Transform, shape: Shape) -> Places:
     """Where the pixels of a picture lie in the crop frame -> float32 (H, W, 2)."""
     places = np.empty((*shape[:2], 2), np.float32)
     for axis in (0, 1):
@@ -300,7 +342,7 @@ def _places(transform, shape):
     return places
 
 
-def _needed(picture, places):
+def _needed(picture: Picture, places: Places) -> Picture:
     """The part of a picture that a cubic lookup at `places` needs, which are moved to it in place.
 
     Where they reach over its border, as much inside as its reflection needs.
@@ -314,14 +356,14 @@ def _needed(picture, places):
     return picture[low[1] : high[1], low[0] : high[0]]
 
 
-def _picture(planes):
+def _picture(planes: Field) -> Field:
     return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 
-def _enlarged(field):
+def _enlarged(field: Field) -> Field:
     """Bilinear to 128x128 with half-pixel centres, as the network does it."""
     return cv2.resize(field, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
 
 
-def _sample(picture, places, how, border=cv2.BORDER_REPLICATE):
+def _sample(picture: Numbers, places: Numbers, how: int, border: int = cv2.BORDER_REPLICATE) -> Field:
     return cv2.remap(picture, places, None, how, borderMode=border)

@@ -1,10 +1,12 @@
 """Which of several references is used: of those who are the person, the one that shows the hole's part best."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Field, Mask, Picture, Points
 from twoface.core.mesh import Mesh, inside
 
 ALIKE = 0.15  # of similarity: who is so much less like the photo than the best is not taken for the same person
@@ -27,11 +29,13 @@ class Worth:
     clear: float
 
     @property
-    def total(self):
+    def total(self) -> float:
         return self.shown * self.pose * self.sharp * self.clear
 
 
-def worth(points, unknown, trust, aligned, mesh, finer):
+def worth(
+    points: Points, unknown: Mask, trust: tuple[Field, Field], aligned: Picture, mesh: Points, finer: float
+) -> Worth:
     """points: (478, 3), the photo's mesh in crop pixels; unknown: bool (128, 128), its hole. trust: two float
     (128, 128), of the reference as it is turned, and less what covers it.
 
@@ -49,13 +53,13 @@ def worth(points, unknown, trust, aligned, mesh, finer):
     )
 
 
-def best(similarities, worths):
+def best(similarities: Sequence[float], worths: Sequence[Worth]) -> int:
     """The place of the reference to use: the worthiest of those who are about as alike as the most alike."""
     near = [i for i, s in enumerate(similarities) if s >= max(similarities) - ALIKE]
     return max(near, key=lambda i: (worths[i].total, similarities[i]))
 
 
-def sharpness(aligned, region=None):
+def sharpness(aligned: Picture, region: Mask | None = None) -> float:
     """Fine detail of a crop, uint8 (128, 128, 3): deviation of what a blur of 1.5 px removes, over the whole deviation.
 
     region: bool (128, 128), only there. About 0.03 for a face enlarged from 30 pixels, 0.15 and more for a sharp one.

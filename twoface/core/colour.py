@@ -7,12 +7,16 @@ through LittleCMS at 8 bits.
 import functools
 import io
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from twoface.core.arrays import Colours, Matrix, Numbers, Picture, Samples, Vector
 from twoface.core.bands import by_bands
 from twoface.core.errors import TwoFaceError
 
@@ -39,6 +43,9 @@ _PQ, _HLG = 16, 18
 _WHITE = 203 / 10_000  # BT.2408: the light of a white paper, of PQ's whole
 _STEPS = 65_536
 
+Chunks: TypeAlias = tuple[tuple[bytes, bytes], ...]  # of a PNG: name and content
+DType: TypeAlias = np.dtype[Any] | type[np.generic]
+
 
 class ProfileError(TwoFaceError):
     """A colour profile that cannot be used."""
@@ -52,10 +59,10 @@ class Space:
     matrix: float64 (3, 3), linear light of the space -> that of sRGB.
     """
 
-    curves: np.ndarray
-    matrix: np.ndarray | None
+    curves: Matrix
+    matrix: Matrix | None
 
-    def to_srgb(self, samples):
+    def to_srgb(self, samples: Samples) -> Picture:
         """uint8 or uint16 (H, W, 3), grey (H, W) -> uint8 (H, W, 3)."""
         tables = self.curves[:, :: 257 if samples.dtype == np.uint8 else 1].astype(np.float32)
         if self.matrix is None:
@@ -63,12 +70,12 @@ class Space:
             return by_bands(lambda part: np.repeat(grey[part][..., None], 3, axis=-1), samples)
         tables, matrix = np.ascontiguousarray(tables.T)[None], self.matrix.astype(np.float32)
 
-        def seen(part):
+        def seen(part: Samples) -> Picture:
             return _encoded(cv2.transform(cv2.LUT(np.ascontiguousarray(part), tables), matrix))
 
         return by_bands(seen, samples)
 
-    def from_srgb(self, pixels, dtype):
+    def from_srgb(self, pixels: Colours, dtype: DType) -> Samples:
         """uint8 (N, 3) -> `dtype` (N, 3), grey (N,): the nearest samples that show these colours."""
         light = _srgb_curve(np.arange(256) / 255)[pixels]
         top = np.iinfo(dtype).max
@@ -88,39 +95,42 @@ class Tables:
     profile: bytes
     mode: str
 
-    def to_srgb(self, samples):
+    def to_srgb(self, samples: Samples) -> Picture:
         """uint8 or uint16 (H, W, C), grey (H, W) -> uint8 (H, W, 3)."""
 
-        def seen(part):
+        def seen(part: Samples) -> Picture:
             return np.asarray(self._transform(Image.fromarray(eight_bits(part), self.mode), inward=True))
 
         return by_bands(seen, samples)
 
-    def from_srgb(self, pixels, dtype):
+    def from_srgb(self, pixels: Colours, dtype: DType) -> Samples:
         """uint8 (N, 3) -> `dtype` (N, C), grey (N,)."""
         samples = np.array(self._transform(Image.fromarray(pixels[None]), inward=False))[0]
         return samples if dtype == np.uint8 else samples.astype(np.uint16) * 257
 
-    def _transform(self, image, inward):
-        profiles = [ImageCms.ImageCmsProfile(io.BytesIO(self.profile)), ImageCms.createProfile("sRGB")]
+    def _transform(self, image: Image.Image, inward: bool) -> Image.Image:
+        own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(self.profile)), ImageCms.createProfile("sRGB")
         flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
         try:
-            return ImageCms.profileToProfile(
-                image, *(profiles if inward else profiles[::-1]), intent, "RGB" if inward else self.mode, flags=flags
-            )
+            if inward:
+                changed = ImageCms.profileToProfile(image, own, srgb, intent, "RGB", flags=flags)
+            else:
+                changed = ImageCms.profileToProfile(image, srgb, own, intent, self.mode, flags=flags)
         except (ImageCms.PyCMSError, OSError, ValueError) as error:
             raise ProfileError(f"the colour profile cannot be used: {error}") from error
+        assert changed is not None  # as only where it works in place
+        return changed
 
 
 class PlainCmyk:
     """CMYK of which no profile tells more: each ink takes its share of the light."""
 
-    def to_srgb(self, samples):
+    def to_srgb(self, samples: Samples) -> Picture:
         """uint8 (H, W, 4) -> uint8 (H, W, 3)."""
         return by_bands(lambda part: np.asarray(Image.fromarray(part, "CMYK").convert("RGB")), samples)
 
-    def from_srgb(self, pixels, dtype):
+    def from_srgb(self, pixels: Colours, dtype: DType) -> Samples:
         """uint8 (N, 3) -> uint8 (N, 4)."""
         return np.array(Image.fromarray(pixels[None]).convert("CMYK"))[0]
 
@@ -137,12 +147,12 @@ class Colour:
 
     space: Space | Tables | PlainCmyk | None = None
     icc: bytes | None = None
-    chunks: tuple = field(default=())
+    chunks: Chunks = ()
     hdr: bool = False
 
-    def grey(self):
+    def grey(self) -> "Colour":
         """What the same tags say of grey samples -> Colour."""
-        if self.space is None:
+        if not isinstance(self.space, Space):  # tags give no other
             return self
         curve = self.space.curves[0]
         if np.abs(curve - _srgb_curve(np.linspace(0, 1, _STEPS))).max() < 1 / 255:
@@ -151,7 +161,7 @@ class Colour:
         return Colour(Space(curve[None], None), icc, self.chunks, self.hdr)
 
 
-def of_profile(icc, mode):
+def of_profile(icc: bytes, mode: str) -> Colour:
     """The colours that an ICC profile tells for samples of a `mode` ("L", "RGB", "CMYK") -> Colour.
 
     A profile of another kind of samples says nothing. Raises ProfileError for one that is damaged.
@@ -160,14 +170,14 @@ def of_profile(icc, mode):
         return Colour()
     try:
         tags = _tags(icc)
-        space = _shaped(tags) if b"A2B0" not in tags else None
+        shaped = _shaped(tags) if b"A2B0" not in tags else None
     except (struct.error, IndexError, ValueError, np.linalg.LinAlgError) as error:
         raise ProfileError(f"the colour profile is damaged: {error}") from error
-    space = space or Tables(icc, mode)
+    space = shaped or Tables(icc, mode)
     return Colour(None if mode == "RGB" and _is_srgb(space) else _tried(space, mode), icc)
 
 
-def of_cicp(primaries, transfer):
+def of_cicp(primaries: int, transfer: int) -> Colour:
     """The colours of CICP numbers, as nclx boxes and cICP chunks hold them -> Colour."""
     chunks = ((b"cICP", bytes([primaries, transfer, 0, 1])),)
     where = _PRIMARIES.get(primaries, _SRGB_PRIMARIES)
@@ -177,25 +187,25 @@ def of_cicp(primaries, transfer):
     return _tagged(where, _GAMMAS.get(transfer), chunks)
 
 
-def of_gamma(gamma, chromaticities=None, chunks=()):
+def of_gamma(gamma: float, chromaticities: Sequence[float] | None = None, chunks: Chunks = ()) -> Colour:
     """The colours of a PNG's gAMA (such as 1 / 2.2) and cHRM (x and y of white, red, green, blue) -> Colour."""
     like_srgb = abs(gamma * 2.2 - 1) < 0.02
     return _tagged(chromaticities or _SRGB_PRIMARIES, None if like_srgb else 1 / gamma, chunks)
 
 
-def eight_bits(samples):
+def eight_bits(samples: Samples) -> NDArray[np.uint8]:
     """uint16 (H, W, ...) -> uint8, rounded; uint8 as it is."""
     if samples.dtype == np.uint8:
         return samples
     return by_bands(lambda part: ((part.astype(np.uint32) + 128) // 257).astype(np.uint8), samples)
 
 
-def grey_of(pixels):
+def grey_of(pixels: Colours) -> NDArray[np.uint8]:
     """uint8 (N, 3) sRGB -> uint8 (N,): the luma."""
     return cv2.cvtColor(pixels[None], cv2.COLOR_RGB2GRAY)[0]
 
 
-def _tagged(primaries, gamma, chunks):
+def _tagged(primaries: Sequence[float], gamma: float | None, chunks: Chunks) -> Colour:
     """gamma: of the curve, None for sRGB's."""
     ramp = np.linspace(0, 1, _STEPS)
     try:
@@ -209,11 +219,11 @@ def _tagged(primaries, gamma, chunks):
     return Colour(space, _profile(_to_d50(primaries), curve), chunks)
 
 
-def _space(primaries, curve):
+def _space(primaries: Sequence[float], curve: Vector) -> Space:
     return Space(np.broadcast_to(curve, (3, _STEPS)), np.linalg.inv(_SRGB) @ _to_d50(primaries))
 
 
-def _to_d50(primaries):
+def _to_d50(primaries: Sequence[float]) -> Matrix:
     """Linear RGB of these chromaticities -> XYZ of D50, (3, 3)."""
     places = zip(primaries[::2], primaries[1::2], strict=True)
     white, *colours = (np.array([x / y, 1, (1 - x - y) / y]) for x, y in places)
@@ -224,16 +234,16 @@ def _to_d50(primaries):
 
 
 @functools.cache
-def _grid():
+def _grid() -> Picture:
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     return np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
 
 
-def _is_srgb(space):
+def _is_srgb(space: Space | Tables) -> bool:
     return np.abs(space.to_srgb(_grid()).astype(int) - _grid()).max() <= 1
 
 
-def _tried(space, mode):
+def _tried(space: Space | Tables, mode: str) -> Space | Tables:
     """The space, once it has been shown to go both ways."""
     if isinstance(space, Tables):
         probe = np.zeros((1, 1) if mode == "L" else (1, 1, len(mode)), np.uint8)
@@ -241,29 +251,29 @@ def _tried(space, mode):
     return space
 
 
-def _encoded(light):
+def _encoded(light: Numbers) -> NDArray[np.uint8]:
     """Linear light of sRGB -> uint8."""
     places = (np.clip(light, 0, 1) * np.float32(_STEPS - 1) + np.float32(0.5)).astype(np.uint16)
     return cv2.LUT(places, _ENCODED).reshape(light.shape)
 
 
-def _srgb_curve(x):
+def _srgb_curve(x: Numbers) -> Numbers:
     return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
 
 
-def _inverse_srgb_curve(y):
+def _inverse_srgb_curve(y: Numbers) -> Numbers:
     return np.where(y <= 0.0031308, y * 12.92, 1.055 * y ** (1 / 2.4) - 0.055)
 
 
 _ENCODED = np.rint(_inverse_srgb_curve(np.linspace(0, 1, _STEPS)) * 255).astype(np.uint8)
 
 
-def _pq_curve(x):
+def _pq_curve(x: Vector) -> Vector:
     power = x ** (32 / 2523)
     return (np.maximum(power - 107 / 128, 0) / (2413 / 128 - 2392 / 128 * power)) ** (8192 / 1305) / _WHITE
 
 
-def _hlg_curve(x):
+def _hlg_curve(x: Vector) -> Vector:
     """White at three quarters, with the system's gamma of 1.2."""
     a = 0.17883277
     b, c = 1 - 4 * a, 0.5 - a * np.log(4 * a)
@@ -272,13 +282,13 @@ def _hlg_curve(x):
     return (scene / white) ** 1.2
 
 
-def _tags(icc):
+def _tags(icc: bytes) -> dict[bytes, bytes]:
     (count,) = struct.unpack_from(">I", icc, 128)
     entries = (struct.unpack_from(">4sII", icc, 132 + 12 * i) for i in range(min(count, 256)))
     return {name: icc[start : start + length] for name, start, length in entries}
 
 
-def _shaped(tags):
+def _shaped(tags: dict[bytes, bytes]) -> Space | None:
     """The Space of a profile of a matrix and curves; None for another."""
     if b"kTRC" in tags:
         return Space(_curve(tags[b"kTRC"])[None], None)
@@ -290,7 +300,7 @@ def _shaped(tags):
     return Space(np.stack([_curve(tags[c + b"TRC"]) for c in (b"r", b"g", b"b")]), matrix)
 
 
-def _curve(tag):
+def _curve(tag: bytes) -> Vector:
     """A curv or para tag -> float64 (_STEPS,)."""
     x = np.linspace(0, 1, _STEPS)
     if tag[:4] == b"curv":
@@ -300,7 +310,7 @@ def _curve(tag):
         values = np.array(struct.unpack_from(f">{count}H", tag, 12))
         return x ** (values[0] / 256) if count == 1 else np.interp(x, np.linspace(0, 1, count), values / 65535)
     if tag[:4] != b"para":
-        raise ValueError(f"a curve of the kind {tag[:4]}")
+        raise ValueError(f"a curve of the kind {tag[:4]!r}")
     kind = struct.unpack_from(">H", tag, 8)[0]
     g, a, b, c, d, e, f = (*np.array(struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", tag, 12)) / 65536, *[0.0] * 6)[:7]
     a, e, f = (a if kind else 1.0), (e if kind == 4 else c if kind == 2 else 0.0), (f if kind == 4 else 0.0)
@@ -309,24 +319,24 @@ def _curve(tag):
     return np.clip(np.where(x >= start, np.maximum(a * x + b, 0) ** g + e, low), 0, 1)
 
 
-def _number(value):
+def _number(value: float) -> bytes:
     return struct.pack(">i", round(value * 65536))
 
 
-def _curve_tag(curve):
+def _curve_tag(curve: Vector) -> bytes:
     """A curve of 0..1 -> a curv tag of 4096 steps."""
     steps = np.interp(np.linspace(0, 1, 4096), np.linspace(0, 1, len(curve)), curve)
     return b"curv\0\0\0\0" + struct.pack(">I", 4096) + np.rint(steps * 65535).astype(">u2").tobytes()
 
 
-def _profile(to_d50, curve):
+def _profile(to_d50: Matrix | None, curve: bytes) -> bytes:
     """An ICC profile (version 4) of one curve, a tag, and a matrix; of grey where `to_d50` is None -> bytes."""
 
-    def text(words):
+    def text(words: str) -> bytes:
         head = struct.pack(">4s4xII2s2sII", b"mluc", 1, 12, b"en", b"US", 2 * len(words), 28)
         return head + words.encode("utf-16-be")
 
-    def place(values):
+    def place(values: Iterable[float]) -> bytes:
         return b"XYZ \0\0\0\0" + b"".join(_number(v) for v in values)
 
     tags = {b"desc": text("as the photo's tags say"), b"cprt": text("no copyright, use freely"), b"wtpt": place(_D50)}

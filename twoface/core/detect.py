@@ -5,11 +5,15 @@ covered, and says of every face which way is up. Where a face is not upright, or
 again turned by quarter turns. `benchmarks/detectors.py` compares the ways.
 """
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Box, Picture, Points, Shape, Transform
 from twoface.core.blazeface import SCORE, BlazeFace
-from twoface.core.faces import ALIKE, apply, distinct, invert, overlap
+from twoface.core.faces import ALIKE, Face, apply, distinct, invert, overlap
 from twoface.core.mtcnn import SMALLEST, Mtcnn
 
 # A face that lies so many quarter turns clockwise is upright in the photo turned so.
@@ -20,14 +24,16 @@ DOUBT = 0.1  # of score: by how much another side must be surer
 HINTED = 0.3  # the score that is enough where a hole, or a first look, says that there is a face
 REACH = (1.6, 2.4, 3.6, 5.2)  # of a hole's larger side: squares about it in which its face is looked for
 
+Square: TypeAlias = tuple[float, float, float, float]  # x and y of the centre, side, degrees
+
 
 class FaceDetector:
     """threads: as `twoface.core.network.open_session`."""
 
-    def __init__(self, threads=None):
+    def __init__(self, threads: int | None = None) -> None:
         self._mtcnn, self._blazeface = Mtcnn(threads), BlazeFace(threads)
 
-    def detect(self, pixels, near=None):
+    def detect(self, pixels: Picture, near: Box | None = None) -> list[Face]:
         """All faces of a photo, uint8 (H, W, 3) RGB -> list of Face, the largest first.
 
         A face need not be upright: its landmarks say which way is up. near: a box; looks only about it, and so finds
@@ -38,7 +44,7 @@ class FaceDetector:
             center, reach = np.add(near[:2], near[2:]) / 2, 2 * max(near[2] - near[0], near[3] - near[1], 3 * SMALLEST)
             x0, y0 = np.maximum(np.floor(center - reach), 0).astype(int).tolist()
             x1, y1 = np.ceil(center + reach).astype(int)
-            pixels, near = pixels[y0:y1, x0:x1], np.subtract(near, (x0, y0, x0, y0))
+            pixels, near = pixels[y0:y1, x0:x1], (near[0] - x0, near[1] - y0, near[2] - x0, near[3] - y0)
         found = self._look(pixels, near)
         turns = {round(degrees / 90) % 4 for _, degrees in found if degrees is not None} or {0, 1, 2, 3}
         turned = [face for turn in turns - {0} for face in self._look_turned(turn, pixels, near)]
@@ -49,14 +55,14 @@ class FaceDetector:
         back = np.array([[1.0, 0, x0], [0, 1, y0]])
         return [face.moved(back) for face in sorted(faces, key=lambda face: -face.area)]
 
-    def _look_turned(self, turn, pixels, near):
+    def _look_turned(self, turn: int, pixels: Picture, near: Box | None) -> list[Face]:
         """The faces that are upright in the photo turned -> list of Face, where they lie in the photo."""
         back = _back(turn, pixels.shape)
         near = None if near is None else _box(apply(invert(back), np.reshape(near, (2, 2))))
         found = self._look(cv2.rotate(pixels, TURNS[turn]), near)
         return [face.moved(back) for face, degrees in found if degrees is not None and abs(degrees) <= UPRIGHT]
 
-    def _look(self, pixels, near):
+    def _look(self, pixels: Picture, near: Box | None) -> list[tuple[Face, float | None]]:
         """-> (Face, how many degrees clockwise it lies or None where that is not sure) for each found."""
         squares = _overview(pixels.shape) if near is None else _about(near)
         ours = self._mtcnn.detect(pixels)
@@ -71,7 +77,7 @@ class FaceDetector:
                 found.append((better, better.frame[4]))
         return found
 
-    def _again(self, pixels, faces):
+    def _again(self, pixels: Picture, faces: Sequence[Face]) -> list[Face | None]:
         """A closer look at each face, from four sides -> the Face as it lies, or None where none shows it."""
         squares = []
         for face in faces:
@@ -82,13 +88,13 @@ class FaceDetector:
         return [_surest([[_same(face, next(looks)) for _ in ABOUT] for _ in range(4)]) for face in faces]
 
 
-def _same(face, found):
+def _same(face: Face, found: Sequence[Face]) -> Face | None:
     """The Face among those found that is the one given, or None."""
     same = [other for other in found if overlap(other.box, face.box) > ALIKE]
     return max(same, key=lambda other: other.score, default=None)
 
 
-def _surest(turns):
+def _surest(turns: Sequence[Sequence[Face | None]]) -> Face | None:
     """turns: what the looks from each of four sides gave, the first as the face seemed to lie -> Face or None."""
     scores = [sum(0 if face is None else face.score for face in looks) / len(looks) for looks in turns]
     turn = int(np.argmax(scores))
@@ -96,18 +102,18 @@ def _surest(turns):
     return max((face for face in looks if face is not None), key=lambda face: face.score, default=None)
 
 
-def _alike(one, other):
+def _alike(one: Face, other: Face) -> bool:
     """Whether two faces have about the same frame, be it turned by quarters."""
     (a0, b0, a1, b1, _), (x0, y0, x1, y1, _) = one.frame, other.frame
     apart = np.hypot(a0 + a1 - x0 - x1, b0 + b1 - y0 - y1) / (a1 - a0 + x1 - x0)
     return apart < 0.2 and abs(np.log((a1 - a0) / (x1 - x0))) < 0.35
 
 
-def _overview(shape):
+def _overview(shape: Shape) -> list[Square]:
     """Squares that together show a photo of this shape: all of it, and if it is long, parts as wide as it is."""
     height, width = shape[:2]
     short, long = min(height, width), max(height, width)
-    squares = [((width - 1) / 2, (height - 1) / 2, long, 0)]
+    squares: list[Square] = [((width - 1) / 2, (height - 1) / 2, long, 0)]
     if long > 1.2 * short:
         along = np.linspace(short / 2, long - short / 2, int(np.ceil(2 * long / short)) - 1) - 0.5
         middle = (short - 1) / 2
@@ -115,12 +121,12 @@ def _overview(shape):
     return squares
 
 
-def _about(box):
+def _about(box: Box) -> list[Square]:
     x0, y0, x1, y1 = box
     return [((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, reach * max(x1 - x0, y1 - y0), 0) for reach in REACH]
 
 
-def _back(turn, shape):
+def _back(turn: int, shape: Shape) -> Transform:
     """The 2x3 affine from the pixels of a photo of this shape, turned, to its own."""
     height, width = shape[:2]
     return {
@@ -130,5 +136,5 @@ def _back(turn, shape):
     }[turn]
 
 
-def _box(corners):
+def _box(corners: Points) -> Box:
     return (*corners.min(0), *corners.max(0))

@@ -10,7 +10,7 @@ class TwoFaceError(Exception):
     facts: what the message tells, by name, such as a count, for programs that have words of their own.
     """
 
-    def __init__(self, message: str = "", *, code: str = "", **facts: Any):
+    def __init__(self, message: str = "", *, code: str = "", **facts: Any) -> None:
         super().__init__(message)
         self.code, self.facts = code, facts
 
@@ -25,7 +25,7 @@ class Unavailable(TwoFaceError):
     retry_after: seconds after which to try again, or None where nobody knows.
     """
 
-    def __init__(self, message: str = "", *, code: str = "", retry_after: float | None = None, **facts: Any):
+    def __init__(self, message: str = "", *, code: str = "", retry_after: float | None = None, **facts: Any) -> None:
         super().__init__(message, code=code, **facts)
         self.retry_after = retry_after
 

@@ -3,11 +3,15 @@
 A transform is a 2x3 float64 affine, photo pixels -> crop pixels; a pixel's centre is at its integer coordinate.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
+from twoface.core.arrays import Box, Frame, Mask, Picture, Points, Shape, Transform, Vector
 from twoface.core.errors import InputError
 
 SIZE = 128  # px, the side of the crop, which is what the network sees
@@ -28,30 +32,30 @@ WHY = {  # a face of a photo is taken
 
 @dataclass(frozen=True)
 class Face:
-    """box: (x0, y0, x1, y1) floats in photo pixels; landmarks: (5, 2) as `TEMPLATE`, or None; score in [0, 1]."""
+    """box: in photo pixels; landmarks: (5, 2) as `TEMPLATE`; score in [0, 1]."""
 
-    box: tuple
-    landmarks: np.ndarray | None
+    box: Box
+    landmarks: Points
     score: float
 
     @property
-    def area(self):
+    def area(self) -> float:
         x0, y0, x1, y1 = self.box
         return max(x1 - x0, 0) * max(y1 - y0, 0)
 
-    def moved(self, transform):
+    def moved(self, transform: Transform) -> "Face":
         """The face in another picture's pixels. transform: a 2x3 similarity."""
         x0, y0, x1, y1 = self.box
         corners = apply(transform, [(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
         return Face((*corners.min(0).tolist(), *corners.max(0).tolist()), apply(transform, self.landmarks), self.score)
 
     @property
-    def frame(self):
+    def frame(self) -> Frame:
         """The square that becomes the crop, (x0, y0, x1, y1, degrees), as `frame_transform` takes it."""
         return frame_of(align(self.landmarks))
 
 
-def align(landmarks, size=SIZE):
+def align(landmarks: Points, size: int = SIZE) -> Transform:
     """The similarity transform that puts the five landmarks nearest to `TEMPLATE` -> (2, 3) float64.
 
     Raises InputError when the landmarks fall on one point.
@@ -59,7 +63,7 @@ def align(landmarks, size=SIZE):
     return similarity_transform(landmarks, TEMPLATE * size)
 
 
-def similarity_transform(source, target):
+def similarity_transform(source: ArrayLike, target: ArrayLike) -> Transform:
     """The 2x3 similarity that brings points (N, 2) nearest to others (least squares) -> (2, 3) float64.
 
     Rotation, one scale and a shift, never a reflection (Umeyama 1991; in the plane it is a complex regression).
@@ -76,7 +80,7 @@ def similarity_transform(source, target):
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def frame_transform(frame, size=SIZE):
+def frame_transform(frame: Frame, size: int = SIZE) -> Transform:
     """The transform that makes a square of the photo, turned upright, the crop frame -> (2, 3) float64.
 
     frame: (x0, y0, x1, y1) half-open photo pixels, or (x0, y0, x1, y1, degrees): that square turned clockwise (as
@@ -94,7 +98,7 @@ def frame_transform(frame, size=SIZE):
     return np.column_stack([turn, (size - 1) / 2 - turn @ center])
 
 
-def frame_of(transform, size=SIZE):
+def frame_of(transform: Transform, size: int = SIZE) -> Frame:
     """The square of the photo that is the crop frame -> (x0, y0, x1, y1, degrees), what `frame_transform` takes."""
     x, y = apply(invert(transform), ((size - 1) / 2, (size - 1) / 2)) + 0.5
     half = size / scale_of(transform) / 2
@@ -102,7 +106,7 @@ def frame_of(transform, size=SIZE):
     return tuple(float(v) for v in (x - half, y - half, x + half, y + half, degrees))
 
 
-def parse_frame(text):
+def parse_frame(text: str) -> Frame:
     """ "X0,Y0,X1,Y1[,DEGREES]" -> tuple of four or five floats. Raises InputError for anything else."""
     try:
         frame = tuple(float(part) for part in text.split(","))
@@ -115,28 +119,28 @@ def parse_frame(text):
     return frame
 
 
-def scale_of(transform):
+def scale_of(transform: Transform) -> float:
     """Crop pixels per photo pixel."""
     return float(np.hypot(transform[0, 0], transform[1, 0]))
 
 
-def invert(transform):
+def invert(transform: Transform) -> Transform:
     """The 2x3 affine crop pixels -> photo pixels."""
     return cv2.invertAffineTransform(transform)
 
 
-def apply(transform, points):
+def apply(transform: Transform, points: ArrayLike) -> Points:
     """Map points (..., 2) through a 2x3 affine -> (..., 2) float64."""
     return np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2]
 
 
-def frame_corners(transform, size=SIZE):
+def frame_corners(transform: Transform, size: int = SIZE) -> Points:
     """The four corners of the crop frame in photo pixels -> (4, 2), clockwise from the upper left."""
     edge = size - 0.5
     return apply(invert(transform), [(-0.5, -0.5), (edge, -0.5), (edge, edge), (-0.5, edge)])
 
 
-def window(transform, shape, size=SIZE):
+def window(transform: Transform, shape: Shape, size: int = SIZE) -> tuple[int, int, int, int]:
     """The part of a photo of `shape` (H, W) that a crop frame needs -> (x0, y0, x1, y1), ints inside the photo.
 
     With a margin and, where the frame reaches over the photo's border, as much inside it as its reflection needs.
@@ -151,12 +155,12 @@ def window(transform, shape, size=SIZE):
     return x0, y0, x1, y1
 
 
-def shifted(transform, x, y):
+def shifted(transform: Transform, x: float, y: float) -> Transform:
     """The transform of the part of the photo whose upper left pixel is (x, y)."""
     return np.column_stack([transform[:, :2], apply(transform, (x, y))])
 
 
-def shrink(pixels, transform, detail, size=SIZE):
+def shrink(pixels: Picture, transform: Transform, detail: float, size: int = SIZE) -> tuple[Picture, Transform]:
     """The `window` of a photo, shrunk by area to `detail` pixels per crop pixel -> (pixels, its transform).
 
     A photo that has no more detail than that is only cut.
@@ -172,7 +176,7 @@ def shrink(pixels, transform, detail, size=SIZE):
     return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), transform @ larger
 
 
-def crop(pixels, transform, size=SIZE):
+def crop(pixels: Picture, transform: Transform, size: int = SIZE) -> Picture:
     """The crop frame of a photo -> uint8 (size, size, 3); area-correct when it shrinks, the border reflected."""
     fine = 2 if scale_of(transform) < 1 else 1
     part, small = shrink(pixels, transform, fine, size)
@@ -192,32 +196,32 @@ class Taken:
     why: a key of `WHY`. close: whether another is about as good a choice.
     """
 
-    frames: tuple
+    frames: tuple[Frame, ...]
     number: int
     why: str
     close: bool = False
 
-    def report(self):
+    def report(self) -> dict[str, Any]:
         """Ready for JSON -> dict. taken: the number, from 1; frames as `parse_frame` reads them."""
         frames = [[round(float(v), 1) for v in frame] for frame in self.frames]
         return {"found": len(frames), "taken": self.number + 1, "why": self.why, "close": self.close, "frames": frames}
 
 
-def most_alike(frames, similarities):
+def most_alike(frames: Sequence[Frame], similarities: Sequence[float]) -> Taken:
     """The face most like another by its similarity, of several frames -> Taken."""
     order = sorted(range(len(frames)), key=lambda i: -similarities[i])
     close = len(frames) > 1 and similarities[order[0]] - similarities[order[1]] < CLOSE
     return Taken(tuple(frames), order[0], "alike" if len(frames) > 1 else "only", close)
 
 
-def why(faces, face, mask=None):
+def why(faces: Sequence[Face], face: Face, mask: Mask | None = None) -> str:
     """Why `choose` takes a face: a key of `WHY`."""
     if len(faces) == 1:
         return "only"
     return "touched" if mask is not None and touched(face, mask) else "largest"
 
 
-def choose(faces, mask=None):
+def choose(faces: Sequence[Face], mask: Mask | None = None) -> Face:
     """The face that the mask (H, W) covers most pixels of; without a mask, or when it touches none, the largest."""
     if not faces:
         raise InputError("no face was found: give it as a square X0,Y0,X1,Y1", code="no_face")
@@ -226,16 +230,16 @@ def choose(faces, mask=None):
     return max(faces, key=lambda face: (touched(face, mask), face.area))
 
 
-def distinct(*lists):
+def distinct(*lists: Iterable[Face]) -> list[Face]:
     """Faces of several lists without those that one before overlaps -> list."""
-    kept = []
+    kept: list[Face] = []
     for face in (face for faces in lists for face in faces):
         if all(overlap(face.box, other.box) <= ALIKE for other in kept):
             kept.append(face)
     return kept
 
 
-def overlap(one, other):
+def overlap(one: Sequence[float] | Vector, other: Sequence[float] | Vector) -> float:
     """Two boxes (x0, y0, x1, y1) -> the part that they share by their union, 0..1."""
     area = [max(x1 - x0, 0) * max(y1 - y0, 0) for x0, y0, x1, y1 in (one, other)]
     low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
@@ -243,7 +247,7 @@ def overlap(one, other):
     return both / max(sum(area) - both, 1e-12)
 
 
-def touched(face, mask):
+def touched(face: Face, mask: Mask) -> int:
     """How many hole pixels of the mask (H, W) lie in the face's box."""
     height, width = mask.shape
     x0, y0, x1, y1 = np.clip(np.round(face.box).astype(int), 0, (width, height, width, height))

@@ -4,13 +4,18 @@ import hashlib
 import importlib.util
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 from unicodedata import category
 
 from twoface.core.errors import InputError, TwoFaceError
 
+PathLike: TypeAlias = str | os.PathLike[str]
+Source: TypeAlias = PathLike | bytes | bytearray | memoryview  # a file, or its content
 
-def check_output(path, force=False):
+
+def check_output(path: PathLike, force: bool = False) -> Path:
     """Make sure `path` can be written, before the long work starts -> Path.
 
     A symbolic link is followed: what it leads to is written, and need not exist yet.
@@ -36,7 +41,7 @@ def check_output(path, force=False):
     return path
 
 
-def write_aside(path, data, force=False):
+def write_aside(path: PathLike, data: bytes | Callable[[str], object], force: bool = False) -> Path:
     """Write `path` whole or not at all: into a temporary file beside it, flushed to disk, then renamed -> Path.
 
     data: bytes, or a function that is given the temporary path and writes the file there. A symbolic link stays, and
@@ -66,13 +71,13 @@ def write_aside(path, data, force=False):
     return path
 
 
-def check_name(path):
+def check_name(path: PathLike) -> None:
     """Raises InputError for what is not `is_name`."""
     if not is_name(path):
         raise InputError(f"{printable(path)} cannot be a file's name here: choose another")
 
 
-def is_name(path):
+def is_name(path: PathLike) -> bool:
     """False for what no file can be called: with a NUL, or characters that the system's encoding lacks."""
     try:
         return b"\0" not in os.fsencode(path)
@@ -80,7 +85,7 @@ def is_name(path):
         return False
 
 
-def printable(text):
+def printable(text: object) -> str:
     """A file's name, or a message with one, without what a terminal or a text file cannot take -> str.
 
     Bytes of a name that are not UTF-8, and control characters, are escaped: `\\udcff`, `\\n`.
@@ -89,24 +94,24 @@ def printable(text):
     return "".join(c.encode("unicode_escape").decode() if category(c) in escaped else c for c in str(text))
 
 
-def sha256(path):
+def sha256(path: PathLike) -> str:
     """The SHA-256 of a file's content -> str of hexadecimal digits. Raises OSError."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Where files are kept that can be made or fetched again: $TWOFACE_CACHE, else ~/.cache/twoface -> Path."""
     return Path(os.environ.get("TWOFACE_CACHE", Path.home() / ".cache" / "twoface"))
 
 
-def package_file(package, name, digest):
+def package_file(package: str, name: str, digest: str) -> Path:
     """The path of a network file inside an installed package, its content checked; the package is not imported.
 
     Raises TwoFaceError when the package is missing or the file is not the one that we know.
     """
     spec = importlib.util.find_spec(package)
-    if spec is None:
+    if spec is None or not spec.submodule_search_locations:
         raise TwoFaceError(f"the package that brings {package}/{name} is not installed: install twoface again with pip")
     path = Path(spec.submodule_search_locations[0]) / name
     if not path.is_file() or sha256(path) != digest:
@@ -114,6 +119,6 @@ def package_file(package, name, digest):
     return path
 
 
-def _target(path):
+def _target(path: Path) -> Path:
     """Where a symbolic link leads; any other path as it is."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path

@@ -1,12 +1,17 @@
 """What is to be filled, in photo pixels: from a mask, a box, a name, or a drawing over the face's frame."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from twoface.core.arrays import Frame, Mask, Points, Shape, Transform
 from twoface.core.bands import bands
 from twoface.core.errors import InputError
 from twoface.core.faces import SIZE, apply, invert, shifted, window
-from twoface.core.images import read_mask
+from twoface.core.files import Source
+from twoface.core.images import Photo, read_mask
 from twoface.core.masks import box_hole, center_hole
 from twoface.core.mesh import moved
 from twoface.core.parts import check_name, part_hole
@@ -15,7 +20,7 @@ INVERTED = 0.5  # a mask of more than this part of the photo, most of it off the
 OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
 
 
-def given_hole(mask, hole, photo):
+def given_hole(mask: Mask | Source | None, hole: str | Sequence[float] | None, photo: Photo) -> Mask | None:
     """The hole that is given in photo pixels -> bool (H, W); None for one that needs the face's frame first.
 
     mask: bool (H, W), a path or bytes of a picture, or None. hole: a box, a name, or None. photo: a Photo.
@@ -31,7 +36,7 @@ def given_hole(mask, hole, photo):
     return _not_empty(mask)
 
 
-def part_of_face(name, center_size, points, transform, shape):
+def part_of_face(name: str, center_size: int, points: Points, transform: Transform, shape: Shape) -> Mask:
     """A named hole, as far as it lies in the crop frame -> bool (H, W) in photo pixels.
 
     name, center_size: as of `twoface.core.parts.named_hole`; points: (478, 3), the face's mesh in crop pixels.
@@ -47,7 +52,7 @@ def part_of_face(name, center_size, points, transform, shape):
     return _not_off(_cut(drawn, transform))
 
 
-def drawn_hole(drawn, transform, shape):
+def drawn_hole(drawn: Mask, transform: Transform, shape: Shape) -> Mask:
     """A drawing over the crop frame -> bool (H, W) in photo pixels, by the nearest of its pixels.
 
     drawn: bool (S, S). transform: photo -> crop; shape: (H, W) of the photo.
@@ -63,7 +68,7 @@ def drawn_hole(drawn, transform, shape):
     return _placed(seen.view(bool), (x0, y0), shape)
 
 
-def _placed(part, corner, shape):
+def _placed(part: Mask, corner: tuple[int, int], shape: Shape) -> Mask:
     """A part of a photo's mask, bool (h, w), whose left upper corner lies at (x, y) -> bool (H, W)."""
     (x, y), (height, width) = corner, part.shape
     mask = np.zeros(shape[:2], bool)
@@ -71,27 +76,27 @@ def _placed(part, corner, shape):
     return _not_off(mask)
 
 
-def _not_off(mask):
+def _not_off(mask: Mask) -> Mask:
     if not mask.any():
         raise InputError("the mask lies off the photo: move the face's square, or the mask", code="mask_outside")
     return mask
 
 
-def inside_frame(mask, transform):
+def inside_frame(mask: Mask, transform: Transform) -> tuple[Mask, list[str]]:
     """The part of a mask, bool (H, W), that lies in the crop frame -> bool (H, W), list of warnings.
 
     Raises InputError when it is none, or when more than `OVERHANG` lies outside.
     """
     kept = _cut(mask, transform)
-    return kept, _overhang(np.count_nonzero(mask), np.count_nonzero(kept), mask.size)
+    return kept, _overhang(int(np.count_nonzero(mask)), int(np.count_nonzero(kept)), mask.size)
 
 
-def share_inside(transform, mask):
+def share_inside(transform: Transform, mask: Mask) -> float:
     """The share of a mask, bool (H, W), that lies in the crop frame -> 0..1."""
-    return np.count_nonzero(_cut(mask, transform)) / max(np.count_nonzero(mask), 1)
+    return float(np.count_nonzero(_cut(mask, transform)) / max(int(np.count_nonzero(mask)), 1))
 
 
-def check_told(photo, hole, face):
+def check_told(photo: Photo, hole: Mask, face: Frame) -> None:
     """Raises InputError where a file that ends too early does not tell the hole, bool (H, W), or the face's box."""
     if photo.missing is None:
         return
@@ -101,7 +106,7 @@ def check_told(photo, hole, face):
         raise InputError(text, code="damaged")
 
 
-def _cut(mask, transform):
+def _cut(mask: Mask, transform: Transform) -> Mask:
     """The part of a mask that lies in the crop frame."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     far = [(x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1)]
@@ -115,11 +120,11 @@ def _cut(mask, transform):
     return kept
 
 
-def _in_frame(places):
+def _in_frame(places: Points) -> NDArray[np.bool_]:
     return (np.abs(places - (SIZE - 1) / 2) <= SIZE / 2).all(-1)
 
 
-def _overhang(total, kept, size):
+def _overhang(total: int, kept: int, size: int) -> list[str]:
     outside = 1 - kept / total
     if outside > OVERHANG and total > INVERTED * size:
         raise InputError(f"{total / size:.0%} of the mask's picture is white: is it inverted?", code="mask_inverted")
@@ -136,13 +141,13 @@ def _overhang(total, kept, size):
     return [f"{outside:.1%} of the mask lies outside the face's frame and was left as it is."] if outside else []
 
 
-def _square(mask):
+def _square(mask: Mask) -> Mask:
     if mask.dtype != bool or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
         raise InputError(f"the frame's mask must be bool (S, S), not {mask.dtype} {mask.shape}", code="not_square")
     return _not_empty(np.ascontiguousarray(mask))
 
 
-def _not_empty(mask):
+def _not_empty(mask: Mask) -> Mask:
     if not mask.any():
         raise InputError("the mask is empty: paint what is to be filled white (128 or above)", code="mask_empty")
     return mask

@@ -12,10 +12,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from twoface.core.arrays import Mask, Matrix, Picture, Transform, Vector
 from twoface.core.faces import SIZE, crop
 from twoface.core.masks import center_hole
 from twoface.core.network import open_session
@@ -36,12 +39,14 @@ class Embedder:
     It remembers the last `REMEMBERED` views: with another hole or reference only what has changed is embedded.
     """
 
-    def __init__(self, threads=None):
-        self._known = OrderedDict()  # a view's digest -> its embedding, the one used last at the end
+    def __init__(self, threads: int | None = None) -> None:
+        self._known: OrderedDict[bytes, Vector] = (
+            OrderedDict()
+        )  # a view's digest -> its embedding, the one used last at the end
         self._lock = threading.Lock()  # of what is known
         self._session = open_session(resources.files("twoface") / "weights" / "recogniser.onnx", threads)
 
-    def embed(self, faces):
+    def embed(self, faces: NDArray[np.uint8]) -> Matrix:
         """Views (N, 150, 150, 3) uint8 RGB -> embeddings (N, 128) float32, to be compared by `similarity`."""
         faces = np.asarray(faces)
         if faces.ndim != 4 or faces.shape[1:] != (VIEW, VIEW, 3) or faces.dtype != np.uint8:
@@ -61,22 +66,22 @@ class Embedder:
                 self._known.popitem(last=False)
         return np.stack([found[key] for key in keys])
 
-    def _embed(self, faces):
+    def _embed(self, faces: NDArray[np.uint8]) -> Matrix:
         return self._session.run(None, {"faces": faces})[0]
 
 
-def similarity(a, b):
+def similarity(a: Vector, b: Vector) -> float:
     """The cosine of two embeddings (128,) as seen from `origin`, -1..1: larger is nearer."""
     return float(np.dot(*directions(np.stack([a, b]), origin())))
 
 
-def directions(embeddings, start):
+def directions(embeddings: Matrix, start: Vector) -> Matrix:
     """Where embeddings (N, 128) lie as seen from `start` (128,) -> unit (N, 128)."""
     apart = embeddings - start
     return apart / np.linalg.norm(apart, axis=1, keepdims=True)
 
 
-def face_view(pixels, transform):
+def face_view(pixels: Picture, transform: Transform) -> Picture:
     """The view of a face straight from the photo, in all its detail -> uint8 (150, 150, 3).
 
     transform: photo -> its 128 crop.
@@ -84,12 +89,12 @@ def face_view(pixels, transform):
     return crop(pixels, PLACE @ np.vstack([transform, (0, 0, 1)]), VIEW)
 
 
-def hide(pixels, mask):
+def hide(pixels: Picture, mask: Mask) -> Picture:
     """The picture with its hole (bool (H, W)) smoothly closed from its rim (Telea, radius 5) -> uint8 like pixels."""
     return cv2.inpaint(pixels, mask.astype(np.uint8), 5, cv2.INPAINT_TELEA)
 
 
-def visible(embedder, aligned, filled, hole):
+def visible(embedder: Embedder, aligned: Picture, filled: Picture, hole: Mask) -> Vector:
     """What is seen of a face beside a hole -> embedding (128,).
 
     aligned: uint8 (128, 128, 3), the crop; filled: the same with its hole filled without a reference; hole: bool
@@ -117,7 +122,7 @@ class Threshold:
     strangers_warned: float
 
 
-def threshold_for(hidden):
+def threshold_for(hidden: Mask) -> Threshold:
     """The calibration of the hole that differs in the fewest pixels from `hidden`, bool (128, 128) -> Threshold.
 
     From `weights/identity.json`; `docs/evaluation.md` says how it was measured: on pairs of the val split, people that
@@ -126,7 +131,7 @@ def threshold_for(hidden):
     return min(_thresholds(), key=lambda item: np.count_nonzero(item[0] ^ hidden))[1]
 
 
-def calibrated_holes():
+def calibrated_holes() -> dict[str, Mask]:
     """The holes that the comparison of visible parts is calibrated for -> {name: bool (128, 128)}, "whole" first."""
     centers = {f"center {side}": center_hole(side) for side in (32, 64, 96)}
     named = {name: named_hole(name) for name in CALIBRATED}
@@ -134,17 +139,17 @@ def calibrated_holes():
 
 
 @cache
-def origin():
+def origin() -> Vector:
     """From where embeddings are compared, (128,): near the mean of all faces, from which they differ little."""
     return np.array(_calibration()["origin"], np.float32)
 
 
 @cache
-def _thresholds():
+def _thresholds() -> list[tuple[Mask, Threshold]]:
     figures = _calibration()["holes"]
     return [(hole, Threshold(name, **figures[name])) for name, hole in calibrated_holes().items()]
 
 
 @cache
-def _calibration():
+def _calibration() -> dict[str, Any]:
     return json.loads((resources.files("twoface") / "weights" / "identity.json").read_text())

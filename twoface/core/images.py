@@ -5,17 +5,21 @@ Reads JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP and GIF; writes JPEG, PNG, WebP and
 
 import dataclasses
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from twoface.core import colour
+from twoface.core.arrays import Colours, Mask, Picture, Plane, Samples
 from twoface.core.bands import bands, hand_back
 from twoface.core.errors import InputError
+from twoface.core.files import PathLike, Source
 from twoface.core.formats import jpeg, png, tiff
-from twoface.core.formats.read import read_fields, turned
+from twoface.core.formats.read import Note, read_fields, turned
 from twoface.core.masks import distances, fading, hole_of
 from twoface.core.metadata import mark_generated
 from twoface.core.originals import Original
@@ -48,37 +52,37 @@ class Photo:
     that ends too early does not tell, or None.
     """
 
-    pixels: np.ndarray
-    alpha: np.ndarray | None = None
+    pixels: Picture
+    alpha: Plane | None = None
     original: Original | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     irb: bytes | None = None
     comment: bytes | None = None
-    texts: tuple = ()
-    dpi: tuple | None = None
+    texts: tuple[tuple[str, str], ...] = ()
+    dpi: tuple[float, float] | None = None
     name: str = "the photo"
     format: str = ""
-    tables: tuple | None = None
+    tables: tuple[dict[int, list[int]], int] | None = None
     lossless: bool = False
     orientation: int = 1
-    notes: tuple = ()
-    missing: np.ndarray | None = None
+    notes: tuple[Note, ...] = ()
+    missing: Mask | None = None
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes of memory."""
         held = [self.pixels, self.alpha]
         if self.original is not None:
             held += [self.original.samples, self.original.alpha]
         return sum({id(array): array.nbytes for array in held if array is not None}.values())
 
-    def filled(self, pixels, hole, feather=0):
+    def filled(self, pixels: Picture, hole: Mask, feather: float = 0) -> "Photo":
         """The photo with other pixels in a hole, bool (H, W), then as opaque as anything in the photo -> Photo.
 
         feather: photo pixels about the hole, as of `twoface.core.masks.feather`.
@@ -94,7 +98,7 @@ class Photo:
         return dataclasses.replace(self, pixels=pixels, alpha=alpha, original=original)
 
 
-def read_photo(source, max_pixels=MAX_PIXELS, name="the photo"):
+def read_photo(source: Source, max_pixels: int = MAX_PIXELS, name: str = "the photo") -> Photo:
     """Decode a photo from a path or from bytes -> Photo.
 
     name: of what is given as bytes, for messages.
@@ -103,7 +107,15 @@ def read_photo(source, max_pixels=MAX_PIXELS, name="the photo"):
     return Photo(**read_fields(source, max_pixels, name))
 
 
-def read_mask(source, size, max_pixels=MAX_PIXELS, name="the mask", *, invert=False, orientation=1):
+def read_mask(
+    source: Source,
+    size: tuple[int, int] | None,
+    max_pixels: int = MAX_PIXELS,
+    name: str = "the mask",
+    *,
+    invert: bool = False,
+    orientation: int = 1,
+) -> Mask:
     """Read a hole from a picture of the photo's size -> bool (H, W), True = hole.
 
     size: (width, height) of the upright photo, None for any. What counts as hole is told by
@@ -123,7 +135,7 @@ def read_mask(source, size, max_pixels=MAX_PIXELS, name="the mask", *, invert=Fa
     return ~mask if invert else mask
 
 
-def output_format(path):
+def output_format(path: PathLike) -> str:
     """JPEG, PNG, WEBP or TIFF by the file's extension; InputError for any other."""
     suffix = Path(path).suffix.lower()
     if suffix not in _WRITE:
@@ -131,7 +143,9 @@ def output_format(path):
     return _WRITE[suffix]
 
 
-def encode_photo(photo, format, quality=None, generated=True, effort=4):
+def encode_photo(
+    photo: Photo, format: str, quality: int | None = None, generated: bool = True, effort: int = 4
+) -> bytes:
     """Encode a Photo with its samples, colours and metadata -> bytes.
 
     format: "PNG", "TIFF" (lossless: what was not filled returns bit for bit in the file's own mode, depth and colour
@@ -157,7 +171,7 @@ def encode_photo(photo, format, quality=None, generated=True, effort=4):
     return _lossy(photo, format, samples, quality, xmp, own.icc)
 
 
-def losses(photo, format):
+def losses(photo: Photo, format: str) -> list[str]:
     """What the format cannot hold of a Photo -> list of sentences for the user.
 
     Raises InputError as `encode_photo`.
@@ -174,16 +188,16 @@ class _Plan:
     depth: int
     own: bool
     alpha: bool
-    lost: list
+    lost: list[str]
 
 
-def _plan(photo, format):
+def _plan(photo: Photo, format: str) -> _Plan:
     original, name = photo.original, _NAMES.get(format, format)
     mode, depth, space, hdr = "RGB", 8, None, False
     if original is not None:
         mode, depth, space, hdr = original.mode, original.depth, original.colour.space, original.colour.hdr
     own, lost = True, []
-    if mode == "P" and (format != "PNG" or original.indexed(photo.pixels) is None):
+    if mode == "P" and (format != "PNG" or original is None or original.indexed(photo.pixels) is None):
         mode = "RGB"
         if format == "PNG":
             lost.append("the palette has no room for the colours of the fill: the result is RGB")
@@ -206,7 +220,7 @@ def _plan(photo, format):
     return _Plan(mode, depth, own, alpha, lost + _lost_metadata(photo, format, name))
 
 
-def _lost_metadata(photo, format, name):
+def _lost_metadata(photo: Photo, format: str, name: str) -> list[str]:
     kept = {
         "PNG": {"exif", "irb", "comment", "texts", "dpi"},
         "TIFF": {"exif", "irb", "dpi"},
@@ -223,12 +237,12 @@ def _lost_metadata(photo, format, name):
     return lost
 
 
-def _too_long(photo):
+def _too_long(photo: Photo) -> Iterator[tuple[str, bool]]:
     for word, block in (("EXIF", photo.exif), ("XMP", photo.xmp), ("IPTC", photo.irb), ("the comment", photo.comment)):
         yield word, len(block or b"") > jpeg.SEGMENT - 1_000  # room for what is added
 
 
-def _fitting(photo, xmp):
+def _fitting(photo: Photo, xmp: bytes | None) -> tuple[Photo, bytes | None]:
     """A photo and its XMP without the blocks that a JPEG cannot hold."""
     exif, packet, irb, comment = (too_long for _, too_long in _too_long(photo))
     photo = dataclasses.replace(
@@ -240,7 +254,7 @@ def _fitting(photo, xmp):
     return photo, mark_generated() if packet else xmp
 
 
-def _check_size(photo, format):
+def _check_size(photo: Photo, format: str) -> None:
     if max(photo.size) > _MAX_SIDE[format]:
         raise InputError(f"{format} holds at most {_MAX_SIDE[format]} pixels a side: write .png instead")
 
@@ -251,17 +265,19 @@ class _Samples:
     mode: Pillow's, of 8 bits. palette: of mode P, else None.
     """
 
-    def __init__(self, photo, plan):
-        self._photo, self._plan, self._original, self._indices, self.palette = photo, plan, photo.original, None, None
+    def __init__(self, photo: Photo, plan: _Plan) -> None:
+        self._photo, self._plan, self._original = photo, plan, photo.original
+        self._indices: Plane | None = None
+        self.palette: Colours | None = None
         if self._original is not None and (not plan.own or (plan.mode == "RGB" and self._original.mode == "L")):
             self._original = None
-        elif plan.mode == "P":
-            self._indices, self.palette = self._original.indexed(photo.pixels)
+        elif self._original is not None and plan.mode == "P":
+            self._indices, self.palette = self._original.indexed(photo.pixels)  # type: ignore[misc]  # the plan knows
         first = self[:1]
         self.dtype, self.shape = first.dtype, (photo.pixels.shape[0], *first.shape[1:])
         self.mode = plan.mode + "A" * (photo.alpha is not None and plan.alpha)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice) -> Samples:
         pixels, alpha = self._photo.pixels[rows], self._photo.alpha
         alpha = None if alpha is None else alpha[rows]
         if self._indices is not None:
@@ -278,12 +294,12 @@ class _Samples:
         return np.dstack([samples, alpha]) if self._plan.alpha else _on_white(samples, alpha)
 
 
-def _on_white(samples, alpha):
+def _on_white(samples: Samples, alpha: Plane) -> Samples:
     alpha = alpha.reshape(*alpha.shape, *[1] * (samples.ndim - 2)).astype(np.uint16)
     return ((samples * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _png(samples, effort):
+def _png(samples: _Samples, effort: int) -> bytes:
     if samples.dtype == np.uint16:
         return png.write_deep(samples, effort)
     image = _image(samples)
@@ -294,7 +310,7 @@ def _png(samples, effort):
     return buffer.getvalue()
 
 
-def _image(samples):
+def _image(samples: _Samples) -> Image.Image:
     """-> a Pillow picture."""
     height, width = samples.shape[:2]
     image = Image.new(samples.mode, (width, height))
@@ -303,9 +319,11 @@ def _image(samples):
     return image
 
 
-def _lossy(photo, format, samples, quality, xmp, icc):
+def _lossy(
+    photo: Photo, format: str, samples: _Samples, quality: int | None, xmp: bytes | None, icc: bytes | None
+) -> bytes:
     image = _image(samples)
-    options = {"xmp": xmp} if xmp else {}
+    options: dict[str, Any] = {"xmp": xmp} if xmp else {}
     if icc:
         options["icc_profile"] = icc
     if photo.exif:
@@ -319,8 +337,8 @@ def _lossy(photo, format, samples, quality, xmp, icc):
     return buffer.getvalue()
 
 
-def _jpeg_options(photo, quality):
-    options = {"optimize": photo.pixels.size <= 3 * _OPTIMIZED}
+def _jpeg_options(photo: Photo, quality: int | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"optimize": photo.pixels.size <= 3 * _OPTIMIZED}
     if photo.tables is None:
         options |= {"quality": quality or _QUALITY, "subsampling": 0}
     elif quality is None:

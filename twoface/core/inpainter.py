@@ -2,13 +2,17 @@
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Batch, Fields, Frame, Mask, Picture, Points, Transform, Vector
 from twoface.core.blend import beside, blend, crop_mask, lift, lowered, seam_correction
 from twoface.core.choice import Worth, best, worth
 from twoface.core.copies import same_picture, shows_the_same
@@ -16,6 +20,7 @@ from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
 from twoface.core.faces import (
     SIZE,
+    Face,
     Taken,
     align,
     choose,
@@ -31,23 +36,25 @@ from twoface.core.faces import (
     why,
     window,
 )
-from twoface.core.files import check_output, write_aside
+from twoface.core.files import PathLike, Source, check_output, write_aside
 from twoface.core.holes import OVERHANG, check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
 from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.core.masks import box_hole
 from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved
-from twoface.core.network import FillModel
+from twoface.core.network import FillModel, Network
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
 from twoface.core.reference import Registered, no_reference, registered, shrunk, uncovered
 from twoface.core.tone import tone_of
-from twoface.core.verdict import NO_REFERENCE, Identity
+from twoface.core.verdict import NO_REFERENCE, Identity, Verdict
 
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
 HELD = 16_000_000  # bytes of a reference that are kept while others are looked at; more are read again when it is used
 FEATHER = 2  # crop pixels, when the user does not say
+
+PhotoSource: TypeAlias = Source | Photo | Picture
 
 
 @dataclass(frozen=True)
@@ -70,37 +77,37 @@ class FillResult:
     """
 
     photo: Photo
-    crop: np.ndarray
-    masked_crop: np.ndarray
-    mask_crop: np.ndarray
-    mesh: np.ndarray
-    reference_crop: np.ndarray | None
-    registered_crop: np.ndarray | None
-    face: tuple
+    crop: Picture
+    masked_crop: Picture
+    mask_crop: Mask
+    mesh: Points
+    reference_crop: Picture | None
+    registered_crop: Picture | None
+    face: Frame
     faces: Taken
-    transform: np.ndarray
-    hole: np.ndarray
-    box: tuple
+    transform: Transform
+    hole: Mask
+    box: tuple[int, int, int, int]
     identity: Identity | None
     outlook: Outlook
     cover: Cover | None
-    references: list
+    references: list[dict[str, Any]]
     reference_used: int | None
     reference_why: str
-    warnings: list
-    timing: dict
+    warnings: list[str]
+    timing: dict[str, float]
 
     @property
-    def warning(self):
+    def warning(self) -> str | None:
         """All warnings as one text, or None."""
         return " ".join(self.warnings) or None
 
     @property
-    def verdict(self):
+    def verdict(self) -> Verdict:
         """Whether it is the reference's person."""
         return NO_REFERENCE if self.identity is None else self.identity.verdict
 
-    def report(self, format=None):
+    def report(self, format: str | None = None) -> dict[str, Any]:
         """Everything but the pictures, ready for JSON -> dict. format: of the file, whose losses are warnings then."""
         x0, y0, width, height = cv2.boundingRect(self.hole.view(np.uint8))
         return {
@@ -124,7 +131,7 @@ class FillResult:
             "seconds": {stage: round(value, 4) for stage, value in self.timing.items()},
         }
 
-    def save(self, path, quality=None, force=False):
+    def save(self, path: PathLike, quality: int | None = None, force: bool = False) -> Path:
         """Write the filled photo, its format by the extension, as `encode_photo` does.
 
         quality: 1..100, of the lossy formats; None for the photo's own. Raises InputError as `encode_photo` and
@@ -146,20 +153,20 @@ class Prepared:
     """
 
     photo: Photo
-    hole: np.ndarray
-    face: tuple
+    hole: Mask
+    face: Frame
     faces: Taken
-    transform: np.ndarray
+    transform: Transform
     feather: float
-    crop: np.ndarray
-    unknown: np.ndarray
-    invented: np.ndarray
-    mesh: np.ndarray
-    warnings: list
+    crop: Picture
+    unknown: Mask
+    invented: Picture
+    mesh: Points
+    warnings: list[str]
     cover: Cover | None = None
 
     @property
-    def masked(self):
+    def masked(self) -> Picture:
         """The crop with the hole black."""
         return np.where(self.unknown[..., None], np.uint8(0), self.crop)
 
@@ -175,12 +182,12 @@ class Reference:
     """
 
     name: str
-    face: tuple
+    face: Frame
     faces: Taken
-    crop: np.ndarray
-    view: np.ndarray
+    crop: Picture
+    view: Picture
     registered: Registered
-    pixels: np.ndarray | None
+    pixels: Picture | None
     similarity: float
     worth: Worth
     copy: bool
@@ -190,9 +197,9 @@ class Reference:
 class _Seen:
     """A face of a reference. picture: its crop."""
 
-    box: tuple
-    transform: np.ndarray
-    picture: np.ndarray
+    box: Frame
+    transform: Transform
+    picture: Picture
     mesh: Mesh
 
 
@@ -202,7 +209,14 @@ class Inpainter:
     network, detector, mesher, occlusion: what it was made of, for others to use too.
     """
 
-    def __init__(self, network, detector, embedder=None, mesher=None, occlusion=None):
+    def __init__(
+        self,
+        network: Network,
+        detector: FaceDetector,
+        embedder: Embedder | None = None,
+        mesher: Mesher | None = None,
+        occlusion: Occlusion | None = None,
+    ) -> None:
         self.network = network
         self.detector = detector
         if embedder is not None:
@@ -213,26 +227,26 @@ class Inpainter:
             self.occlusion = occlusion
 
     @classmethod
-    def load(cls, model=None, threads=None):
+    def load(cls, model: PathLike | Network | None = None, threads: int | None = None) -> "Inpainter":
         """model: an ONNX file that `twoface export` wrote, default the one that ships; or whatever has a `run` as
         `FillModel`, such as `twoface.client.connect` gives. threads: default at most 2.
         """
-        network = model if hasattr(model, "run") else FillModel(model, threads)
+        network = model if isinstance(model, Network) else FillModel(model, threads)
         return cls(network, FaceDetector(threads), Embedder(threads), Mesher(threads), Occlusion(threads))
 
     @cached_property
-    def mesher(self):
+    def mesher(self) -> Mesher:
         return Mesher()
 
     @cached_property
-    def occlusion(self):
+    def occlusion(self) -> Occlusion:
         return Occlusion()
 
     @cached_property
-    def _embedder(self):
+    def _embedder(self) -> Embedder:
         return Embedder()
 
-    def warm_up(self):
+    def warm_up(self) -> None:
         """Load and run what the first photo would wait for; the fill network, which may be far away, is not asked."""
         blank = np.zeros((1, VIEW, VIEW, 3), np.uint8)
         self.detector.detect(blank[0])
@@ -240,11 +254,11 @@ class Inpainter:
         self.occlusion.look(blank[0, :SIZE, :SIZE])
         self._embedder.embed(blank)
 
-    def faces(self, photo):
+    def faces(self, photo: PhotoSource) -> list[Face]:
         """All faces of a photo, the largest first -> list of `twoface.core.faces.Face`. photo: as of `fill`."""
         return self.detector.detect(_as_photo(photo).pixels)
 
-    def cover(self, photo, face=None):
+    def cover(self, photo: PhotoSource, face: Frame | None = None) -> Cover:
         """What is in front of a face, or else closed eyes -> Cover. photo, face: as of `prepare`.
 
         Raises InputError, code "nothing_found", when there is neither.
@@ -252,7 +266,7 @@ class Inpainter:
         photo = _as_photo(photo)
         return self._cover(photo, self._frame(photo, face)[1])
 
-    def covered(self, aligned, points=None):
+    def covered(self, aligned: Picture, points: Points | None = None) -> Mask:
         """Where something is in front of the face in a crop, uint8 (128, 128, 3) -> bool (128, 128).
 
         points: (478, 3), its mesh in crop pixels, where it is known.
@@ -263,19 +277,19 @@ class Inpainter:
 
     def fill(
         self,
-        photo,
+        photo: PhotoSource,
         *,
-        mask=None,
-        hole=None,
-        frame_mask=None,
-        reference=None,
-        references=(),
-        face=None,
-        reference_face=None,
-        feather=None,
-        center_size=64,
-        same_photo=False,
-    ):
+        mask: Mask | Source | None = None,
+        hole: str | Sequence[float] | None = None,
+        frame_mask: Mask | None = None,
+        reference: PhotoSource | None = None,
+        references: Sequence[PhotoSource] = (),
+        face: Frame | None = None,
+        reference_face: Frame | Sequence[Frame | None] | None = None,
+        feather: float | None = None,
+        center_size: int = 64,
+        same_photo: bool = False,
+    ) -> FillResult:
         """Fill a part of a face -> FillResult.
 
         photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several, of those
@@ -294,17 +308,8 @@ class Inpainter:
             photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
         )
         clock.lap("photo")
-        seen = self._visible(prepared.masked, prepared.invented, prepared.unknown) if given else None
-        references = []
-        for each in zip(given, squares, strict=True):
-            reference = self._reference(*each, prepared, seen)
-            if len(given) > 1 and reference.pixels.nbytes > HELD:
-                reference = dataclasses.replace(reference, pixels=None)
-            references.append(reference)
-        chosen, warnings = _chosen(references, same_photo)
-        used = None if chosen is None else references[chosen]
-        if used is not None and used.pixels is None:
-            used = self._reference(given[chosen], squares[chosen], prepared, seen)
+        seen, chosen, warnings = self._references(given, squares, prepared, same_photo) if given else ([], None, [])
+        used = None if chosen is None else seen[chosen]
         clock.lap("references")
         fields = self.predict(prepared, used)
         clock.lap("network")
@@ -313,7 +318,7 @@ class Inpainter:
         clock.lap("blend")
         identity = self._identity(pixels, prepared, used)
         warnings = [*prepared.warnings, *warnings]
-        if identity is not None and not identity.same_person:
+        if used is not None and identity is not None and not identity.same_person:
             warnings.append(
                 f"{prepared.photo.name} and {used.name} look like two people (similarity of what is visible"
                 f" {used.similarity:.2f}, below {identity.threshold:.2f}): is this the right reference?"
@@ -349,15 +354,25 @@ class Inpainter:
                     "faces": r.faces.report(),
                     "copy": r.copy,
                 }
-                for r in references
+                for r in seen
             ],
             reference_used=chosen,
-            reference_why=_why(len(references)),
+            reference_why=_why(len(seen)),
             warnings=[*(note.text for note in prepared.photo.notes), *warnings],
             timing=clock.laps(),
         )
 
-    def prepare(self, photo, *, mask=None, hole=None, frame_mask=None, face=None, feather=None, center_size=64):
+    def prepare(
+        self,
+        photo: PhotoSource,
+        *,
+        mask: Mask | Source | None = None,
+        hole: str | Sequence[float] | None = None,
+        frame_mask: Mask | None = None,
+        face: Frame | None = None,
+        feather: float | None = None,
+        center_size: int = 64,
+    ) -> Prepared:
         """Find the face and the hole of a photo -> Prepared. photo: as of `fill`.
 
         One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
@@ -392,10 +407,12 @@ class Inpainter:
         if better is not transform and _holds(better, transform, mask) and self.mesher.shows_face(*seen):
             points = moved(points, better @ np.vstack([invert(transform), (0, 0, 1)]))
             transform = better
-        if mask is None:
-            mask, warnings = part_of_face(hole, center_size, points, transform, photo.pixels.shape), []
-        else:
+        warnings: list[str] = []
+        if mask is not None:
             mask, warnings = inside_frame(mask, transform)
+        else:
+            assert isinstance(hole, str)  # the last of the three
+            mask = part_of_face(hole, center_size, points, transform, photo.pixels.shape)
         if faces.why == "largest":
             warnings.append(_several(photo, faces))
         check_told(photo, mask, box)
@@ -409,7 +426,7 @@ class Inpainter:
             photo, mask, tuple(box), faces, transform, feather, aligned, unknown, filled, mesh, warnings, cover
         )
 
-    def predict(self, prepared, reference=None):
+    def predict(self, prepared: Prepared, reference: Reference | None = None) -> Fields:
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
         given = no_reference() if reference is None else reference.registered.planes()
         mask = prepared.unknown[None, None].astype(np.float32)
@@ -419,7 +436,9 @@ class Inpainter:
         fields = lowered({name: field[0] for name, field in fields.items()}, factor)
         return fields if reference is None else beside(fields, prepared.crop, prepared.unknown, reference.registered)
 
-    def paste(self, prepared, fields, reference=None, in_place=False):
+    def paste(
+        self, prepared: Prepared, fields: Fields, reference: Reference | None = None, in_place: bool = False
+    ) -> Picture:
         """Put a fill into its photo -> uint8 (H, W, 3), bit for bit the photo's outside the hole and its feather.
 
         fields: what `predict` gave; reference: the Reference that it was given. in_place: write over the photo's own
@@ -429,11 +448,15 @@ class Inpainter:
         part, hole, transform = _part(pixels, prepared.hole, prepared.transform)
         known = crop_mask(hole, transform, 0)
         seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
-        source = None if reference is None else (reference.pixels, reference.registered.map)
+        source = None
+        if reference is not None:
+            if reference.pixels is None:
+                raise ValueError("the reference has no pixels")
+            source = (reference.pixels, reference.registered.map)
         blend(part, hole, transform, fields, source, prepared.feather, seam, tone_of(part, hole))
         return pixels
 
-    def _frame(self, photo, square, mask=None):
+    def _frame(self, photo: Photo, square: Frame | None, mask: Mask | None = None) -> tuple[Frame, Transform, Taken]:
         """-> face box, transform, Taken."""
         if square is not None:
             _check_frame(square, photo)
@@ -449,27 +472,47 @@ class Inpainter:
         frames = tuple(each.frame for each in faces)
         return face.box, align(face.landmarks), Taken(frames, faces.index(face), why(faces, face, mask))
 
-    def _is_face(self, photo, face, mask):
+    def _is_face(self, photo: Photo, face: Face, mask: Mask) -> bool:
         """Whether the mesh too sees a face that was found only because a hole said where to look."""
         return self.mesher.shows_face(*_seen(photo, mask, align(face.landmarks), 0))
 
-    def _cover(self, photo, transform):
+    def _cover(self, photo: Photo, transform: Transform) -> Cover:
         aligned, shape = crop(photo.pixels, transform), photo.pixels.shape
         hidden, what = self.covered(aligned), "something"
         hole = grown(hidden, transform, shape)
         if not hole.any():
             mesh = self.mesher.find(photo.pixels, transform)
-            what = closed_eyes(mesh)
-            if what is None:
+            closed = closed_eyes(mesh)
+            if closed is None:
                 text = f"nothing in front of the face was found in {photo.name}, and its eyes are open"
                 raise InputError(f"{text}: name a part of the face to fill, or paint a mask", code="nothing_found")
+            what = closed
             hole = part_of_face(what, SIZE, mesh.moved(transform).points, transform, shape)
         return Cover(hole, what, float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2))
 
-    def _visible(self, aligned, filled, unknown):
+    def _visible(self, aligned: Picture, filled: Picture, unknown: Mask) -> Vector:
         return visible(self._embedder, aligned, filled, unknown)
 
-    def _reference(self, item, square, prepared, seen):
+    def _references(
+        self, given: Sequence[PhotoSource], squares: Sequence[Frame | None], prepared: Prepared, same_photo: bool
+    ) -> tuple[list[Reference], int | None, list[str]]:
+        """-> a Reference for each that is given, the index of the one to use, warnings.
+
+        Of large ones only that to be used has its pixels.
+        """
+        seen = self._visible(prepared.masked, prepared.invented, prepared.unknown)
+        found = []
+        for each in zip(given, squares, strict=True):
+            reference = self._reference(*each, prepared, seen)
+            if len(given) > 1 and reference.pixels is not None and reference.pixels.nbytes > HELD:
+                reference = dataclasses.replace(reference, pixels=None)
+            found.append(reference)
+        chosen, warnings = _chosen(found, same_photo)
+        if chosen is not None and found[chosen].pixels is None:
+            found[chosen] = self._reference(given[chosen], squares[chosen], prepared, seen)
+        return found, chosen, warnings
+
+    def _reference(self, item: PhotoSource, square: Frame | None, prepared: Prepared, seen: Vector) -> Reference:
         """The face of a reference photo that is given, or most like what is visible of the photo -> Reference.
 
         seen: `visible` of the photo.
@@ -513,18 +556,18 @@ class Inpainter:
             copy=_is_the_photo(prepared, photo, face.picture),
         )
 
-    def _seen_face(self, photo, box, transform):
+    def _seen_face(self, photo: Photo, box: Frame, transform: Transform) -> _Seen:
         mesh = self.mesher.find(photo.pixels, transform)
         if mesh.presence >= PRESENT:
             transform = corrected(transform, mesh.moved(transform).points)
         return _Seen(box, transform, crop(photo.pixels, transform), mesh)
 
-    def _likeness(self, aligned, prepared, seen):
+    def _likeness(self, aligned: Picture, prepared: Prepared, seen: Vector) -> float:
         """How much a face in its crop is like the photo's, with the photo's hole in both -> cosine."""
         filled = invented(aligned, prepared.unknown, self.network)
         return similarity(seen, self._visible(aligned, filled, prepared.unknown))
 
-    def _identity(self, pixels, prepared, used):
+    def _identity(self, pixels: Picture, prepared: Prepared, used: Reference | None) -> Identity | None:
         if used is None:
             return None
         views = np.stack([face_view(pixels, prepared.transform), used.view])
@@ -538,13 +581,13 @@ class Inpainter:
         )
 
 
-def _seen(photo, hole, transform, feather):
+def _seen(photo: Photo, hole: Mask, transform: Transform, feather: float) -> tuple[Picture, Mask]:
     """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
     part, hole, transform = _part(photo.pixels, hole, transform)
     return crop(part, transform), crop_mask(hole, transform, feather)
 
 
-def _part(pixels, hole, transform):
+def _part(pixels: Picture, hole: Mask, transform: Transform) -> tuple[Picture, Mask, Transform]:
     """The window of a photo that the crop needs -> its pixels, its hole, its own photo -> crop transform."""
     x0, y0, x1, y1 = window(transform, pixels.shape)
     return pixels[y0:y1, x0:x1], hole[y0:y1, x0:x1], shifted(transform, x0, y0)
@@ -553,18 +596,19 @@ def _part(pixels, hole, transform):
 class _Clock:
     """Seconds by stage."""
 
-    def __init__(self):
-        self._laps, self._last = {}, time.perf_counter()
+    def __init__(self) -> None:
+        self._laps: dict[str, float] = {}
+        self._last = time.perf_counter()
 
-    def lap(self, name):
+    def lap(self, name: str) -> None:
         now = time.perf_counter()
         self._laps[name], self._last = now - self._last, now
 
-    def laps(self):
+    def laps(self) -> dict[str, float]:
         return self._laps | {"total": sum(self._laps.values())}
 
 
-def _as_photo(source):
+def _as_photo(source: PhotoSource) -> Photo:
     if isinstance(source, Photo):
         return source
     if not isinstance(source, np.ndarray):
@@ -574,18 +618,17 @@ def _as_photo(source):
     return Photo(source)
 
 
-def _squares(given, count):
+def _squares(given: Sequence[float] | Sequence[Frame | None] | None, count: int) -> list[Frame | None]:
     """One square, None, or a list of them -> list of `count`."""
     if given is None:
         return [None] * count
-    if any(isinstance(value, Real) for value in given):
-        given = [given]
-    if len(given) != count:
-        raise InputError(f"reference faces: {len(given)}, references: {count}: give a face for each, or none")
-    return list(given)
+    squares: Sequence[Any] = [given] if any(isinstance(value, Real) for value in given) else given
+    if len(squares) != count:
+        raise InputError(f"reference faces: {len(squares)}, references: {count}: give a face for each, or none")
+    return list(squares)
 
 
-def _check_frame(square, photo):
+def _check_frame(square: Frame, photo: Photo) -> None:
     """A frame lies in the photo; a turned one has its centre there, and is not absurdly large."""
     if len(square) == 4:
         box_hole(square, photo.pixels.shape)
@@ -601,7 +644,7 @@ def _check_frame(square, photo):
         )
 
 
-def _chosen(references, same_photo):
+def _chosen(references: Sequence[Reference], same_photo: bool) -> tuple[int | None, list[str]]:
     """-> the index of the reference to use, None where there is none, and warnings of those that are the photo.
 
     same_photo: whether one that is the photo or a copy of it may be used.
@@ -622,7 +665,7 @@ def _chosen(references, same_photo):
     return others[chosen], [f"the reference {name} {about}" for name in left_out]
 
 
-def _is_the_photo(prepared, photo, aligned):
+def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
     """Whether a reference photo is the photo or a copy of it, what the hole hides as well. aligned: its face's crop."""
     ways = [aligned]
     (width, height), (w, h) = prepared.photo.size, photo.size
@@ -634,24 +677,24 @@ def _is_the_photo(prepared, photo, aligned):
     return any(same_picture(prepared.crop, way, visible) and shows_the_same(prepared.crop, way, hole) for way in ways)
 
 
-def _given(square):
+def _given(square: Frame) -> Taken:
     """Of a face that the user gave as a square -> Taken."""
     return Taken((frame_of(frame_transform(square)),), 0, "given")
 
 
-def _no_face(photo):
+def _no_face(photo: Photo) -> InputError:
     text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1"
     return InputError(text, code="no_face")
 
 
-def _several(photo, faces):
+def _several(photo: Photo, faces: Taken) -> str:
     """The words for several faces, none of which the hole or the user means."""
     others = (frame for i, frame in enumerate(faces.frames) if i != faces.number)
     squares = " or ".join(",".join(f"{value:.0f}" for value in frame) for frame in others)
     return f"{photo.name} shows {len(faces.frames)} faces, and the largest was taken: for another give {squares}"
 
 
-def _changed(hole, feather_px):
+def _changed(hole: Mask, feather_px: float) -> tuple[int, int, int, int]:
     """The box that a hole and its feather lie in -> (x0, y0, x1, y1)."""
     x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
     reach = int(np.ceil(min(feather_px, max(hole.shape))))
@@ -659,25 +702,25 @@ def _changed(hole, feather_px):
     return max(x - reach, 0), max(y - reach, 0), right, bottom
 
 
-def _holds(better, given, mask):
+def _holds(better: Transform, given: Transform, mask: Mask | None) -> bool:
     """Whether a corrected frame holds the hole as well as the one that was given, or all but what may be left out."""
     return mask is None or share_inside(better, mask) >= min(1 - OVERHANG, share_inside(given, mask))
 
 
-def _is_small(transform):
+def _is_small(transform: Transform) -> bool:
     return 128 / scale_of(transform) < SMALL
 
 
-def _outlook(prepared, reference):
+def _outlook(prepared: Prepared, reference: Reference | None) -> Outlook:
     pose = None if reference is None else reference.worth.pose
     return outlook(prepared.mesh, prepared.unknown, pose, _is_small(prepared.transform))
 
 
-def _why(count):
+def _why(count: int) -> str:
     if count > 1:
         return f"of {count}, the one of the person that shows the hole's part best"
     return "the only one given" if count else "none given"
 
 
-def _planes(picture):
-    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / 255
+def _planes(picture: Picture) -> Batch:
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from twoface.core.errors import InputError
-from twoface.core.files import is_name
+from twoface.core.files import PathLike, is_name
 
 COLUMNS = ("photo", "mask", "hole", "face", "reference", "reference_face", "out")
 JSON_LINES = (".jsonl", ".ndjson")
@@ -32,13 +32,13 @@ class Row:
     mask: str = ""
     hole: str = ""
     face: str = ""
-    reference: tuple = ()
-    reference_face: tuple = ()
+    reference: tuple[str, ...] = ()
+    reference_face: tuple[str, ...] = ()
     out: str = ""
     error: str = field(default="", kw_only=True)
 
 
-def read_jobs(path):
+def read_jobs(path: PathLike) -> list[Row]:
     """The rows of a CSV file, or of one in JSON Lines if it is called .jsonl or .ndjson -> list of Row.
 
     CSV: UTF-8, UTF-16 or Windows-1252, names also as the bytes that the files have; separated by commas, semicolons or
@@ -55,7 +55,7 @@ def read_jobs(path):
     return rows
 
 
-def _text(path):
+def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -71,7 +71,7 @@ def _text(path):
         raise InputError(f"cannot read {path} as text ({error.reason}): save it as CSV in UTF-8") from error
 
 
-def _encoding(data):
+def _encoding(data: bytes) -> str:
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             return encoding
@@ -80,7 +80,7 @@ def _encoding(data):
     return "utf-8"
 
 
-def _csv_rows(text, path):
+def _csv_rows(text: str, path: Path) -> list[Row]:
     said = _SEPARATOR.match(text)
     text = text[said.end() :] if said else text
     separator = said[1] if said else _separator(text)
@@ -98,7 +98,7 @@ def _csv_rows(text, path):
     return [_csv_row(number, _words(line, path.parent), header) for number, line in enumerate(lines[1:], 1)]
 
 
-def _words(line, home):
+def _words(line: list[str], home: Path) -> list[str]:
     """A line with bytes that are not UTF-8: Windows-1252, unless they are so in the name of a file that exists."""
     raw = [part.strip() for cell in line for part in cell.split(";") if not _is_utf8(part)]
     if not raw or any(is_name(name) and (home / name).exists() for name in raw):
@@ -109,17 +109,17 @@ def _words(line, home):
         return line
 
 
-def _is_utf8(text):
+def _is_utf8(text: str) -> bool:
     return not any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _separator(text):
+def _separator(text: str) -> str:
     """The one at which the header falls into the most names that we know."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     return max(",;\t|", key=lambda mark: sum(cell.strip('" ').lower() in COLUMNS for cell in header.split(mark)))
 
 
-def _check_header(names, path):
+def _check_header(names: list[str], path: Path) -> None:
     unknown = [name for name in names if name not in COLUMNS]
     if unknown:
         wrong = f"unknown columns {', '.join(unknown)}"
@@ -133,25 +133,25 @@ def _check_header(names, path):
     raise InputError(f"{path}: {wrong}: {known}")
 
 
-def _csv_row(number, line, header):
+def _csv_row(number: int, line: list[str], header: list[str]) -> Row:
     if any(line[len(header) :]):
         error = f'{len(line)} fields, not {len(header)}: put a box like "10,10,90,90" in quotes'
         return Row(number, line[header.index("photo")], error=error)
     named = dict(zip(header, line, strict=False))  # what a short line leaves out is empty
     if named.pop("", ""):
         return Row(number, named["photo"], error="there is something in a column without a name")
-    for name in _SEVERAL:
-        given = named.get(name, "")
-        named[name] = tuple(part.strip() for part in given.split(";")) if given else ()
-    return Row(number, **named)
+    several = {
+        name: tuple(part.strip() for part in given.split(";")) for name in _SEVERAL if (given := named.pop(name, ""))
+    }
+    return Row(number, **named, **several)  # type: ignore[arg-type]  # names of its fields, each of its type
 
 
-def _json_rows(text):
+def _json_rows(text: str) -> list[Row]:
     lines = [line for line in text.split("\n") if line.strip()]
     return [_json_row(number, line) for number, line in enumerate(lines, 1)]
 
 
-def _json_row(number, line):
+def _json_row(number: int, line: str) -> Row:
     try:
         given = json.loads(line)
     except ValueError as error:
@@ -164,19 +164,22 @@ def _json_row(number, line):
         if unknown:
             raise InputError(f"unknown keys {', '.join(unknown)}: we know {', '.join(COLUMNS)}")
         several = {name: _texts(name, named.pop(name)) for name in _SEVERAL if name in named}
-        return Row(number, **{name: _one(name, value) for name, value in named.items()}, **several)
+        alone = {name: _one(name, value) for name, value in named.items()}
+        return Row(number, **alone, **several)  # type: ignore[arg-type]  # names of its fields, each of its type
     except InputError as error:
         photo = named.get("photo")
         return Row(number, photo if isinstance(photo, str) else "", error=str(error))
 
 
-def _texts(name, value):
+def _texts(name: str, value: object) -> tuple[str, ...]:
     """One text or box, or a list of them, in which a face may be null -> tuple of texts."""
-    alone = not isinstance(value, list) or (value and all(_is_number(part) for part in value))
-    return tuple("" if part is None else _one(name, part) for part in ([value] if alone else value))
+    parts = [value]
+    if isinstance(value, list) and not (value and all(_is_number(part) for part in value)):
+        parts = value
+    return tuple("" if part is None else _one(name, part) for part in parts)
 
 
-def _one(name, value):
+def _one(name: str, value: object) -> str:
     if isinstance(value, list) and all(_is_number(part) for part in value):
         return ",".join(str(part) for part in value)
     if not isinstance(value, str):
@@ -184,5 +187,5 @@ def _one(name, value):
     return value
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -3,9 +3,12 @@
 A mask is a bool array (H, W), True = hole. NumPy and OpenCV only.
 """
 
+from collections.abc import Iterator, Sequence
+
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Colours, Field, Mask, Picture, Plane, Shape
 from twoface.core.bands import bands, widened
 from twoface.core.errors import InputError
 from twoface.core.faces import SIZE
@@ -16,7 +19,7 @@ _STROKE, _TONE, _NEARLY, _BRUSHES = 24, 32, 0.9, 8
 _JUDGED = 1_000_000  # pixels, evenly spread, from which its colours are told
 
 
-def box_hole(box, shape):
+def box_hole(box: Sequence[float], shape: Shape) -> Mask:
     """A box (x0, y0, x1, y1), half-open pixels, as a mask of `shape` (H, W).
 
     Raises InputError when the box is empty or does not lie inside the picture.
@@ -33,7 +36,7 @@ def box_hole(box, shape):
     return mask
 
 
-def center_hole(side, size=SIZE):
+def center_hole(side: int, size: int = SIZE) -> Mask:
     """The square of `side` pixels in the middle of a frame -> bool (size, size). The thesis used 32 of 128.
 
     Raises InputError for a square that does not fit.
@@ -44,7 +47,7 @@ def center_hole(side, size=SIZE):
     return box_hole((start, start, start + side, start + side), (size, size))
 
 
-def parse_box(text):
+def parse_box(text: str) -> tuple[int, int, int, int]:
     """ "X0,Y0,X1,Y1" -> (x0, y0, x1, y1) of ints. Raises InputError when it is not four whole numbers."""
     try:
         x0, y0, x1, y1 = (int(part) for part in text.split(","))
@@ -53,7 +56,7 @@ def parse_box(text):
     return x0, y0, x1, y1
 
 
-def hole_of(pixels, alpha=None):
+def hole_of(pixels: Picture, alpha: Plane | None = None) -> Mask:
     """What a picture says is the hole -> bool (H, W).
 
     pixels: uint8 (H, W, 3); alpha: uint8 (H, W) or None. Hole is what is white, of a luma of 128 and above. With
@@ -73,14 +76,14 @@ def hole_of(pixels, alpha=None):
     return ~clear if _is_flat(opaque) else clear
 
 
-def distance_to(mask):
+def distance_to(mask: Mask) -> Field:
     """Distance in pixels from every pixel to the nearest hole pixel -> float32 (H, W); 0 in the hole, inf if none."""
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
     return cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
-def distances(mask, reach):
+def distances(mask: Mask, reach: float) -> Iterator[tuple[tuple[slice, slice], Field]]:
     """Distances to a mask, bool (H, W), a band of rows at a time, wherever they may be `reach` pixels or less.
 
     -> iterator of (rows and columns, slices; distances float32). Those of more than `reach` may come out too large.
@@ -95,7 +98,7 @@ def distances(mask, reach):
         yield (slice(top + rows.start, top + rows.stop), slice(left, left + near.shape[1])), distance
 
 
-def grow(mask, px):
+def grow(mask: Mask, px: float) -> Mask:
     """The mask dilated by a disc of `px` pixels (a fraction is allowed) -> bool (H, W)."""
     grown = np.zeros_like(mask)
     for place, distance in distances(mask, px):
@@ -103,7 +106,7 @@ def grow(mask, px):
     return grown
 
 
-def feather(mask, px):
+def feather(mask: Mask, px: float) -> Field:
     """The weight of the fill at each pixel -> float32 (H, W) in [0, 1].
 
     Exactly 1 in the hole, falling smoothly (a smoothstep of the distance) to exactly 0 at `px` pixels outside it;
@@ -114,7 +117,7 @@ def feather(mask, px):
     return fading(distance_to(mask), px)
 
 
-def fading(distance, px):
+def fading(distance: Field, px: float) -> Field:
     """As `feather`, from the distance to the hole in pixels, as of `distance_to`."""
     if px == 0:
         return (distance == 0).astype(np.float32)
@@ -122,14 +125,14 @@ def fading(distance, px):
     return t * t * (3 - 2 * t)
 
 
-def _is_drawing(colours):
+def _is_drawing(colours: Colours) -> bool:
     """Whether uint8 (N, 3) has dark and light, and nearly all of it is black or white, or of a few greys."""
     low, high = colours.max(-1) <= _TONE, colours.min(-1) >= 255 - _TONE
     plain = (low | high).mean() >= _NEARLY or (np.ptp(colours, axis=1).max() <= _TONE and _is_flat(colours))
     return bool(plain and (colours.max(-1) < 128).any() and (colours.min(-1) >= 128).any())
 
 
-def _is_flat(colours):
+def _is_flat(colours: Colours) -> bool:
     """Whether nearly all of uint8 (N, 3) are a few colours, as of a brush."""
     _, counts = np.unique(colours @ np.array([1, 256, 65536]), return_counts=True)
     return bool(np.sort(counts)[-_BRUSHES:].sum() >= _NEARLY * len(colours))

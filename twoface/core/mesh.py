@@ -10,12 +10,14 @@ the irises.
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Batch, Indices, Mask, Matrix, Numbers, Picture, Points, Transform, Vector
 from twoface.core.faces import SIZE, TEMPLATE, apply, invert, scale_of, similarity_transform
-from twoface.core.network import open_session
+from twoface.core.network import Network, open_session
 
 POINTS = 478
 SIDE = 256  # pixels a side of what the network sees
@@ -46,6 +48,8 @@ EYE_CORNERS = (33, 133, 362, 263)
 PLACES = np.array([(0.3697, 0.4576), (0.6052, 0.4573), (0.4868, 0.6097), (0.3861, 0.7139), (0.59, 0.714)])
 LANDMARKS = ((33, 133), (362, 263), (1,), (61,), (291,))  # whose means are the five landmarks of `twoface.core.faces`
 
+Region: TypeAlias = tuple[float, float, float, float]  # x and y of the centre, side, radians: a square
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -67,19 +71,19 @@ class Mesh:
     presence: how sure the network is that there is a face, 0..1.
     """
 
-    points: np.ndarray
+    points: Points
     presence: float
 
-    def moved(self, transform):
+    def moved(self, transform: Transform) -> "Mesh":
         """The mesh in another picture's pixels. transform: a 2x3 similarity, or one with a reflection."""
         return Mesh(moved(self.points, transform), self.presence)
 
-    def polygon(self, name):
+    def polygon(self, name: str) -> Points:
         """The corners of a part of `POLYGONS` -> float64 (N, 2)."""
         return self.points[list(POLYGONS[name]), :2]
 
     @cached_property
-    def pose(self):
+    def pose(self) -> Pose:
         """How the head is turned, from the canonical face fitted to the points (Procrustes) -> Pose."""
         canonical = canonical_face() * (1, -1, -1)  # as in a picture: y down, away from the camera
         rotation = procrustes(canonical, self.points[: len(canonical)])[1]
@@ -88,17 +92,17 @@ class Mesh:
         return Pose(*(float(v) for v in np.degrees([yaw, pitch, roll])))
 
     @cached_property
-    def facing(self):
+    def facing(self) -> Vector:
         """How far each point's surface faces the camera -> float64 (478,): 1 straight on, 0 edge on, below 0 away."""
         return facing(self.points)
 
-    def eye_open(self, side):
+    def eye_open(self, side: str) -> float:
         """The height of an eye's opening by its width; about .1 when closed, .3 when open. side: "left" or "right"."""
         upper, lower, outer, inner = {"left": (159, 145, 33, 133), "right": (386, 374, 263, 362)}[side]
         return _ratio(self.points, upper, lower, outer, inner)
 
     @property
-    def mouth_open(self):
+    def mouth_open(self) -> float:
         """The height of the mouth's opening by its width: 0 when closed."""
         return _ratio(self.points, 13, 14, 78, 308)
 
@@ -106,15 +110,15 @@ class Mesh:
 class Mesher:
     """Finds meshes: of whole faces, and through holes. threads: as `twoface.core.network.open_session`."""
 
-    def __init__(self, threads=None):
+    def __init__(self, threads: int | None = None) -> None:
         self._whole = MeshNetwork(threads)
         self._through = open_session(resources.files("twoface") / "weights" / "see_through.onnx", threads)
 
-    def find(self, pixels, transform):
+    def find(self, pixels: Picture, transform: Transform) -> Mesh:
         """The mesh of a whole face, as of `MeshNetwork.find` -> Mesh in photo pixels."""
         return self._whole.find(pixels, transform)
 
-    def through(self, aligned, unknown):
+    def through(self, aligned: Picture, unknown: Mask) -> Points:
         """The mesh of a face with a hole in it, at a glance -> float64 (478, 3), crop pixels.
 
         aligned: uint8 (128, 128, 3), the crop; unknown: bool (128, 128), the hole: what `aligned` holds there does not
@@ -123,13 +127,13 @@ class Mesher:
         image, mask = _planes(aligned, unknown)
         return self._through.run(None, {"image": image, "mask": mask})[0][0].astype(np.float64)
 
-    def shows_face(self, aligned, unknown):
+    def shows_face(self, aligned: Picture, unknown: Mask) -> bool:
         """Whether a crop, its hole grey, shows a face. Arguments as of `through`."""
         points = self.through(aligned, unknown)
         grey = np.where(unknown[..., None], np.uint8(GREY), aligned)
         return self._whole.look(grey, region_of(points)).presence >= PRESENT
 
-    def behind(self, aligned, unknown, network):
+    def behind(self, aligned: Picture, unknown: Mask, network: Network) -> Points:
         """The same with a closer look: the hole is filled without a reference first, and the filled face looked at.
 
         network: what has a `run` as `twoface.core.network.FillModel`. Ten times as slow as `through`, and nearer the
@@ -137,7 +141,7 @@ class Mesher:
         """
         return self.aligned(invented(aligned, unknown, network))
 
-    def aligned(self, picture):
+    def aligned(self, picture: Picture) -> Points:
         """The mesh of a whole face in its crop, uint8 (128, 128, 3) -> float64 (478, 3), crop pixels."""
         return self._whole.find(picture, np.eye(2, 3), passes=1).points
 
@@ -145,10 +149,10 @@ class Mesher:
 class MeshNetwork:
     """MediaPipe's network on ONNX Runtime. threads: as `twoface.core.network.open_session`."""
 
-    def __init__(self, threads=None):
+    def __init__(self, threads: int | None = None) -> None:
         self._session = open_session(resources.files("twoface") / "weights" / "mesh.onnx", threads)
 
-    def find(self, pixels, transform, passes=2):
+    def find(self, pixels: Picture, transform: Transform, passes: int = 2) -> Mesh:
         """The mesh of the face that a frame shows -> Mesh in photo pixels.
 
         pixels: uint8 (H, W, 3) RGB; transform: photo -> 128 crop. With two passes the second looks where the first
@@ -162,7 +166,7 @@ class MeshNetwork:
             region = region_of(mesh.points)
         return mesh
 
-    def look(self, pixels, region):
+    def look(self, pixels: Picture, region: Region) -> Mesh:
         """What one look at a square, as of `region_of`, gives -> Mesh in the picture's pixels."""
         back = region_transform(region)
         scale = scale_of(back)
@@ -173,26 +177,26 @@ class MeshNetwork:
         return Mesh(np.column_stack([x_y, points[:, 2] * scale]), float(1 / (1 + np.exp(-presence.item()))))
 
 
-def invented(aligned, unknown, network):
+def invented(aligned: Picture, unknown: Mask, network: Network) -> Picture:
     """A crop whose hole is filled without a reference -> uint8 (128, 128, 3). Arguments as of `Mesher.behind`."""
     image, mask = _planes(np.where(unknown[..., None], 0, aligned), unknown)
     fill = network.run(image, mask, np.zeros_like(image), np.zeros_like(mask))["fill"][0].transpose(1, 2, 0)
     return np.where(unknown[..., None], np.rint(fill * 255).astype(np.uint8), aligned.astype(np.uint8))
 
 
-def moved(points, transform):
+def moved(points: Points, transform: Transform) -> Points:
     """A mesh (478, 3) in another picture's pixels. transform: a 2x3 similarity, or one with a reflection."""
     return np.column_stack([apply(transform, points[:, :2]), points[:, 2] * scale_of(transform)])
 
 
-def inside(points, name):
+def inside(points: Points, name: str) -> Mask:
     """Where a part of `POLYGONS` lies in the crop -> bool (128, 128). points: (478, 2 or 3), in crop pixels."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
     cv2.fillPoly(mask, [points[list(POLYGONS[name]), :2].round().astype(np.int32)], 1)
     return mask.view(bool)
 
 
-def region_of(points):
+def region_of(points: Points) -> Region:
     """The square that shows a face with these points to the network -> (x, y, side, radians)."""
     (x0, y0), (x1, y1) = points[33, :2], points[263, :2]
     angle = np.arctan2(y1 - y0, x1 - x0)
@@ -202,7 +206,7 @@ def region_of(points):
     return (*((low + high) / 2 @ turn), ZOOM * (high - low).max(), angle)
 
 
-def region_transform(region):
+def region_transform(region: Region) -> Transform:
     """The 2x3 affine from a region's 256 pixels to the picture's. region: as of `region_of`."""
     x, y, side, angle = region
     cos, sin = np.cos(angle) * side / SIDE, np.sin(angle) * side / SIDE
@@ -210,7 +214,7 @@ def region_transform(region):
     return np.array([[cos, -sin, x - (cos - sin) * middle], [sin, cos, y - (sin + cos) * middle]])
 
 
-def cut(pixels, back, border=cv2.BORDER_REFLECT_101):
+def cut(pixels: Picture, back: Transform, border: int = cv2.BORDER_REFLECT_101) -> Picture:
     """A square of a picture -> uint8 (256, 256, 3); a larger one is shrunk by area first.
 
     back: as of `region_transform`; border: OpenCV's, of what lies beyond the picture.
@@ -230,13 +234,13 @@ def cut(pixels, back, border=cv2.BORDER_REFLECT_101):
     return cv2.warpAffine(pixels, back, (SIDE, SIDE), flags=flags, borderMode=border)
 
 
-def to_template(points):
+def to_template(points: Points) -> Transform:
     """What moves a mesh (478, 3) in crop pixels to where an aligned face lies -> 2x3 similarity, crop -> crop."""
     landmarks = [points[list(each), :2].mean(0) for each in LANDMARKS]
     return similarity_transform(landmarks, PLACES * SIZE)
 
 
-def corrected(transform, points):
+def corrected(transform: Transform, points: Points) -> Transform:
     """The frame that fits a face -> photo -> crop transform, the one given where that is near enough.
 
     points: (478, 3), the face's mesh in the crop of the frame given. A frame that is off by more than what the fill
@@ -250,7 +254,7 @@ def corrected(transform, points):
     return transform if near or absurd else turn @ np.vstack([transform, (0, 0, 1)])
 
 
-def procrustes(source, target, weight=None):
+def procrustes(source: Points, target: Points, weight: Vector | None = None) -> tuple[float, Matrix, Vector]:
     """The 3D similarity that brings points nearest to others (Umeyama 1991, weighted) -> scale, rotation, shift.
 
     source, target: (N, 3); weight: (N,). target is about scale * source @ rotation.T + shift.
@@ -265,7 +269,7 @@ def procrustes(source, target, weight=None):
     return scale, rotation, mean_t - scale * rotation @ mean_s
 
 
-def fitted(reference, points, known, reach=10.0):
+def fitted(reference: Points, points: Points, known: Vector, reach: float = 10.0) -> Points:
     """Another mesh of the person, moved onto what is known of this one -> float64 (478, 3).
 
     reference, points: (478, 3). known: (478,), how much each of `points` is believed, 0..1. A 3D similarity moves the
@@ -279,7 +283,7 @@ def fitted(reference, points, known, reach=10.0):
     return moved + near @ (points - moved) / (near.sum(1, keepdims=True) + 0.3)
 
 
-def with_reference(points, reference, unknown):
+def with_reference(points: Points, reference: Points, unknown: Mask) -> Points:
     """A mesh seen through a hole, bettered by another of the person -> float64 (478, 3), crop pixels.
 
     points: (478, 3), in crop pixels; reference: (478, 3), in its own; unknown: bool (128, 128), the hole.
@@ -290,7 +294,7 @@ def with_reference(points, reference, unknown):
     return np.where(hidden[:, None], better, points)
 
 
-def facing(points):
+def facing(points: Points) -> Vector:
     """The z part of each point's normal, towards the camera -> float64 (478,); of the irises: 1."""
     corners = points[triangles()]
     normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 1] - corners[:, 0])
@@ -305,19 +309,19 @@ def facing(points):
 
 
 @cache
-def canonical_face():
+def canonical_face() -> Points:
     """float64 (468, 3), centimetres: x to the picture's right, y up, z towards the camera."""
     return _topology()["vertices"].astype(np.float64)
 
 
 @cache
-def triangles():
+def triangles() -> Indices:
     """int (898, 3): the points' numbers at the corners of each triangle."""
     return _topology()["triangles"].astype(int)
 
 
 @cache
-def mirrored():
+def mirrored() -> Indices:
     """int (478,): for each point the one on the other half of the face."""
     vertices = canonical_face()
     distance = np.linalg.norm(vertices[:, None] * (-1, 1, 1) - vertices, axis=-1)
@@ -325,21 +329,21 @@ def mirrored():
 
 
 @cache
-def _topology():
-    return dict(np.load(resources.files("twoface") / "weights" / "face_mesh.npz"))
+def _topology() -> dict[str, Numbers]:
+    return dict(np.load(str(resources.files("twoface") / "weights" / "face_mesh.npz")))
 
 
-def _planes(aligned, unknown):
+def _planes(aligned: Picture, unknown: Mask) -> tuple[Batch, Batch]:
     """A crop and its hole as the networks take them: (1, 3, 128, 128) in [0, 1] and (1, 1, 128, 128), float32."""
-    image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / 255
+    image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
     return image, unknown[None, None].astype(np.float32)
 
 
-def _ratio(points, upper, lower, outer, inner):
+def _ratio(points: Points, upper: int, lower: int, outer: int, inner: int) -> float:
     return float(np.linalg.norm(points[upper] - points[lower]) / np.linalg.norm(points[outer] - points[inner]))
 
 
-def template_mesh():
+def template_mesh() -> Points:
     """The canonical face in the 128 crop, looking straight ahead -> float64 (478, 3); irises at the eyes' middles."""
     face = canonical_face() * (1, -1, -1)
     eyes = np.array([face[list(pair)].mean(0) for pair in ((33, 133), (362, 263))])

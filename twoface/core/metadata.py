@@ -1,6 +1,7 @@
 """What a photo says about itself: EXIF and XMP, kept through a fill and told that a part was generated."""
 
 import struct
+from collections.abc import Iterator
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
@@ -32,7 +33,7 @@ _LOST = {
 _EMPTY = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'
 
 
-def mark_generated(xmp=None):
+def mark_generated(xmp: bytes | None = None) -> bytes:
     """An XMP packet that says GENERATED: the given one with the note merged in, or a new one -> bytes.
 
     A packet that is not XML cannot be merged and is replaced.
@@ -50,25 +51,26 @@ def mark_generated(xmp=None):
         note.setAttribute(name, value)
     note.setAttributeNS(_IPTC, "Iptc4xmpExt:DigitalSourceType", GENERATED)
     rdf.appendChild(note)
+    assert document.documentElement is not None  # it has an RDF
     packet = document.documentElement.toxml()
     begin, end = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>', '<?xpacket end="w"?>'
     return f"{begin}\n{packet}\n{end}".encode()
 
 
-def _remove_stale(rdf):
+def _remove_stale(rdf: minidom.Element) -> None:
     for element in rdf.getElementsByTagName("*"):
         for attribute in list(element.attributes.values()):
             if _is_stale(attribute) or (attribute.prefix == "xmlns" and attribute.value in _LOST):
                 element.removeAttributeNode(attribute)
         if _is_stale(element):
-            element.parentNode.removeChild(element)
+            element.parentNode.removeChild(element)  # type: ignore[union-attr]  # inside `rdf`, so it has a parent
 
 
-def _is_stale(node):
+def _is_stale(node: minidom.Element | minidom.Attr) -> bool:
     return (node.namespaceURI, node.localName) in _STALE or node.namespaceURI in _LOST
 
 
-def upright_exif(exif):
+def upright_exif(exif: bytes) -> bytes | None:
     """EXIF (TIFF bytes) kept byte for byte but for an Orientation of 1 and a blank thumbnail -> bytes or None.
 
     None when the block cannot be read, since a wrong orientation would turn the picture.
@@ -98,7 +100,7 @@ def upright_exif(exif):
     return bytes(data)
 
 
-def _entries(data, order, offset):
+def _entries(data: bytearray, order: str, offset: int) -> Iterator[tuple[int, int]]:
     (count,) = struct.unpack_from(order + "H", data, offset)
     for i in range(count):
         entry = offset + 2 + 12 * i

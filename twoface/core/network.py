@@ -2,12 +2,16 @@
 
 import os
 from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime
 
+from twoface.core.arrays import Batch, Fields
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.faces import SIZE
+from twoface.core.files import PathLike
 
 REQUIRED_METADATA = {
     "twoface.format": "3",
@@ -29,7 +33,9 @@ OUTPUT_SHAPES = {
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-def open_session(path, threads=None, device="cpu", keep=True):
+def open_session(
+    path: PathLike | Traversable, threads: int | None = None, device: str = "cpu", keep: bool = True
+) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session; threads: within one operator, default at most 2. device: "cpu" or "cuda".
 
     keep: the memory of a run for the next one, which is quicker; of inputs of many sizes it would grow with each.
@@ -58,6 +64,13 @@ def open_session(path, threads=None, device="cpu", keep=True):
     return session
 
 
+@runtime_checkable
+class Network(Protocol):
+    """What fills crops, as `FillModel` does: that, or the network of a `twoface serve`."""
+
+    def run(self, image: Batch, mask: Batch, reference: Batch, trust: Batch | None = None) -> Fields: ...
+
+
 class FillModel:
     """The fill network on ONNX Runtime; `metadata` holds the file's `twoface.*` entries.
 
@@ -66,8 +79,8 @@ class FillModel:
     Raises InputError when the file is missing, not ONNX, or not a network of this contract.
     """
 
-    def __init__(self, path=None, threads=None, device="cpu"):
-        path = resources.files("twoface") / "weights" / "twoface.onnx" if path is None else path
+    def __init__(self, path: PathLike | None = None, threads: int | None = None, device: str = "cpu") -> None:
+        path = str(resources.files("twoface") / "weights" / "twoface.onnx") if path is None else path
         if not os.path.isfile(path):
             raise InputError(f"no network at {path}: give an ONNX file that 'twoface export' wrote")
         try:
@@ -89,7 +102,7 @@ class FillModel:
         if missing:
             raise InputError(f"{path} lacks {', '.join(sorted(missing))}: give a file that 'twoface export' wrote")
 
-    def run(self, image, mask, reference, trust=None):
+    def run(self, image: Batch, mask: Batch, reference: Batch, trust: Batch | None = None) -> Fields:
         """Fill the holes of N crops -> dict of float32 arrays, named and shaped as `OUTPUT_SHAPES` with N before.
 
         image, reference: float32 (N, 3, 128, 128) in [0, 1]; the reference is registered to the image
@@ -116,7 +129,7 @@ class FillModel:
             raise TwoFaceError(f"the network failed: {str(error).splitlines()[0]}") from error
         return checked(outputs, len(image), "export it again")
 
-    def _check_hole(self, mask):
+    def _check_hole(self, mask: Batch) -> None:
         if "twoface.hole" in self.metadata:  # a network of the thesis: docs/experiments.md
             x0, y0, x1, y1 = map(int, self.metadata["twoface.hole"].split(","))
             if mask.sum() > mask[:, :, y0:y1, x0:x1].sum():
@@ -126,7 +139,7 @@ class FillModel:
                 )
 
 
-def checked(outputs, rows, advice):
+def checked(outputs: Fields, rows: int, advice: str) -> Fields:
     """The outputs, {name: array}, if they are what `FillModel.run` promises. Raises TwoFaceError, `advice` its end."""
     for name, shape in OUTPUT_SHAPES.items():
         array = outputs[name]

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Field, Mask, Picture, Points, Shape, Transform
 from twoface.core.faces import SIZE, shifted, window
-from twoface.core.mesh import POLYGONS
+from twoface.core.files import PathLike
+from twoface.core.mesh import POLYGONS, Mesh
 from twoface.core.network import open_session
 
 COVERED = 0.4  # probability from which a pixel shows something in front of the face
@@ -29,11 +32,11 @@ WORDS = {
 class Cover:
     """What is to be filled: hole, bool (H, W), in photo pixels. what: a key of `WORDS`. share: of the face's frame."""
 
-    hole: np.ndarray
+    hole: Mask
     what: str
     share: float
 
-    def report(self):
+    def report(self) -> dict[str, Any]:
         """Ready for JSON -> dict."""
         return {"code": self.what, "what": WORDS[self.what], "share": round(self.share, 4)}
 
@@ -44,10 +47,10 @@ class Occlusion:
     threads: as `twoface.core.network.open_session`; network: a file of `twoface export`, default the one that ships.
     """
 
-    def __init__(self, threads=None, network=None):
+    def __init__(self, threads: int | None = None, network: PathLike | None = None) -> None:
         self._session = open_session(network or resources.files("twoface") / "weights" / "occlusion.onnx", threads)
 
-    def look(self, aligned):
+    def look(self, aligned: Picture) -> Field:
         """The probability of each pixel of a crop, uint8 (128, 128, 3), to show something in front of the face.
 
         -> float32 (128, 128); the mean of the crop's and its mirror image's.
@@ -58,7 +61,7 @@ class Occlusion:
         return (one + mirrored[:, ::-1]) / 2
 
 
-def marked(chance, points):
+def marked(chance: Field, points: Points) -> Mask:
     """Where something covers the face -> bool (128, 128).
 
     chance: as of `Occlusion.look`; points: (478, 3), the face's mesh in crop pixels. Gaps are closed; parts that are
@@ -79,7 +82,7 @@ def marked(chance, points):
     return kept
 
 
-def grown(hidden, transform, shape, reach=GROWN):
+def grown(hidden: Mask, transform: Transform, shape: Shape, reach: float = GROWN) -> Mask:
     """What `marked` gives, in another picture: grown by `reach` crop pixels, its edge smooth at that resolution.
 
     hidden: bool (128, 128). transform: picture -> crop; shape: (H, W) of the picture -> bool (H, W).
@@ -96,7 +99,7 @@ def grown(hidden, transform, shape, reach=GROWN):
     return hole
 
 
-def closed_eyes(mesh):
+def closed_eyes(mesh: Mesh) -> str | None:
     """Which eyes of a `twoface.core.mesh.Mesh` are closed -> their hole, a name of `PARTS`, or None."""
     left, right = mesh.eye_open("left"), mesh.eye_open("right")
     if max(left, right) < CLOSED:

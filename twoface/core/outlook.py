@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twoface.core.arrays import Mask, Points
 from twoface.core.mesh import Mesh, inside
 
 BEYOND = 0.05  # of the frame: how much of a hole may lie beside the face
@@ -31,23 +32,24 @@ class Outlook(NamedTuple):
     """word: "good" without reasons, "fair" with one, "doubtful" with more. reasons: keys of `TEXTS`."""
 
     word: str
-    reasons: tuple
+    reasons: tuple[str, ...]
 
     @property
-    def text(self):
+    def text(self) -> str:
         return "; ".join([WORDS[self.word], *(TEXTS[reason] for reason in self.reasons)])
 
 
-def outlook(points, unknown, pose, small):
+def outlook(points: Points, unknown: Mask, pose: float | None, small: bool) -> Outlook:
     """What speaks against a natural look -> Outlook.
 
     points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole. pose: of the reference's
     `choice.Worth`, 0..1, None without a reference. small: whether the photo's face is small.
     """
     face = inside(points, "oval")
+    pixels = int(np.count_nonzero(face))
     found = {
         "beyond": np.count_nonzero(unknown & ~face) > BEYOND * unknown.size,
-        "hidden": np.count_nonzero(unknown & face) > HIDDEN * max(np.count_nonzero(face), 1),
+        "hidden": np.count_nonzero(unknown & face) > HIDDEN * max(pixels, 1),
         "turned": abs(Mesh(points, 1.0).pose.yaw) > TURNED,
         "apart": pose is not None and pose < APART,
         "invented": pose is None,

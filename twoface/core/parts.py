@@ -4,11 +4,13 @@ A hole tilts and turns with the head, since its corners are points of the mesh (
 topology).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Mask, Plane, Points, Shape
 from twoface.core.errors import InputError
 from twoface.core.faces import SIZE
 from twoface.core.masks import center_hole, parse_box
@@ -38,16 +40,16 @@ class _Part:
     the convex hull is taken unless `exact`. beyond: whether it may reach over the face's outline.
     """
 
-    polygons: tuple
+    polygons: tuple[tuple[tuple[int, ...], float], ...]
     exact: bool = False
     beyond: bool = False
 
 
-def _mirror(points):
+def _mirror(points: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(mirrored()[point]) for point in points)
 
 
-def _made():
+def _made() -> dict[str, _Part]:
     left_half = (*POLYGONS["oval"][18:], *_MIDLINE)
     left_eye, right_eye = (_SOCKET, 0.06), (_mirror(_SOCKET), 0.06)
     lenses = ((_LENS, 0.06), (_mirror(_LENS), 0.06), (_BRIDGE, 0.06))
@@ -79,7 +81,7 @@ HOLES = ("center", *PARTS)
 AUTO = "auto"  # whatever covers the face, or eyes that are closed: found by `Inpainter.cover`
 
 
-def named_hole(name, points=None, center_size=64):
+def named_hole(name: str, points: Points | None = None, center_size: int = 64) -> Mask:
     """The hole called `name` (one of `HOLES`) in the crop -> bool (128, 128).
 
     points: (478, 3), the face's mesh in crop pixels, default that of a face which looks straight ahead; the hole
@@ -93,7 +95,7 @@ def named_hole(name, points=None, center_size=64):
     return part_hole(name, template_mesh() if points is None else points, (SIZE, SIZE))
 
 
-def part_hole(name, points, shape):
+def part_hole(name: str, points: Points, shape: Shape) -> Mask:
     """The hole called `name`, one of `PARTS`, in any picture -> bool `shape`; empty where the face lies outside.
 
     points: (478, 3), the face's mesh in the picture's pixels, depth in the same unit. shape: (H, W).
@@ -109,19 +111,19 @@ def part_hole(name, points, shape):
     return canvas.view(bool)
 
 
-def eye_distance(points):
+def eye_distance(points: Points) -> float:
     """How far the eyes' middles are apart, in depth too, so that it stays when the head turns. points: (478, 3)."""
     outer, inner, right_inner, right_outer = points[list(EYE_CORNERS)]
     return float(np.linalg.norm((outer + inner) / 2 - (right_inner + right_outer) / 2))
 
 
-def check_name(name):
+def check_name(name: str) -> None:
     """Raises InputError for a name that is none of `HOLES`."""
     if name not in HOLES:
         raise InputError(f"unknown hole '{name}': use one of {', '.join(HOLES)}")
 
 
-def parse_hole(text):
+def parse_hole(text: str) -> str | tuple[int, int, int, int]:
     """A name of `HOLES`, `AUTO`, or a box as `parse_box`. Raises InputError for anything else."""
     if "," in text:
         return parse_box(text)
@@ -130,7 +132,7 @@ def parse_hole(text):
     return text
 
 
-def _draw(canvas, corners, grown, exact=False):
+def _draw(canvas: Plane, corners: Points, grown: float, exact: bool = False) -> None:
     """Fill a polygon, (N, 2 or 3), widened by `grown` pixels with round corners."""
     corners = corners[:, :2].astype(np.float32)
     corners = corners if exact else cv2.convexHull(corners)[:, 0]

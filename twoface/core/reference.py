@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Batch, Field, Mask, Picture, Places, Points, Transform
 from twoface.core.faces import SIZE, apply
 from twoface.core.masks import distance_to
 from twoface.core.mesh import inside, with_reference
@@ -23,23 +24,23 @@ class Registered:
     within: float32 (128, 128), 1 inside the outline of the face that is filled, 0 at its edge and beyond.
     """
 
-    picture: np.ndarray
-    trust: np.ndarray
-    map: np.ndarray
-    within: np.ndarray
+    picture: Picture
+    trust: Field
+    map: Places
+    within: Field
 
-    def planes(self):
+    def planes(self) -> tuple[Batch, Batch]:
         """What `FillModel.run` takes of it: reference (1, 3, 128, 128) and trust (1, 1, 128, 128), float32."""
-        picture = np.ascontiguousarray(self.picture.transpose(2, 0, 1)[None], np.float32) / 255
+        picture = np.ascontiguousarray(self.picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
         return picture, self.trust[None, None]
 
 
-def no_reference(count=1):
+def no_reference(count: int = 1) -> tuple[Batch, Batch]:
     """What `FillModel.run` takes where there is no reference."""
     return np.zeros((count, 3, SIZE, SIZE), np.float32), np.zeros((count, 1, SIZE, SIZE), np.float32)
 
 
-def registered(points, unknown, pixels, mesh):
+def registered(points: Points, unknown: Mask, pixels: Picture, mesh: Points) -> Registered:
     """Register a reference to a face with a hole -> Registered.
 
     points: (478, 3), the face's mesh in crop pixels, as seen through its hole; unknown: bool (128, 128), the hole.
@@ -52,7 +53,7 @@ def registered(points, unknown, pixels, mesh):
     return Registered(sampled(pixels, found.map), enlarged(found.trust), found.map, within)
 
 
-def uncovered(found, hidden, transform):
+def uncovered(found: Registered, hidden: Mask, transform: Transform) -> Registered:
     """A registered reference that is not trusted where something is in front of its face -> Registered.
 
     hidden: bool (128, 128), in the reference's own crop; transform: its photo -> that crop.
@@ -66,7 +67,7 @@ def uncovered(found, hidden, transform):
     return replace(found, trust=found.trust * shown)
 
 
-def sampled(pixels, grid):
+def sampled(pixels: Picture, grid: Places) -> Picture:
     """The crop's part of a reference photo -> uint8 (128, 128, 3); area-correct. Arguments as of `shrunk`."""
     finer = 2 if pixels_per_crop_pixel(grid) > 1.01 else 1
     part, grid = shrunk(pixels, grid, finer)
@@ -76,7 +77,7 @@ def sampled(pixels, grid):
     return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA) if finer > 1 else picture
 
 
-def shrunk(pixels, grid, detail):
+def shrunk(pixels: Picture, grid: Places, detail: float) -> tuple[Picture, Places]:
     """The part of a reference photo that the crop needs, shrunk by area to `detail` pixels per crop pixel.
 
     pixels: uint8 (H, W, 3); grid: (33, 33, 2), where the crop lies in it -> (pixels, grid in their pixels).

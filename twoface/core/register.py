@@ -11,6 +11,7 @@ from functools import cache
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Field, Indices, Matrix, Numbers, Places, Points, Vector
 from twoface.core.faces import SIZE
 from twoface.core.mesh import POLYGONS, canonical_face, facing, template_mesh
 
@@ -30,11 +31,11 @@ class Registration:
     trust: float32 (33, 33), 0..1: how far the reference shows there what the photo would.
     """
 
-    map: np.ndarray
-    trust: np.ndarray
+    map: Places
+    trust: Field
 
 
-def register(points, reference):
+def register(points: Points, reference: Points) -> Registration:
     """points: (478, 3), the photo's mesh in crop pixels. reference: (478, 3), the reference's, in its own pixels.
 
     -> Registration. Where the reference's face is turned away the map is smeared, and trust is low. The mirrored half
@@ -55,7 +56,7 @@ def register(points, reference):
     return Registration(grid.astype(np.float32), trust.astype(np.float32))
 
 
-def at_places(grid, places):
+def at_places(grid: Places, places: Numbers) -> Places:
     """A map over the crop's pixels 0..127 -> its values at places (H, W, 2) of the crop frame, float32, cubic.
 
     OpenCV looks up at 32nds of a node, so only what differs from an affine map is looked up.
@@ -69,26 +70,26 @@ def at_places(grid, places):
     return cv2.transform(places, affine) + looked_up
 
 
-def enlarged(trust):
+def enlarged(trust: Field) -> Field:
     """Trust over the crop's pixels 0..127 -> at all of them, float32 (128, 128) in [0, 1]."""
     nodes = pixels() * np.float32((GRID - 1) / (SIZE - 1))
     return cv2.remap(trust, nodes, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def pixels_per_crop_pixel(grid):
+def pixels_per_crop_pixel(grid: Places) -> float:
     """How many pixels of the reference one of the crop's is, by the map's whole extent."""
     across, down = grid[:, -1].mean(0) - grid[:, 0].mean(0), grid[-1].mean(0) - grid[0].mean(0)
     return float(np.sqrt(abs(across[0] * down[1] - across[1] * down[0])) / (SIZE - 1))
 
 
 @cache
-def pixels():
+def pixels() -> Places:
     """The crop's pixels as places -> float32 (128, 128, 2)."""
     along = np.arange(SIZE, dtype=np.float32)
     return np.stack(np.meshgrid(along, along), -1)
 
 
-def _spline(source, goal):
+def _spline(source: Points, goal: Points) -> tuple[Points, Points, Matrix]:
     """-> the spline and the affine fit at the grid's places, (1089, 2) each, and squared distances (1089, N)."""
     unit = SIZE / 2
     a = source / unit - 1
@@ -104,7 +105,7 @@ def _spline(source, goal):
     return spline, affine, distance * unit**2
 
 
-def _trust(points, reference, chosen, distance):
+def _trust(points: Points, reference: Points, chosen: Indices, distance: Matrix) -> Vector:
     """How far the reference shows the places of the grid: turned towards the camera, and on the face -> (1089,)."""
     shown = np.clip((facing(reference)[chosen] - EDGE_ON) / (FRONTAL - EDGE_ON), 0, 1)
     near = np.exp(-distance / (2 * 5.0**2)) + 1e-9
@@ -116,10 +117,10 @@ def _trust(points, reference, chosen, distance):
     return near @ shown / near.sum(1) * np.exp(-np.maximum(outside[y, x] - 1, 0) / BEYOND)
 
 
-def _sound(grid, affine):
+def _sound(grid: Numbers, affine: Numbers) -> Matrix:
     """Trust falls where the map folds or squeezes much of the crop into little of the reference -> (33, 33)."""
 
-    def area(places):
+    def area(places: Numbers) -> Matrix:
         (dy, dx) = np.gradient(places, axis=(0, 1))
         return dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
 
@@ -128,7 +129,7 @@ def _sound(grid, affine):
 
 
 @cache
-def _controls():
+def _controls() -> Indices:
     """The points that the spline goes through: eyes, lips, irises, and others spread evenly (farthest first)."""
     outlines = [point for name in ("left_eye", "right_eye", "lips", "mouth") for point in POLYGONS[name][::2]]
     face = template_mesh()[: len(canonical_face()), :2]
@@ -141,14 +142,14 @@ def _controls():
 
 
 @cache
-def _grid():
+def _grid() -> Points:
     along = np.linspace(0, SIZE - 1, GRID)
     return np.stack(np.meshgrid(along, along), -1).reshape(-1, 2)
 
 
-def _squares(a, b):
+def _squares(a: Matrix, b: Matrix) -> Matrix:
     return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0)
 
 
-def _radial(squares):
+def _radial(squares: Matrix) -> Matrix:
     return squares * np.log(squares + 1e-6)

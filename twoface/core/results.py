@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.files import printable
+from twoface.core.files import PathLike, printable
 
 DONE, FAILED = "done", "failed"
 NAMES = ("results.csv", "results.jsonl")
@@ -46,7 +47,7 @@ class Entry:
 _COLUMNS = [field.name for field in fields(Entry)]
 
 
-def read_entries(folder):
+def read_entries(folder: Path) -> list[Entry]:
     """All lines of the logs in `folder` -> list of Entry, those of a CSV with texts only. A line cut short is left out.
 
     Raises InputError for a file of that name that no batch wrote.
@@ -60,10 +61,10 @@ class Log:
     path: one of `NAMES`, in an existing folder.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
 
-    def open(self):
+    def open(self) -> None:
         """Make the file, or cut off a line that was cut short. Not while others add to it. Raises TwoFaceError."""
         try:
             with open(self.path, "ab+") as file:
@@ -75,7 +76,7 @@ class Log:
         except OSError as error:
             raise TwoFaceError(f"cannot write {self.path}: {error.strerror}") from error
 
-    def add(self, entry):
+    def add(self, entry: Entry) -> None:
         """Add a line, in one piece and flushed to disk. Raises TwoFaceError."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         row = {name: printable(v) if isinstance(v, str) else v for name, v in (asdict(entry) | {"time": now}).items()}
@@ -91,7 +92,7 @@ class Log:
             raise TwoFaceError(f"cannot write {self.path}: {error.strerror}") from error
 
 
-def _entries(path):
+def _entries(path: Path) -> list[Entry]:
     try:
         *lines, rest = path.read_bytes().decode().split("\n")
         if not lines and not _begin(path).startswith(rest[:8]):
@@ -102,17 +103,17 @@ def _entries(path):
             header, *rows = csv.reader(lines, strict=True)
             if header != _COLUMNS:
                 raise ValueError("its columns are not ours")
-            return [Entry(*row) for row in rows]
+            return [Entry(*row) for row in rows]  # type: ignore[arg-type]  # of a CSV all are texts
         return [Entry(**json.loads(line)) for line in lines]
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{path} is not of a batch ({error}): choose another folder, or move it away") from error
 
 
-def _begin(path):
+def _begin(path: Path) -> str:
     return ",".join(_COLUMNS) if path.suffix == ".csv" else '{"row": '
 
 
-def _line(values):
+def _line(values: Iterable[object]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(values)
     return text.getvalue().encode()

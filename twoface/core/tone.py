@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Colours, Field, Mask, Picture
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SIDE = 48  # the photo is looked at as large as this: grain and JPEG's coloured noise are gone then
 _STEP = 8  # of 0..255, between the brightnesses whose colour is measured
@@ -11,7 +13,7 @@ _SPREAD = 9.0  # of 0..255: nearly all places of a photo without colours lie as 
 _NEARLY = 95  # per cent
 
 
-def toned(known, filled, tone):
+def toned(known: Picture, filled: Picture, tone: Colours) -> Picture:
     """A fill in the tone of its photo -> uint8 (H, W, 3).
 
     known, filled: uint8 (H, W, 3), the photo before and after, or a part of it; tone: what `tone_of` says of the photo.
@@ -23,7 +25,7 @@ def toned(known, filled, tone):
     return result
 
 
-def tone_of(pixels, hole):
+def tone_of(pixels: Picture, hole: Mask) -> Colours | None:
     """The one colour of each brightness -> uint8 (256, 3); None for a photo in colours, or where nothing is known.
 
     pixels: uint8 (H, W, 3); hole: bool (H, W), which is not looked at.
@@ -47,7 +49,7 @@ def tone_of(pixels, hole):
     return np.clip(np.rint(levels[:, None] + curve), 0, 255).astype(np.uint8)
 
 
-def _places(pixels, hole):
+def _places(pixels: Picture, hole: Mask) -> Field:
     """The mean colours of the photo's known parts, float32 (N, 3)."""
     height, width = pixels.shape[:2]
     factor = min(1, _SIDE / max(height, width))

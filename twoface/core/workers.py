@@ -8,13 +8,18 @@ import pickle
 import signal
 import sys
 from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing import get_context
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeAlias
 
 from twoface.core.errors import TwoFaceError, is_out_of_memory, no_memory
 
+# Loads what a process keeps, and gives the function that does a task.
+Setup: TypeAlias = Callable[[], Callable[[Any], Any]]
 
-def run_tasks(setup, tasks, workers):
+
+def run_tasks(setup: Setup, tasks: Sequence[Any], workers: int) -> Generator[tuple[int, Any]]:
     """Do `tasks` in `workers` spawned processes -> iterator of (index of the task, outcome), as they finish.
 
     setup: picklable () -> (task -> result); each process calls it once and keeps what it loads. The outcome is the
@@ -23,9 +28,9 @@ def run_tasks(setup, tasks, workers):
     Raises what `setup` raises. Closing the iterator ends the processes.
     """
     queue = deque(enumerate(tasks))
-    running = {}
+    running: dict[Any, Worker] = {}  # by its end of the pipe
 
-    def start():
+    def start() -> None:
         worker = Worker(setup)
         running[worker.connection] = worker
 
@@ -33,7 +38,8 @@ def run_tasks(setup, tasks, workers):
         for _ in range(min(workers, len(queue))):
             start()
         while running:
-            for connection in wait(list(running)):
+            ready: list[Any] = wait(list(running))
+            for connection in ready:
                 worker = running[connection]
                 try:
                     outcome = connection.recv()
@@ -48,7 +54,7 @@ def run_tasks(setup, tasks, workers):
                     continue
                 if worker.task is not None:
                     yield worker.task, outcome
-                elif outcome is not None:
+                elif isinstance(outcome, Exception):
                     raise outcome
                 if queue:
                     worker.give(*queue.popleft())
@@ -75,40 +81,40 @@ class Worker:
     `twoface.serving.pool.Pool`.
     """
 
-    def __init__(self, setup, memory=None):
+    def __init__(self, setup: Setup, memory: int | None = None) -> None:
         context = get_context("spawn")
-        self.task = None
+        self.task: Any = None
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, setup, memory), daemon=True)
         self.process.start()
         theirs.close()
 
-    def give(self, index, task):
+    def give(self, index: Any, task: Any) -> None:
         self.task = index
         try:
             self.connection.send(task)
         except BrokenPipeError:
             return  # it died between two tasks: the end of its pipe says so at the next wait
 
-    def death(self):
+    def death(self) -> str:
         """How the process ended, in words."""
         while (code := self.process.exitcode) is None:  # also while another thread is about to learn it
             self.process.join(1)
         return f"was killed (signal {-code})" if code < 0 else f"stopped (exit code {code})"
 
-    def start_failure(self):
+    def start_failure(self) -> TwoFaceError:
         """The error for a process that died in `setup`."""
         return TwoFaceError(
             f"a worker process {self.death()} before its first task: is there memory for so many workers?"
         )
 
-    def stop(self):
+    def stop(self) -> None:
         self.process.terminate()
         self.process.join()
         self.connection.close()
 
 
-def _serve(connection, setup, memory):
+def _serve(connection: Connection, setup: Setup, memory: int | None) -> None:
     """A worker's life: set up, say so, then a task in and an outcome out until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -132,7 +138,7 @@ def _serve(connection, setup, memory):
         return  # the parent is gone
 
 
-def _outcome(work, task):
+def _outcome(work: Callable[[Any], Any], task: Any) -> Any:
     """What a task gives, or the error that it raised, without the frames that hold its pictures."""
     try:
         return work(task)

@@ -1,6 +1,7 @@
 """HEIC and AVIF by their boxes: the colours of the picture that is shown, its depth, and what lies beside it."""
 
 import struct
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -8,13 +9,13 @@ from dataclasses import dataclass
 class Boxes:
     """cicp: (primaries, transfer) of the nclx box, or None. depth: bits a sample. gain_map, motion: there is one."""
 
-    cicp: tuple | None = None
+    cicp: tuple[int, int] | None = None
     depth: int = 8
     gain_map: bool = False
     motion: bool = False
 
 
-def read_boxes(data):
+def read_boxes(data: bytes) -> Boxes:
     """The boxes of a HEIC or AVIF file -> Boxes; what is not as it should be says nothing."""
     try:
         top = dict(reversed([*_boxes(data, 0, len(data))]))
@@ -34,7 +35,7 @@ def read_boxes(data):
         return Boxes()
 
 
-def _boxes(data, start, end):
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
     """(kind, (start, end) of the content) of each box."""
     while start + 8 <= end:
         length, kind = struct.unpack_from(">I4s", data, start)
@@ -49,7 +50,7 @@ def _boxes(data, start, end):
         start = stop
 
 
-def _properties(data, meta):
+def _properties(data: bytes, meta: Mapping[str, tuple[int, int]]) -> list[tuple[str, tuple[int, int]]]:
     """The property boxes of the primary picture -> [(kind, (start, end))]."""
     start, _ = meta["pitm"]
     (primary,) = struct.unpack_from(">I" if data[start] else ">H", data, start + 4)
@@ -70,14 +71,14 @@ def _properties(data, meta):
     return []
 
 
-def _cicp(data, properties):
+def _cicp(data: bytes, properties: Sequence[tuple[str, tuple[int, int]]]) -> tuple[int, int] | None:
     for kind, (start, end) in properties:
         if kind == "colr" and data[start : start + 4] == b"nclx" and end - start >= 8:
             return struct.unpack_from(">HH", data, start + 4)
     return None
 
 
-def _depth(data, properties):
+def _depth(data: bytes, properties: Sequence[tuple[str, tuple[int, int]]]) -> int:
     for kind, (start, _) in properties:
         if kind == "pixi" and data[start + 4]:
             return data[start + 5]

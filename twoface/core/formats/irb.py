@@ -6,7 +6,7 @@ _IPTC = 0x0404
 _STALE = {1033, 1036}  # thumbnails, which show the photo before the fill
 
 
-def of_iptc(data):
+def of_iptc(data: bytes) -> bytes | None:
     """Blocks, or bare IPTC records -> blocks without thumbnails; None where nothing is left."""
     if data[:1] == b"\x1c":
         data = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(data)) + data + bytes(len(data) % 2)
@@ -24,7 +24,7 @@ def of_iptc(data):
     return b"".join(kept) or None
 
 
-def iptc_of(blocks):
+def iptc_of(blocks: bytes) -> bytes | None:
     """The bare IPTC records in blocks -> bytes or None."""
     start = blocks.find(b"8BIM" + struct.pack(">HH", _IPTC, 0))
     if start < 0:

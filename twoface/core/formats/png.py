@@ -1,15 +1,24 @@
 """PNG by its chunks: read whatever their length, written beside the picture; and pictures of 16 bits."""
 
+from __future__ import annotations
+
 import io
 import struct
 import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twoface.core import colour
+from twoface.core.arrays import Rows
 from twoface.core.bands import bands
 from twoface.core.formats.irb import of_iptc
+
+if TYPE_CHECKING:
+    from twoface.core.images import Photo
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
@@ -26,21 +35,21 @@ class Said:
     """
 
     icc: bytes | None = None
-    cicp: tuple | None = None
+    cicp: tuple[int, int] | None = None
     srgb: bool = False
     gamma: float | None = None
-    chromaticities: tuple | None = None
-    chunks: list = field(default_factory=list)
+    chromaticities: tuple[float, ...] | None = None
+    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
     exif: bytes | None = None
     xmp: bytes | None = None
     irb: bytes | None = None
     comment: bytes | None = None
-    texts: list = field(default_factory=list)
-    dpi: tuple | None = None
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    dpi: tuple[float, float] | None = None
     frames: int = 1
     depth: int = 8
 
-    def colour(self, mode):
+    def colour(self, mode: str) -> colour.Colour:
         """-> Colour. mode: "L" or "RGB". Raises ProfileError."""
         if self.cicp:
             told = colour.of_cicp(*self.cicp)
@@ -53,35 +62,36 @@ class Said:
         return colour.Colour()
 
 
-def split(data):
+def split(data: bytes) -> tuple[bytes, Said]:
     """A PNG's bytes -> the bytes of its bare picture, Said. What is left of a chunk that is cut off stays in it."""
-    bare, said = [_SIGNATURE], Said()
-    start, data = len(_SIGNATURE), memoryview(data)
-    while start + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, start)
+    bare: list[bytes | memoryview] = [_SIGNATURE]
+    said = Said()
+    start, view = len(_SIGNATURE), memoryview(data)
+    while start + 8 <= len(view):
+        length, name = struct.unpack_from(">I4s", view, start)
         end = start + 12 + length
-        if end > len(data):
+        if end > len(view):
             break
         if name in _PICTURE:
-            bare.append(data[start:end])
+            bare.append(view[start:end])
         else:
-            _listen(said, name, bytes(data[start + 8 : end - 4]))
+            _listen(said, name, bytes(view[start + 8 : end - 4]))
         if name == b"IHDR" and length == 13:
-            said.depth = data[start + 16]
+            said.depth = view[start + 16]
         start = end
         if name == b"IEND":
             break
-    bare.append(data[start:] if start < len(data) and bare[-1][4:8] != b"IEND" else b"")
+    bare.append(view[start:] if start < len(view) and bare[-1][4:8] != b"IEND" else b"")
     return b"".join(bare), said
 
 
-def join(picture, chunks):
+def join(picture: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
     """A PNG with chunks, [(name, bytes)], put in after its header -> bytes."""
-    head, picture = len(_SIGNATURE) + 25, memoryview(picture)
-    return b"".join([picture[:head], *(_chunk(*chunk) for chunk in chunks), picture[head:]])
+    head, view = len(_SIGNATURE) + 25, memoryview(picture)
+    return b"".join([view[:head], *(_chunk(*chunk) for chunk in chunks), view[head:]])
 
 
-def write_deep(samples, effort):
+def write_deep(samples: Rows, effort: int) -> bytes:
     """uint16 (H, W) grey, or (H, W, C) of grey and alpha, RGB or RGBA -> a PNG of 16 bits. effort: 0..9.
 
     samples: an array, or whatever has its shape and gives its rows by a slice.
@@ -97,13 +107,13 @@ def write_deep(samples, effort):
         filtered[:, 0], filtered[1:, 1:] = 2, lines[1:] - lines[:-1]  # each less the one above
         filtered[0, 1:] = lines[0] if above is None else lines[0] - above
         above = lines[-1]
-        if packed := packer.compress(filtered):
+        if packed := packer.compress(filtered.data):
             out.write(_chunk(b"IDAT", packed))
     out.write(_chunk(b"IDAT", packer.flush()) + _chunk(b"IEND", b""))
     return out.getvalue()
 
 
-def clear_colour(bare):
+def clear_colour(bare: bytes) -> NDArray[np.uint16] | None:
     """The colour that a 16-bit PNG names as transparent (tRNS) -> uint16 (1,) or (3,), or None."""
     start = len(_SIGNATURE)
     while start + 8 <= len(bare):
@@ -114,7 +124,9 @@ def clear_colour(bare):
     return None
 
 
-def chunks_of(photo, xmp, colours, icc):
+def chunks_of(
+    photo: Photo, xmp: bytes | None, colours: Sequence[tuple[bytes, bytes]], icc: bytes | None
+) -> list[tuple[bytes, bytes]]:
     """What a photo says, as chunks -> [(name, bytes)].
 
     photo: a `twoface.core.images.Photo`; colours: chunks of its Colour, icc: its profile, None where they are not its
@@ -141,11 +153,11 @@ def chunks_of(photo, xmp, colours, icc):
     return chunks
 
 
-def _chunk(name, data):
+def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))
 
 
-def _listen(said, name, data):
+def _listen(said: Said, name: bytes, data: bytes) -> None:
     try:
         if name == b"iCCP":
             said.icc = _unpacked(data.partition(b"\0")[2][1:])
@@ -172,9 +184,9 @@ def _listen(said, name, data):
         return  # a chunk that is not as it should be says nothing; the picture is whole without it
 
 
-def _read_text(said, kind, data):
-    key, _, rest = data.partition(b"\0")
-    key = key.decode("latin-1")
+def _read_text(said: Said, kind: bytes, data: bytes) -> None:
+    name, _, rest = data.partition(b"\0")
+    key = name.decode("latin-1")
     if kind == b"iTXt":
         packed, rest = rest[0], rest[2:].split(b"\0", 2)[2]
         words = _unpacked(rest) if packed else rest
@@ -192,7 +204,7 @@ def _read_text(said, kind, data):
         said.texts.append((key, words.decode("utf-8", "replace")))
 
 
-def _read_raw(said, name, words):
+def _read_raw(said: Said, name: str, words: bytes) -> None:
     """ImageMagick's way: a name, a length, and hexadecimal lines."""
     data = bytes.fromhex(words.decode().strip().split("\n", 2)[2])
     xap = b"http://ns.adobe.com/xap/1.0/\0"
@@ -206,7 +218,7 @@ def _read_raw(said, name, words):
         said.icc = said.icc or data
 
 
-def _unpacked(data):
+def _unpacked(data: bytes) -> bytes:
     unpack = zlib.decompressobj()
     plain = unpack.decompress(data, _MOST)
     if unpack.unconsumed_tail:

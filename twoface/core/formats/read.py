@@ -9,16 +9,20 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from twoface.core import colour
+from twoface.core.arrays import Colours, Mask, Numbers, Samples
 from twoface.core.bands import array_of, by_bands, hand_back, red_first
 from twoface.core.errors import InputError, is_out_of_memory
+from twoface.core.files import Source
 from twoface.core.formats import heif, jpeg, png, tiff
 from twoface.core.metadata import upright_exif
 from twoface.core.originals import Original, alpha8
@@ -71,7 +75,7 @@ class _Decoded:
     ended: bool
 
 
-def read_fields(source, max_pixels, name):
+def read_fields(source: Source, max_pixels: int, name: str) -> dict[str, Any]:
     """Decode a photo -> the fields of a Photo. Arguments and errors as of `twoface.core.images.read_photo`."""
     _register_heif()
     name = name if isinstance(source, (bytes, bytearray, memoryview)) else os.fspath(source)
@@ -93,12 +97,12 @@ def read_fields(source, max_pixels, name):
         raise InputError(text, code="damaged") from error
 
 
-def turned(array, orientation):
+def turned(array: Numbers, orientation: int) -> Numbers:
     """A picture's array, upright. orientation: of EXIF, 1..8."""
     return np.ascontiguousarray(_TURNS[orientation](array) if orientation in _TURNS else array)
 
 
-def _bytes_of(source, name):
+def _bytes_of(source: Source, name: str) -> bytes:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     try:
@@ -109,16 +113,16 @@ def _bytes_of(source, name):
         raise InputError(f"cannot read {name}: {error.strerror}") from error
 
 
-def _opened(data, max_pixels, name):
+def _opened(data: bytes, max_pixels: int, name: str) -> _Decoded:
     said, ended = None, False
     if data.startswith(b"\x89PNG"):
         data, said = png.split(data)
     image = Image.open(io.BytesIO(data), formats=_READ)
     if image.width * image.height > max_pixels:
         raise _too_large(name, max_pixels)
-    form = "JPEG" if image.format == "MPO" else image.format
+    form = "JPEG" if image.format == "MPO" else str(image.format)
     orientation = None
-    if form == "TIFF":
+    if isinstance(image, TiffImageFile):
         orientation = image.tag_v2.get(_ORIENTATION, 1)
         tiff.mend_planes(image, data)
     if image.width * image.height > _LARGE:
@@ -126,11 +130,11 @@ def _opened(data, max_pixels, name):
     try:
         image.load()
     except OSError as error:
-        if form != "JPEG" or "truncated" not in str(error):
+        if not isinstance(image, JpegImageFile) or "truncated" not in str(error):
             raise
         image, ended = Image.open(io.BytesIO(jpeg.ended(data)), formats=_READ), True
         image.load()
-        if not jpeg.is_told_whole(image, data):
+        if not (isinstance(image, JpegImageFile) and jpeg.is_told_whole(image, data)):
             raise
     if said is not None:
         image.info |= {key: value for key, value in (("exif", said.exif), ("xmp", said.xmp)) if value}
@@ -141,13 +145,13 @@ def _opened(data, max_pixels, name):
     return _Decoded(image, name, form, data, orientation, turn, said, boxes, ended)
 
 
-def _deep(file):
+def _deep(file: _Decoded) -> Samples | None:
     """The unturned samples of 16 bits, uint16 (H, W[, C]) with alpha last; None where 8 are to be read.
 
     What Pillow has decoded is given up for them: both at once would take the memory of three photos.
     """
     image, data = file.image, file.data
-    if file.format == "TIFF" and tiff.is_deep(image) and tiff.can_read_deep(image):
+    if isinstance(image, TiffImageFile) and tiff.is_deep(image) and tiff.can_read_deep(image):
         image.close()
         samples = tiff.read_deep(data, len(image.mode))
         if samples is None:
@@ -159,13 +163,13 @@ def _deep(file):
         deep = np.asarray(pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False))
         levels = np.rint(np.arange(1 << bits) * (65535 / ((1 << bits) - 1))).astype(np.uint16)
         return by_bands(lambda part: levels[part >> (16 - bits)], deep)
-    if file.format == "PNG" and file.png.depth == 16:
+    if file.png is not None and file.png.depth == 16:
         image.close()
         return _deep_png(data)
     return None
 
 
-def _deep_png(data):
+def _deep_png(data: bytes) -> Samples:
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if samples is None:
         raise ValueError("its samples cannot be decoded")
@@ -182,18 +186,18 @@ def _deep_png(data):
     return colours if kind & 2 else colours[..., 0]
 
 
-def _too_large(name, max_pixels):
+def _too_large(name: str, max_pixels: int) -> InputError:
     text = f"{name} has more than {max_pixels / 1e6:g} megapixels: scale it down first"
     return InputError(text, code="too_many_pixels", limit=max_pixels)
 
 
-def _fields(file):
+def _fields(file: _Decoded) -> dict[str, Any]:
     image, info = file.image, file.image.info
     notes = _left_out(file)
     said = {
         "name": file.name,
         "format": file.format,
-        "tables": (image.quantization, max(0, jpeg.sampling_of(image))) if file.format == "JPEG" else None,
+        "tables": (image.quantization, max(0, jpeg.sampling_of(image))) if isinstance(image, JpegImageFile) else None,
         "lossless": file.format == "WEBP" and _is_lossless(file.data),
         "orientation": file.orientation,
         "dpi": _dpi(file.png.dpi if file.png else info.get("dpi")),
@@ -204,7 +208,7 @@ def _fields(file):
     missing = _missing(file, samples, notes) if file.ended else None
     file.image.close()  # of what is made from here on each takes as much memory
     file.data = b""
-    samples, alpha = (None if a is None else turned(a, file.turn) for a in (samples, alpha))
+    samples, alpha = turned(samples, file.turn), None if alpha is None else turned(alpha, file.turn)
     original = Original(samples, mode, alpha, meaning, palette)
     pixels, alpha = original.seen(), None if alpha is None else alpha8(alpha)
     if pixels.size > 3 * _LARGE:
@@ -213,22 +217,22 @@ def _fields(file):
     return said | pictures | {"notes": tuple(notes)}
 
 
-def _metadata(file):
+def _metadata(file: _Decoded) -> dict[str, Any]:
     image, info, said = file.image, file.image.info, file.png
     if said is not None:
-        found = {"exif": said.exif, "xmp": said.xmp, "irb": said.irb, "comment": said.comment}
+        found: dict[str, Any] = {"exif": said.exif, "xmp": said.xmp, "irb": said.irb, "comment": said.comment}
         found["texts"] = tuple(said.texts)
-    elif file.format == "TIFF":
+    elif isinstance(image, TiffImageFile):
         found = {"exif": tiff.exif_of(image), "xmp": tiff.xmp_of(image), "irb": tiff.irb_of(image)}
     else:
         found = {"exif": info.get("exif"), "xmp": info.get("xmp"), "comment": info.get("comment")}
-        found["irb"] = jpeg.irb_of(image) if file.format == "JPEG" else None
+        found["irb"] = jpeg.irb_of(image) if isinstance(image, JpegImageFile) else None
     if found["exif"]:
         found["exif"] = upright_exif(found["exif"].removeprefix(_EXIF_PREFIX))
     return found
 
 
-def _own_samples(file, notes):
+def _own_samples(file: _Decoded, notes: list[Note]) -> tuple[str, Samples, Samples | None, Colours | None]:
     """-> mode, samples, alpha, palette, as of Original but unturned."""
     deep, image = _deep(file), file.image
     if deep is not None:
@@ -239,7 +243,7 @@ def _own_samples(file, notes):
         return ("L", deep[..., 0], alpha, None) if colours == 1 else ("RGB", deep[..., :3], alpha, None)
     if image.mode == "F" or image.mode.startswith("I"):
         return "L", _integers(image, file.name), None, None
-    if file.format == "TIFF" and tiff.is_deep(image):
+    if isinstance(image, TiffImageFile) and tiff.is_deep(image):
         notes.append(Note("depth", f"{file.name} has 16 bits a sample in a form of which 8 are read"))
     if image.mode == "LAB":
         lab = colour.Tables(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(), "LAB")
@@ -257,13 +261,13 @@ def _own_samples(file, notes):
     return kept, array_of(image, lambda part: part.convert(kept)), None, None
 
 
-def _palette(image):
+def _palette(image: Image.Image) -> Colours:
     colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     used = int(np.array(image).max()) + 1
     return np.concatenate([colours, np.zeros((max(0, used - len(colours)), 3), np.uint8)])
 
 
-def _integers(image, name):
+def _integers(image: Image.Image, name: str) -> Samples:
     """Grey of more than 8 bits -> uint16 (H, W)."""
     samples = array_of(image)
     if samples.dtype.kind == "f" or samples.min() < 0 or samples.max() > 65535:
@@ -272,7 +276,7 @@ def _integers(image, name):
     return samples.astype(np.uint16)
 
 
-def _colour(file, mode, notes):
+def _colour(file: _Decoded, mode: str, notes: list[Note]) -> colour.Colour:
     """What the samples mean -> Colour."""
     plain = colour.Colour(colour.PlainCmyk() if mode == "CMYK" else None)
     try:
@@ -294,12 +298,12 @@ def _colour(file, mode, notes):
     return plain
 
 
-def _left_out(file):
+def _left_out(file: _Decoded) -> list[Note]:
     """What lies in the file beside the picture and is not kept -> list of Note."""
     image, data, name = file.image, file.data, file.name
     xmp = (file.png.xmp if file.png else image.info.get("xmp")) or b""
     boxes = file.boxes or heif.Boxes()
-    gain_map = boxes.gain_map or (file.format == "JPEG" and jpeg.has_gain_map(image, xmp))
+    gain_map = boxes.gain_map or (isinstance(image, JpegImageFile) and jpeg.has_gain_map(image, xmp))
     motion = boxes.motion or any(word in xmp for word in _MOTION) or b"MotionPhoto_Data" in data
     frames = file.png.frames if file.png else getattr(image, "n_frames", 1)
     notes = []
@@ -314,7 +318,7 @@ def _left_out(file):
     return notes
 
 
-def _missing(file, samples, notes):
+def _missing(file: _Decoded, samples: Samples, notes: list[Note]) -> Mask:
     """What a JPEG that ends too early does not tell -> bool (H, W), upright. Raises InputError where it is much."""
     rows = jpeg.missing_rows(samples)
     if rows > _MISSING * len(samples):
@@ -328,7 +332,7 @@ def _missing(file, samples, notes):
     return turned(missing, file.turn)
 
 
-def _is_lossless(data):
+def _is_lossless(data: bytes) -> bool:
     """Whether the picture of a WebP, or the first of several, was packed without loss, by the file's chunks."""
     start = 12
     while start + 8 <= len(data):
@@ -339,7 +343,7 @@ def _is_lossless(data):
     return False
 
 
-def _dpi(given):
+def _dpi(given: Any) -> tuple[float, float] | None:
     """-> (x, y), or None where it says nothing."""
     try:
         x, y = (float(v) for v in given)
@@ -349,5 +353,5 @@ def _dpi(given):
 
 
 @functools.cache
-def _register_heif():
+def _register_heif() -> None:
     pillow_heif.register_heif_opener()

@@ -1,16 +1,23 @@
 """TIFF of one page: its metadata, and the writing of 8 and 16 bits, packed by Deflate, which Pillow has for 8 only."""
 
+from __future__ import annotations
+
 import io
 import struct
 import zlib
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
+from twoface.core.arrays import Rows, Samples
 from twoface.core.bands import red_first
 from twoface.core.formats.irb import iptc_of, of_iptc
+
+if TYPE_CHECKING:
+    from twoface.core.images import Photo
 
 _HEAD = b"II*\0\x08\0\0\0"
 _EXIF, _GPS = 0x8769, 0x8825
@@ -24,7 +31,7 @@ _PHOTOMETRIC = {"L": 1, "RGB": 2, "CMYK": 5}
 _STRIP = 1 << 19  # bytes, before packing
 
 
-def exif_of(image):
+def exif_of(image: TiffImageFile) -> bytes | None:
     """The photo's own tags in a Pillow TIFF -> EXIF as TIFF bytes, or None."""
     given = image.getexif()
     kept = ImageFileDirectory_v2(_HEAD)
@@ -32,7 +39,7 @@ def exif_of(image):
     return _HEAD + kept.tobytes(8) if len(kept) else None
 
 
-def irb_of(image):
+def irb_of(image: TiffImageFile) -> bytes | None:
     """The Photoshop blocks, or the IPTC records, of a Pillow TIFF -> bytes or None."""
     for tag in (_PHOTOSHOP, _IPTC):
         value = image.tag_v2.get(tag)
@@ -43,34 +50,36 @@ def irb_of(image):
     return None
 
 
-def xmp_of(image):
+def xmp_of(image: TiffImageFile) -> bytes | None:
     """-> bytes or None."""
     value = image.tag_v2.get(_XMP)
     return value if isinstance(value, bytes) else None
 
 
-def is_deep(image):
+def is_deep(image: TiffImageFile) -> bool:
     """Whether a Pillow TIFF has 16 bits a sample."""
     return set(image.tag_v2.get(_BITS, ())) == {16}
 
 
-def mend_planes(image, data):
+def mend_planes(image: TiffImageFile, data: bytes) -> None:
     """Have Pillow read planes of 16 bits that lie apart and are not packed, which it takes for 8 bits."""
     if is_deep(image) and image.tag_v2.get(_PLANES) == 2:
         order = ";16L" if data[:2] == b"II" else ";16B"
         image.tile = [
-            tile._replace(args=(tile.args[0] + order, *tile.args[1:])) if tile.codec_name == "raw" else tile
+            tile._replace(args=(tile.args[0] + order, *tile.args[1:]))
+            if tile.codec_name == "raw" and isinstance(tile.args, tuple)
+            else tile
             for tile in image.tile
         ]
 
 
-def can_read_deep(image):
+def can_read_deep(image: TiffImageFile) -> bool:
     """Whether `read_deep` can read a TIFF of 16 bits: planes that lie apart, and multiplied alpha, it cannot."""
     apart, multiplied = image.tag_v2.get(_PLANES) == 2, 1 in image.tag_v2.get(_EXTRA, ())
     return image.mode in ("RGB", "RGBA") and not apart and not multiplied
 
 
-def read_deep(data, channels):
+def read_deep(data: bytes, channels: int) -> Samples | None:
     """The samples of a TIFF of 16 bits, upright -> uint16 (H, W, channels); None where they are of another form."""
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16 or samples.shape[2] != channels:
@@ -79,7 +88,7 @@ def read_deep(data, channels):
     return samples
 
 
-def write(samples, mode, photo, xmp, icc):
+def write(samples: Rows, mode: str, photo: Photo, xmp: bytes | None, icc: bytes | None) -> bytes:
     """A TIFF -> bytes.
 
     samples: uint8 or uint16 (H, W) or (H, W, C), the last of them alpha where there is one more than `mode` has; an
@@ -118,7 +127,7 @@ def write(samples, mode, photo, xmp, icc):
     return out.getvalue()
 
 
-def _write_directory(tags, rows, lengths, out):
+def _write_directory(tags: ImageFileDirectory_v2, rows: int, lengths: list[int], out: io.BytesIO) -> None:
     """Of strips of some rows, which follow it and have these lengths."""
     tags[278] = rows
     for tag, values in ((273, np.cumsum([0, *lengths])[:-1].tolist()), (279, lengths)):
@@ -127,15 +136,15 @@ def _write_directory(tags, rows, lengths, out):
     tags.save(out)
 
 
-def _packed(samples):
+def _packed(samples: Samples) -> bytes:
     """Rows, each sample less its left neighbour, by Deflate."""
     rows = samples.reshape(*samples.shape[:2], -1)
     less = rows.copy()
     less[:, 1:] -= rows[:, :-1]
-    return zlib.compress(less.astype(less.dtype.newbyteorder("<")))
+    return zlib.compress(less.astype(less.dtype.newbyteorder("<")).data)
 
 
-def _take(tags, given):
+def _take(tags: ImageFileDirectory_v2, given: Image.Exif) -> None:
     """Put the photo's own tags of a Pillow Exif into a directory; one that cannot be written again is left out."""
     for tag in _KEPT:
         value = given.get_ifd(tag) if tag in (_EXIF, _GPS) else given.get(tag)
