@@ -5,6 +5,7 @@
 Writes sunglasses.jpg and scratch.jpg beside itself, and before.webp and after.webp into the page's img/.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ LENSES = ((183, 92, 219, 110), (229, 92, 265, 110))
 BRIDGE, TEMPLES = [(218, 99), (224, 96), (230, 99)], ([(184, 98), (178, 97)], [(264, 98), (271, 97)])
 
 
-def main():
+def main() -> None:
     photo = Image.open(HERE / "photo.jpg").convert("RGB")
     worn = sunglasses(photo)
     worn.save(HERE / "sunglasses.jpg", quality=90)
@@ -32,9 +33,9 @@ def main():
         picture.crop(FACE).resize((336, 336), Image.Resampling.LANCZOS).save(PAGE / f"{name}.webp", quality=80)
 
 
-def sunglasses(photo):
+def sunglasses(photo: Image.Image) -> Image.Image:
     """Dark lenses with a soft light on them, a bridge and temples."""
-    size = tuple(FINE * side for side in photo.size)
+    size = (FINE * photo.width, FINE * photo.height)
     frame = Image.new("L", size)
     draw = ImageDraw.Draw(frame)
     for bar in (BRIDGE, *TEMPLES):
@@ -47,22 +48,22 @@ def sunglasses(photo):
     return Image.composite(glass, worn, lenses(photo.size, grow=0))
 
 
-def lenses(size, grow):
+def lenses(size: tuple[int, int], grow: float) -> Image.Image:
     """The lenses, `grow` pixels larger all around, with more than 2 the bridge and the temples too -> mask."""
-    mask = Image.new("L", tuple(FINE * side for side in size))
+    mask = Image.new("L", (FINE * size[0], FINE * size[1]))
     draw = ImageDraw.Draw(mask)
     for x0, y0, x1, y1 in LENSES:
         box = _fine([(x0 - grow, y0 - grow), (x1 + grow, y1 + grow)])
         draw.rounded_rectangle(box, (8 + grow) * FINE, 255)
     if grow > 2:
         for bar in (BRIDGE, *TEMPLES):
-            draw.line(_fine(bar), 255, (3 + 2 * grow) * FINE, joint="curve")
+            draw.line(_fine(bar), 255, round((3 + 2 * grow) * FINE), joint="curve")
     return mask.resize(size, Image.Resampling.LANCZOS)
 
 
-def scratch(photo):
+def scratch(photo: Image.Image) -> Image.Image:
     """A white scratch across nose and mouth, and a brown stain on the cheek."""
-    size = tuple(FINE * side for side in photo.size)
+    size = (FINE * photo.width, FINE * photo.height)
     line = Image.new("L", size)
     rng = np.random.default_rng(4)
     along = np.linspace(0, 1, 40)
@@ -81,7 +82,7 @@ def scratch(photo):
     return Image.composite(Image.new("RGB", photo.size, (236, 232, 224)), stained, line)
 
 
-def _fine(places):
+def _fine(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(FINE * x, FINE * y) for x, y in places]
 
 

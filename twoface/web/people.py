@@ -3,24 +3,35 @@
 A browser knows a face by its person's number and a key; where the photo lies it does not learn.
 """
 
+from __future__ import annotations
+
 import hashlib
 import secrets
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twoface.core.errors import InputError
 from twoface.search.people import People
 from twoface.search.people import clear as clear_people
 
+if TYPE_CHECKING:
+    from twoface.search.people import Person
+    from twoface.search.postgres import PostgresStore
+    from twoface.search.store import FaceRow, LanceStore
+
+    Store: TypeAlias = LanceStore | PostgresStore
+
 SALT = secrets.token_bytes(16)
 LOOKED_AT = 20  # faces of a person among which the largest stands for all
 
 
-def key(*face):
+def key(*face: object) -> str:
     """Of a face by its path and whatever tells it from others there: the same in this process, and tells nothing."""
     return hashlib.blake2b(repr(face).encode(), digest_size=8, key=SALT).hexdigest()
 
 
-def overview(store):
+def overview(store: Store) -> dict[str, Any]:
     """-> {"grouped", "people": [{"number", "name", "faces": how many}] the most faces first, "alone": how many}."""
     people = People.read(store)
     shown = sorted(people.people.values(), key=lambda one: (-len(one.faces), one.number)) if people else []
@@ -31,7 +42,7 @@ def overview(store):
     }
 
 
-def group(store):
+def group(store: Store) -> dict[str, Any]:
     """Group the faces that have nobody yet -> as `overview`."""
     with store.writing():
         people = People.read(store) or People()
@@ -40,35 +51,35 @@ def group(store):
     return overview(store)
 
 
-def clear(store):
+def clear(store: Store) -> dict[str, Any]:
     """Remove all groups and names for good -> as `overview`."""
     with store.writing():
         clear_people(store)
     return overview(store)
 
 
-def person(store, number):
+def person(store: Store, number: int) -> dict[str, Any]:
     """-> {"number", "name", "faces": [{"key", "name": the file's}]}. Raises InputError, code "no_person"."""
     return _words(_read(store).find(str(number)))
 
 
-def name(store, number, name):
+def name(store: Store, number: int, name: str) -> dict[str, Any]:
     """Name a person, or with "" take the name away -> as `person`. Raises InputError as `People.name`."""
     return _change(store, lambda people: people.name(str(number), name), number)
 
 
-def merge(store, number, others):
+def merge(store: Store, number: int, others: Iterable[int]) -> dict[str, Any]:
     """The faces of the others (numbers) go to a person -> as `person`."""
     return _change(store, lambda people: people.merge(str(number), *map(str, others)), number)
 
 
-def move(store, number, keys, to=None):
+def move(store: Store, number: int, keys: Sequence[str], to: int | None = None) -> dict[str, Any]:
     """Faces of a person go to another one, by default to a new one -> as `person` of that one.
 
     Raises InputError, code "face_gone", for a face that the person does not have.
     """
 
-    def change(people):
+    def change(people: People) -> Person:
         places = _places(people.find(str(number)))
         if not keys or not places.keys() >= set(keys):
             raise InputError("this person has not got these faces, or no longer", code="face_gone")
@@ -79,7 +90,7 @@ def move(store, number, keys, to=None):
     return _change(store, change)
 
 
-def face(store, number, key=None):
+def face(store: Store, number: int, key: str | None = None) -> FaceRow:
     """The row of a person's face, by default of the largest of some -> FaceRow. Raises as `move`."""
     found = _read(store).find(str(number))
     places = _places(found)
@@ -90,11 +101,11 @@ def face(store, number, key=None):
     return max(rows, key=lambda row: row.size)
 
 
-def _read(store):
+def _read(store: Store) -> People:
     return People.read(store) or People()
 
 
-def _change(store, change, number=None):
+def _change(store: Store, change: Callable[[People], Person], number: int | None = None) -> dict[str, Any]:
     """number: of the person to be told of, by default of the one that `change` gives."""
     with store.writing():
         people = _read(store)
@@ -103,12 +114,12 @@ def _change(store, change, number=None):
     return _words(people.find(str(number)) if number is not None else changed)
 
 
-def _words(person):
+def _words(person: Person) -> dict[str, Any]:
     places = sorted(_places(person).items(), key=lambda item: item[1])
     faces = [{"key": key, "name": Path(path).name} for key, (path, _) in places]
     return {"number": person.number, "name": person.name, "faces": faces}
 
 
-def _places(person):
+def _places(person: Person) -> dict[str, tuple[str, int]]:
     """-> {key: (path, face)}."""
     return {key(*place): place for place in person.faces}

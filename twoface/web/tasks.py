@@ -4,26 +4,36 @@ A task is (name of a method of `PhotoTasks`, its arguments); files of the user a
 else.
 """
 
+from __future__ import annotations
+
 import base64
 import dataclasses
 import threading
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 
+from twoface.core import arrays
+from twoface.core.arrays import Mask
 from twoface.core.errors import InputError
 from twoface.core.faces import SIZE, crop, frame_transform
 from twoface.core.images import Photo, encode_photo, read_mask, read_photo
-from twoface.core.inpainter import Inpainter
+from twoface.core.inpainter import FillResult, Inpainter
 from twoface.core.location import has_location, without_location
 from twoface.core.masks import center_hole
 from twoface.core.mesh import moved
 from twoface.core.parts import part_hole
 from twoface.web.cache import Cache, Filled
-from twoface.web.library import Library, candidate_words, opener, read_found
+from twoface.web.library import Library, Opener, Place, candidate_words, opener, read_found
 
+if TYPE_CHECKING:  # only with an index
+    from twoface.search.collection import Candidate
+    from twoface.search.store import FaceRow
+
+Task: TypeAlias = tuple[str, dict[str, Any]]  # the name of a method of `PhotoTasks`, and its arguments
 MIN_FACE = 50  # photo pixels: a smaller frame is refused, as in the thesis
 GOOD_FACE = 128  # below this the network sees more pixels than the photo has
 MAX_MASK = 1024 * 1024  # pixels
@@ -42,16 +52,16 @@ class Frame(NamedTuple):
     angle: float = 0.0
 
     @classmethod
-    def of(cls, x0, y0, x1, y1, angle=0.0):
+    def of(cls, x0: float, y0: float, x1: float, y1: float, angle: float = 0.0) -> Frame:
         return cls((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, angle)
 
     @property
-    def square(self):
+    def square(self) -> arrays.Frame:
         """(x0, y0, x1, y1, degrees), as `Inpainter.fill` takes it."""
         half = self.side / 2
         return (self.x - half, self.y - half, self.x + half, self.y + half, self.angle)
 
-    def check(self, photo):
+    def check(self, photo: Photo) -> None:
         """Raises InputError for a frame that is too small, or whose centre lies outside the photo."""
         if self.side < MIN_FACE:
             text = f"the face's square is {self.side:.0f} pixels wide: at least {MIN_FACE} are needed"
@@ -61,7 +71,12 @@ class Frame(NamedTuple):
             raise InputError("the face's square lies outside the photo: draw it on the face", code="frame_outside")
 
 
-def setup_worker(load, max_pixels, indexes=(), opener=opener):
+def setup_worker(
+    load: Callable[[], Inpainter],
+    max_pixels: int,
+    indexes: Sequence[Place] = (),
+    opener: Callable[[Inpainter], Opener] = opener,
+) -> Callable[[Task], Any]:
     """What a worker process sets up -> its function of a task.
 
     load: picklable () -> Inpainter. indexes, opener: as of `twoface.web.library.Library`.
@@ -74,7 +89,7 @@ def setup_worker(load, max_pixels, indexes=(), opener=opener):
     return photo_tasks.do
 
 
-def load_inpainter(backend=None, key=None):
+def load_inpainter(backend: str | None = None, key: str | None = None) -> Inpainter:
     """The engine that answers: our own, or the network of a `twoface serve` at the URL `backend`."""
     if backend is None:
         return Inpainter.load()
@@ -86,25 +101,25 @@ def load_inpainter(backend=None, key=None):
 class PhotoTasks:
     """An Inpainter and the photos at hand. Every method is a task; `session` says whose photos are meant."""
 
-    def __init__(self, inpainter, max_pixels, library):
+    def __init__(self, inpainter: Inpainter, max_pixels: int, library: Library) -> None:
         self._inpainter, self._max_pixels, self._library, self._cache = inpainter, max_pixels, library, Cache()
 
-    def do(self, task):
+    def do(self, task: Task) -> Any:
         name, arguments = task
         return getattr(self, name)(**arguments)
 
-    def keep_sweeping(self):
+    def keep_sweeping(self) -> None:
         while True:
             time.sleep(SWEEP)
             self._cache.sweep()
 
-    def add_photo(self, session, name, data):
+    def add_photo(self, session: str, name: str, data: bytes) -> dict[str, Any]:
         """Decode a file and find its faces -> dict of the photo."""
         start = time.perf_counter()
         photo = dataclasses.replace(read_photo(data, self._max_pixels), name=name)
         return self._keep(session, photo) | {"seconds": round(time.perf_counter() - start, 3)}
 
-    def _keep(self, session, photo):
+    def _keep(self, session: str, photo: Photo) -> dict[str, Any]:
         faces = self._inpainter.faces(photo)
         width, height = photo.size
         told = {
@@ -120,59 +135,67 @@ class PhotoTasks:
         }
         return told | {"id": self._cache.add(session, photo)}  # at the end: what fails takes nobody's place
 
-    def forget(self, session, photo):
+    def forget(self, session: str, photo: str) -> None:
         self._cache.forget(session, photo)
 
-    def forget_session(self, session):
+    def forget_session(self, session: str) -> None:
         self._cache.forget_session(session)
 
-    def preview(self, session, photo, side):
+    def preview(self, session: str, photo: str, side: int) -> bytes:
         """The whole photo, its longest side at most `side` -> JPEG, which takes a seventh of WebP's time."""
-        photo = self._cache.photo(session, photo)
-        factor = min(1, side / max(photo.size))
-        size = [max(1, round(length * factor)) for length in photo.size]
-        pixels = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA)
+        picture = self._cache.photo(session, photo)
+        factor = min(1, side / max(picture.size))
+        size = [max(1, round(length * factor)) for length in picture.size]
+        pixels = cv2.resize(picture.pixels, size, interpolation=cv2.INTER_AREA)
         return encode_photo(Photo(pixels), "JPEG", 90, generated=False)
 
-    def crop(self, session, photo, frame, size):
+    def crop(self, session: str, photo: str, frame: Frame, size: int) -> bytes:
         """The frame turned upright -> PNG where the network's own 128 pixels are asked for, else WebP."""
-        photo = self._cache.photo(session, photo)
-        frame.check(photo)
-        pixels = crop(photo.pixels, frame_transform(frame.square, size), size)
+        picture = self._cache.photo(session, photo)
+        frame.check(picture)
+        pixels = crop(picture.pixels, frame_transform(frame.square, size), size)
         form = "PNG" if size == SIZE else "WEBP"
         return encode_photo(Photo(pixels), form, 90, generated=False)
 
-    def hole(self, session, photo, frame, name, size):
+    def hole(self, session: str, photo: str, frame: Frame, name: str, size: int) -> bytes:
         """A part of the face that the frame shows, drawn over the frame, white on black -> PNG, `size` pixels a side.
 
         name: of `twoface.core.parts.HOLES`.
         """
-        photo = self._cache.photo(session, photo)
-        frame.check(photo)
+        picture = self._cache.photo(session, photo)
+        frame.check(picture)
         zoom = size / SIZE
         if name == "center":
             drawn = center_hole(size // 2, size)
         else:
-            aligned = crop(photo.pixels, frame_transform(frame.square))
+            aligned = crop(picture.pixels, frame_transform(frame.square))
             mesh = self._inpainter.mesher.through(aligned, np.zeros((SIZE, SIZE), bool))
             shift = (zoom - 1) / 2  # pixels' centres lie at whole numbers
             drawn = part_hole(name, moved(mesh, np.array([[zoom, 0, shift], [0, zoom, shift]])), (size, size))
         return cv2.imencode(".png", drawn.astype(np.uint8) * 255)[1].tobytes()
 
-    def cover(self, session, photo, frame, size):
+    def cover(self, session: str, photo: str, frame: Frame, size: int) -> dict[str, Any]:
         """What is in front of the face that the frame shows, or closed eyes -> dict: `code` and `share` as of
         `Cover.report`, `mask`: base64 of a PNG, `size` pixels a side, drawn over the frame, white on black.
 
         Raises InputError, code "nothing_found".
         """
-        photo = self._cache.photo(session, photo)
-        frame.check(photo)
-        found = self._inpainter.cover(photo, frame.square)
+        picture = self._cache.photo(session, photo)
+        frame.check(picture)
+        found = self._inpainter.cover(picture, frame.square)
         hole = cv2.warpAffine(found.hole.astype(np.uint8) * 255, frame_transform(frame.square, size), (size, size))
-        picture = cv2.imencode(".png", np.where(hole >= 128, np.uint8(255), np.uint8(0)))[1].tobytes()
-        return found.report() | {"mask": base64.b64encode(picture).decode()}
+        drawn = cv2.imencode(".png", np.where(hole >= 128, np.uint8(255), np.uint8(0)))[1].tobytes()
+        return found.report() | {"mask": base64.b64encode(drawn).decode()}
 
-    def fill(self, session, photo, frame, mask, references, same_photo):
+    def fill(
+        self,
+        session: str,
+        photo: str,
+        frame: Frame,
+        mask: bytes,
+        references: Sequence[tuple[str, Frame | None]],
+        same_photo: bool,
+    ) -> dict[str, Any]:
         """Fill a hole -> dict of the fill.
 
         mask: a picture's bytes, drawn over the frame. references: [(photo id, Frame or None)], the most alike is used;
@@ -211,19 +234,19 @@ class PhotoTasks:
             "seconds": {stage: round(seconds, 4) for stage, seconds in result.timing.items()},
         }
 
-    def patch(self, session, fill):
+    def patch(self, session: str, fill: str) -> bytes:
         """The part of the photo that changed, at full resolution -> PNG."""
         _, filled = self._cache.fill(session, fill)
         return encode_photo(Photo(filled.pixels, filled.alpha), "PNG", effort=1)
 
-    def fill_crop(self, session, fill, name):
+    def fill_crop(self, session: str, fill: str, name: str) -> bytes:
         """One of the network's 128x128 pictures -> PNG; None where there was no reference."""
         photo, filled = self._cache.fill(session, fill)
         if name not in filled.crops:
             raise InputError("this fill had no reference", code="fill_gone")
         return encode_photo(Photo(filled.crops[name]), "PNG", generated=name == "filled")
 
-    def finished(self, session, fill, format, quality, location):
+    def finished(self, session: str, fill: str, format: str, quality: int | None, location: bool) -> tuple[str, bytes]:
         """The whole filled photo with its metadata -> (its name, bytes).
 
         format: as of `encode_photo`. location: whether the metadata may say where it was taken.
@@ -231,27 +254,28 @@ class PhotoTasks:
         photo = self._whole(session, fill)
         return photo.name, encode_photo(photo if location else without_location(photo), format, quality)
 
-    def add_filled(self, session, fill):
+    def add_filled(self, session: str, fill: str) -> dict[str, Any]:
         """Take a filled photo as one to be filled again -> as `add_photo`."""
         start = time.perf_counter()
         added = self._keep(session, self._whole(session, fill))
         return added | {"seconds": round(time.perf_counter() - start, 3)}
 
-    def _whole(self, session, fill):
+    def _whole(self, session: str, fill: str) -> Photo:
         photo, filled = self._cache.fill(session, fill)
         x0, y0, x1, y1 = filled.box
         pixels, alpha = photo.pixels.copy(), photo.alpha
         pixels[y0:y1, x0:x1] = filled.pixels
         if alpha is not None:
+            assert filled.alpha is not None  # it was filled from this photo
             alpha = alpha.copy()
             alpha[y0:y1, x0:x1] = filled.alpha
         return dataclasses.replace(photo, pixels=pixels, alpha=alpha)
 
-    def open_indexes(self):
+    def open_indexes(self) -> None:
         """Raises TwoFaceError for an index that cannot be opened."""
         self._library.open_all()
 
-    def search(self, session, photo, frame, mask, index):
+    def search(self, session: str, photo: str, frame: Frame, mask: bytes, index: int) -> dict[str, Any]:
         """Find references for a hole -> dict of the search. mask: as of `fill`; index: its number."""
         picture = self._cache.photo(session, photo)
         frame.check(picture)
@@ -268,11 +292,11 @@ class PhotoTasks:
             "seconds": {stage: round(seconds, 3) for stage, seconds in answer.seconds.items()},
         }
 
-    def candidate_crop(self, session, search, number, size):
+    def candidate_crop(self, session: str, search: str, number: int, size: int) -> bytes:
         """The face of what was found, turned upright, from its photo as it is now -> WebP."""
         return self._face(self._candidate(session, search, number), size)
 
-    def add_candidate(self, session, search, number):
+    def add_candidate(self, session: str, search: str, number: int) -> dict[str, Any]:
         """Take a photo that was found as `add_photo` takes a file -> the same dict, and the face's `frame`."""
         start = time.perf_counter()
         candidate = self._candidate(session, search, number)
@@ -280,28 +304,28 @@ class PhotoTasks:
         frame = Frame.of(*candidate.frame)._asdict()
         return added | {"frame": frame, "seconds": round(time.perf_counter() - start, 3)}
 
-    def people(self, session, index, what, **arguments):
+    def people(self, session: str, index: int, what: str, **arguments: Any) -> Any:
         """See or change the people of an index: a function of `twoface.web.people`, by name -> what that gives."""
         return self._library.people(index, what, **arguments)
 
-    def person_crop(self, session, index, size, **which):
+    def person_crop(self, session: str, index: int, size: int, **which: Any) -> bytes:
         """A face of a person, as of `twoface.web.people.face`, from its photo as it is now -> WebP."""
         return self._face(self._library.people(index, "face", **which), size)
 
-    def _face(self, found, size):
+    def _face(self, found: Candidate | FaceRow, size: int) -> bytes:
         """found: a candidate, or a row of an index."""
         photo = read_found(found, self._max_pixels)
         pixels = crop(photo.pixels, frame_transform(found.frame, size), size)
         return encode_photo(Photo(pixels), "WEBP", 90, generated=False)
 
-    def _candidate(self, session, search, number):
+    def _candidate(self, session: str, search: str, number: int) -> Candidate:
         candidates = self._cache.search(session, search)
         if number >= len(candidates):
             raise InputError(f"this search found {len(candidates)} photos, not {number + 1}", code="bad_request")
         return candidates[number]
 
 
-def _read_mask(data):
+def _read_mask(data: bytes) -> Mask:
     mask = read_mask(data, None, MAX_MASK)
     if mask.shape[0] != mask.shape[1]:
         raise InputError("the mask must be square: it is drawn over the face's square", code="not_square")
@@ -310,13 +334,13 @@ def _read_mask(data):
     return mask
 
 
-def _face(taken):
+def _face(taken: dict[str, Any]) -> dict[str, Any]:
     """What the page gets of `Taken.report` -> {"found", "taken" (from 1), "close", "frame"}."""
     frame = Frame.of(*taken["frames"][taken["taken"] - 1])._asdict()
     return {name: taken[name] for name in ("found", "taken", "close")} | {"frame": frame}
 
 
-def _warnings(result, photo, frame):
+def _warnings(result: FillResult, photo: Photo, frame: Frame) -> list[dict[str, str]]:
     found = [{"code": note.code, "message": note.text} for note in photo.notes]
     if result.verdict.word == "two_people":
         found.append({"code": "two_people", "message": "the photo and the reference look like two people"})
