@@ -1,10 +1,14 @@
 """The command line: `photos`, `servers`, `search`, `training` hold the commands, each with its options."""
 
 import contextlib
+import io
 import os
 import signal
 import sys
 import threading
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 import twoface
 from twoface.cli import photos, search, servers, training
@@ -23,13 +27,13 @@ OPTIONS = {  # an error's code -> the option that helps, which the core does not
 }
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command -> exit code: 0 done, 2 bad input, 1 failure, 130 interrupted. An error is one line on stderr.
 
     SIGTERM and SIGHUP end it with SystemExit, 128 more than the signal, and leave no file half written.
     """
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that it cannot show ends no command
     args = _parser().parse_args(argv)
     with _unwound_by_signals():
@@ -37,7 +41,7 @@ def main(argv=None):
     return _flush() or code
 
 
-def _run(args):
+def _run(args: Namespace) -> int:
     try:
         return args.run(args)
     except InputError as error:
@@ -54,7 +58,7 @@ def _run(args):
         return _fail(no_memory(), 1)
 
 
-def _with_option(error):
+def _with_option(error: TwoFaceError) -> str:
     """A TwoFaceError -> its message, and the option of `OPTIONS`."""
     option = OPTIONS.get(error.code)
     if option is None:
@@ -63,12 +67,12 @@ def _with_option(error):
 
 
 @contextlib.contextmanager
-def _unwound_by_signals():
+def _unwound_by_signals() -> Iterator[None]:
     """What would end the process at once raises SystemExit instead; what is handled or ignored already stays so."""
 
     ended = []
 
-    def end(number, _):
+    def end(number: int, _: FrameType | None) -> None:
         ended.append(128 + number)
         raise SystemExit(ended[0])
 
@@ -88,7 +92,7 @@ def _unwound_by_signals():
             signal.signal(number, signal.SIG_DFL)
 
 
-def _flush():
+def _flush() -> int:
     """Hand over what was printed -> 0; 1 where nobody takes it (a closed pipe, a full disk), which is then dropped."""
     if sys.stdout is None:
         return 0
@@ -100,7 +104,7 @@ def _flush():
     return 0
 
 
-def _parser():
+def _parser() -> Parser:
     parser = Parser(prog="twoface", description=twoface.__doc__, epilog="Start with: twoface fill --help")
     parser.add_argument("--version", action="version", version=f"twoface {twoface.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -109,6 +113,6 @@ def _parser():
     return parser
 
 
-def _fail(error, code):
+def _fail(error: object, code: int) -> int:
     print("twoface:", printable(" ".join(str(error).split())), file=sys.stderr)
     return code

@@ -1,13 +1,15 @@
 """The panel of `twoface evaluate`: its options, and what they run. What it needs is imported inside."""
 
 import sys
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-from twoface.cli.options import number
+from twoface.cli.options import Add, number
 from twoface.core.errors import InputError
 
 
-def panel_options(add):
+def panel_options(add: Add) -> None:
     add("--panel", metavar="DIR", type=Path, help="write a blind panel of fills: a page, sheets, and the key")
     add("--panel-fills", metavar="DIR", type=Path, help="only make --model's fills of a panel, to be mixed later")
     add("--panel-score", metavar="CSV", nargs="+", type=Path, help="say what ratings of a panel mean, with --key")
@@ -20,12 +22,12 @@ def panel_options(add):
     add("--key", metavar="FILE.json", type=Path, help="default key.json beside the ratings")
 
 
-def chosen(args):
+def chosen(args: Namespace) -> bool:
     """Whether the arguments of `twoface evaluate` ask for a panel."""
     return bool(args.panel or args.panel_fills or args.panel_score)
 
 
-def run(args):
+def run(args: Namespace) -> int:
     from twoface.research.evaluation import rating
 
     if args.panel_score:
@@ -46,7 +48,7 @@ def run(args):
     return 0
 
 
-def _tasks(args):
+def _tasks(args: Namespace) -> list[dict[str, Any]]:
     from twoface.research.evaluation.panel import COUNT, draw_tasks, read_tasks
 
     if args.photos is None:
@@ -56,7 +58,7 @@ def _tasks(args):
     return draw_tasks(args.photos, args.marked, args.count or COUNT, args.seed)
 
 
-def _fill(args, folder, tasks, model):
+def _fill(args: Namespace, folder: Path, tasks: list[dict[str, Any]], model: Path | None) -> Path:
     from twoface.research.evaluation.panel import make_fills
 
     return make_fills(folder, args.photos, tasks, model, progress=sys.stderr.isatty(), force=args.force)

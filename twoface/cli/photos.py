@@ -1,14 +1,26 @@
 """Photos on the command line: fill, client, batch. What a command needs is imported inside it."""
 
+from __future__ import annotations
+
 import json
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from twoface.cli.options import command, number, quality, require
+from twoface.cli.options import Add, Command, Commands, command, number, quality, require
 from twoface.cli.search import NEEDED as SEARCH
 from twoface.core.errors import InputError
 from twoface.core.files import printable
+
+if TYPE_CHECKING:
+    from twoface.client import PhotoClient
+    from twoface.client.remote import RemoteModel
+    from twoface.core.arrays import Mask
+    from twoface.core.images import Photo
+    from twoface.core.inpainter import FillResult
+    from twoface.core.network import Network
 
 HOLES = (
     "auto: whatever is in front of the face, or closed eyes; or a part of the face: eyes, left-eye, right-eye, glasses,"
@@ -16,7 +28,7 @@ HOLES = (
 )
 
 
-def add_commands(commands):
+def add_commands(commands: Commands) -> None:
     _fill_options(command(commands, "fill", fill, "fill a part of the face in a photo", FILL_EXAMPLES))
     client = commands.add_parser("client", help="have a `twoface serve` do it", epilog=CLIENT_EXAMPLES)
     client = client.add_subparsers(metavar="COMMAND", required=True)
@@ -26,7 +38,7 @@ def add_commands(commands):
     _batch_options(command(commands, "batch", batch, "fill the photos of a CSV file", BATCH_EXAMPLES))
 
 
-def fill(args):
+def fill(args: Namespace) -> int:
     from twoface.core.faces import parse_frame
     from twoface.core.files import write_aside
     from twoface.core.images import output_format
@@ -65,7 +77,7 @@ def fill(args):
     return 0
 
 
-def _photo_and_mask(args):
+def _photo_and_mask(args: Namespace) -> tuple[Path | Photo, Path | Mask | None]:
     """-> what `Inpainter.fill` is given: paths, or a Photo and bool (H, W) where the mask is to be inverted."""
     if not args.invert_mask:
         return args.photo, args.mask
@@ -77,7 +89,9 @@ def _photo_and_mask(args):
     return photo, read_mask(args.mask, photo.size, invert=True, orientation=photo.orientation)
 
 
-def _fill_from(args, network, photo, given):
+def _fill_from(
+    args: Namespace, network: Path | Network | None, photo: Path | Photo, given: dict[str, Any]
+) -> tuple[FillResult, dict[str, Any]]:
     require("search", *SEARCH)
     from twoface.search.collection import Collection
     from twoface.search.fill import fill_from
@@ -85,7 +99,7 @@ def _fill_from(args, network, photo, given):
     return fill_from(Collection.open(args.reference_from, network, args.threads), photo, args.tries, **given)
 
 
-def client_fill(args):
+def client_fill(args: Namespace) -> int:
     from twoface.core.faces import parse_frame
     from twoface.core.files import write_aside
     from twoface.core.images import output_format
@@ -116,7 +130,7 @@ def client_fill(args):
     return 0
 
 
-def _inverted(path):
+def _inverted(path: Path | None) -> bytes:
     """A mask's picture -> PNG of the opposite. None stays."""
     import numpy as np
 
@@ -128,12 +142,12 @@ def _inverted(path):
     return encode_photo(Photo(np.repeat(mask[..., None], 3, axis=2) * np.uint8(255)), "PNG", generated=False)
 
 
-def client_faces(args):
+def client_faces(args: Namespace) -> int:
     print(json.dumps(_photo_client(args).faces(args.photo), indent=1))
     return 0
 
 
-def client_status(args):
+def client_status(args: Namespace) -> int:
     model = _backend(args)
     ready = model.ready()
     print(f"{args.backend} is {'ready' if ready else 'not reachable, or not ready'}")
@@ -142,7 +156,7 @@ def client_status(args):
     return 0 if ready else 1
 
 
-def batch(args):
+def batch(args: Namespace) -> int:
     from twoface.core.batch import FAIL, Options, plan_batch, run_batch
 
     options = Options(args.model, args.feather, args.center_size, args.quality, args.hole, args.same_photo)
@@ -157,21 +171,21 @@ def batch(args):
     return 1 if made.failed else 0
 
 
-def _backend(args):
+def _backend(args: Namespace) -> RemoteModel:
     require("client", "httpx", "grpc", "tritonclient")
     from twoface.client import connect, read_key
 
     return connect(args.backend, read_key(args.api_key) if args.api_key else None, args.timeout, args.ca)
 
 
-def _photo_client(args):
+def _photo_client(args: Namespace) -> PhotoClient:
     require("client", "httpx", "grpc", "tritonclient")
     from twoface.client import PhotoClient, read_key
 
     return PhotoClient(args.backend, read_key(args.api_key) if args.api_key else None, args.timeout, args.ca)
 
 
-def _check_outputs(args, *others):
+def _check_outputs(args: Namespace, *others: Path | None) -> None:
     """Before the work: that the result has a name that can be written, and that nothing is in the way."""
     from twoface.core.files import check_output
     from twoface.core.images import output_format
@@ -182,7 +196,7 @@ def _check_outputs(args, *others):
             check_output(path, args.force)
 
 
-def _tell(report):
+def _tell(report: dict[str, Any]) -> None:
     """Print the figures and the warnings of a fill's report."""
     from twoface.core.outlook import Outlook
 
@@ -196,7 +210,7 @@ def _tell(report):
         print(f"twoface: warning: {printable(warning)}", file=sys.stderr)
 
 
-def _identity(report):
+def _identity(report: dict[str, Any]) -> list[str]:
     """Lines that say in plain words what the figures mean."""
     from twoface.core.verdict import Verdict
 
@@ -215,7 +229,7 @@ def _identity(report):
     ]
 
 
-def _which(faces, option):
+def _which(faces: dict[str, Any], option: str) -> str:
     """Which face of how many, and why, of a report; and the option that takes another."""
     from twoface.core.faces import WHY
 
@@ -223,14 +237,14 @@ def _which(faces, option):
     return f"{faces['taken']} of {faces['found']}, {WHY[faces['why']]}{another}"
 
 
-def _crop_paths(folder, references):
+def _crop_paths(folder: Path | None, references: object) -> list[Path | None]:
     """What `_write_crops` will write, or the folder that it will make."""
     if folder is None or not folder.is_dir():
         return [folder]
     return [folder / f"{name}.png" for name in ("masked", "filled", "mask", *(["reference"] if references else []))]
 
 
-def _write_crops(folder, result, force):
+def _write_crops(folder: Path, result: FillResult, force: bool) -> None:
     import numpy as np
 
     from twoface.core.files import write_aside
@@ -284,7 +298,7 @@ the rest goes on. Run it again, and it does what is missing, what failed, and wh
 or reference, the row, the options, the network. Files that it did not make stay. Exit code 1 if a row failed."""
 
 
-def _fill_options(command):
+def _fill_options(command: Command) -> None:
     add, _ = command
     _photo_options(command)
     add("--reference-from", metavar="INDEX", help="find the reference in an index (see `twoface index`)")
@@ -296,18 +310,18 @@ def _fill_options(command):
     _backend_options(add, None)
 
 
-def _client_fill_options(command):
+def _client_fill_options(command: Command) -> None:
     _photo_options(command)
     _result_options(command[0])
     _backend_options(command[0])
 
 
-def _client_faces_options(command):
+def _client_faces_options(command: Command) -> None:
     command[0]("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF")
     _backend_options(command[0])
 
 
-def _backend_options(add, default="http://127.0.0.1:8000"):
+def _backend_options(add: Add, default: str | None = "http://127.0.0.1:8000") -> None:
     told = f"default {default}" if default else "its network fills, the rest is done here"
     add("--backend", metavar="URL", default=default, help=f"a `twoface serve`, http, https, grpc or grpcs ({told})")
     add("--api-key", metavar="FILE", type=Path, help="whose first line is a key of the backend")
@@ -315,7 +329,7 @@ def _backend_options(add, default="http://127.0.0.1:8000"):
     add("--timeout", metavar="S", type=number(float, 0.001), default=60, help="for the backend's answer (60)")
 
 
-def _photo_options(command):
+def _photo_options(command: Command) -> None:
     """A photo and what is to be done with it."""
     add, parser = command
     add("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF")
@@ -332,7 +346,7 @@ def _photo_options(command):
     add("--report", metavar="FILE.json", type=Path, help="write what was done, with all figures")
 
 
-def _batch_options(command):
+def _batch_options(command: Command) -> None:
     add, _ = command
     add("jobs", metavar="JOBS.csv", type=Path, help="a line for each photo; or JSON Lines, called .jsonl")
     add("-o", "--out", metavar="DIR", type=Path, required=True, help="where the results go; made if need be")
@@ -343,12 +357,12 @@ def _batch_options(command):
     _shared_options(add)
 
 
-def _shared_options(add):
+def _shared_options(add: Add) -> None:
     _result_options(add)
     add("--model", metavar="FILE.onnx", type=Path, help="another network than the one that ships")
 
 
-def _result_options(add):
+def _result_options(add: Add) -> None:
     add("--feather", metavar="PX", type=number(float, 0), help="width of the soft seam, photo pixels")
     add("--center-size", metavar="PX", type=number(int, 1, 128), default=64,
         help="side of the hole 'center', of the 128 pixels that the network sees (default 64)")  # fmt: skip

