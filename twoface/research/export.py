@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -39,7 +40,7 @@ def export(
     data: str = "",
     license: str = "research use only",
     average_with: Path | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Write the averaged generator of a run as ONNX.
 
     average_with: another run, or a file that this wrote, of the same network: what is written has the mean of both
@@ -94,11 +95,13 @@ def export(
 class Thesis(nn.Module):
     """A generator of the thesis as one of ours: what it makes is all synthesis, and trust is not asked for."""
 
-    def __init__(self, generator: nn.Module):
+    def __init__(self, generator: nn.Module) -> None:
         super().__init__()
         self.generator = generator
 
-    def forward(self, image: torch.Tensor, mask: torch.Tensor, reference: torch.Tensor, trust: torch.Tensor) -> dict:
+    def forward(
+        self, image: torch.Tensor, mask: torch.Tensor, reference: torch.Tensor, trust: torch.Tensor
+    ) -> dict[str, Any]:
         fill = self.generator(image, mask, reference)["fill"]
         return _neutral(mask) | {"fill": fill, "synthesis": fill}
 
@@ -109,11 +112,11 @@ def to_onnx(generator: nn.Module, inputs: tuple[str, ...], outputs: tuple[str, .
     batch = torch.export.Dim("batch", min=1)
 
     class Tuple(nn.Module):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.generator = generator
 
-        def forward(self, *tensors):
+        def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
             out = self.generator(*tensors)
             return tuple(out[name] for name in outputs)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import optuna
 import tomlkit
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.files import write_aside
 from twoface.research.training.config import Experiment, parse_experiment
-from twoface.research.training.space import Space, example, load_space
+from twoface.research.training.space import Distribution, Space, example, load_space
 from twoface.research.training.table import apply, read_table, set_value
 
 HEARTBEAT = 10  # seconds between a running trial's signs of life
@@ -51,7 +51,7 @@ class Search:
 
     experiment: Path
     settings: tuple[str, ...]
-    table: dict
+    table: dict[str, Any]
     space: Space
     out: Path
     run: Run
@@ -74,7 +74,7 @@ def tune(
     seed: int = 0,
     heartbeat: int = HEARTBEAT,
     figures: Callable[[Experiment], Sequence[str]] | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Bring the study of this experiment and space to `trials` trials -> what study.json holds.
 
     Run it again, after a Ctrl-C or a kill, and it goes on; run it with more `trials`, and it goes further. A trial that
@@ -162,7 +162,7 @@ def _revive(study: optuna.Study, patience: float) -> None:
     """Trials that dead processes held wait again."""
     optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if not trial.params and time.time() - trial.datetime_start.timestamp() > patience:
+        if not trial.params and trial.datetime_start and time.time() - trial.datetime_start.timestamp() > patience:
             study.tell(trial.number, state=TrialState.FAIL)  # killed before its first sign of life
             RetryHeartbeatStaleTrialCallback()(study, trial)
 
@@ -194,7 +194,7 @@ def _trial(trial: optuna.Trial, search: Search) -> float:
 class Watch:
     """What the loop calls after each validation: remembers the figure, and ends a trial that has no prospects."""
 
-    def __init__(self, trial: optuna.Trial, metric: str):
+    def __init__(self, trial: optuna.Trial, metric: str) -> None:
         self.trial, self.metric, self.last = trial, metric, math.nan
 
     def __call__(self, samples: int, scores: dict[str, float]) -> None:
@@ -210,14 +210,15 @@ def _no_figure(metric: str, figures: Iterable[str]) -> str:
     return f"validation gives no figure {metric!r}: choose of {', '.join(figures)}"
 
 
-def _suggest(trial: optuna.Trial, name: str, d: BaseDistribution) -> Any:
+def _suggest(trial: optuna.Trial, name: str, d: Distribution) -> Any:
     if isinstance(d, CategoricalDistribution):
         return trial.suggest_categorical(name, d.choices)
-    suggest = trial.suggest_int if isinstance(d, IntDistribution) else trial.suggest_float
-    return suggest(name, d.low, d.high, step=d.step, log=d.log)
+    if isinstance(d, IntDistribution):
+        return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
+    return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
 
 
-def _write(search: Search, study: optuna.Study) -> dict:
+def _write(search: Search, study: optuna.Study) -> dict[str, Any]:
     """study.json, which `twoface report` shows, and best.toml -> what study.json holds."""
     trials = planned(study)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -235,7 +236,7 @@ def _write(search: Search, study: optuna.Study) -> dict:
     return told
 
 
-def _row(trial: FrozenTrial) -> dict:
+def _row(trial: FrozenTrial) -> dict[str, Any]:
     value = trial.value if trial.value is not None and math.isfinite(trial.value) else None
     row = {"number": trial.number, "state": trial.state.name, "value": value, "params": trial.params}
     return row | {key: trial.user_attrs[key] for key in ("seconds", "error") if key in trial.user_attrs}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from twoface.core.errors import InputError
 
@@ -53,8 +54,8 @@ def _files(container: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     elif container.is_file() and tarfile.is_tarfile(container):
         with tarfile.open(container) as archive:
             for member in archive:
-                if member.isfile():
-                    yield member.name, archive.extractfile(member).read
+                if member.isfile() and (content := archive.extractfile(member)):
+                    yield member.name, content.read
     else:
         raise InputError(f"{container} not found: give a folder, a tar or a zip file with pictures in it")
 
@@ -67,7 +68,7 @@ def _readable(container: Path) -> Iterator[None]:
         raise InputError(f"{container} is damaged ({error}): fetch or prepare it again") from error
 
 
-def read_index(data: Path) -> list[dict]:
+def read_index(data: Path) -> list[dict[str, Any]]:
     """What pictures there are -> rows of split, shard, path, identity and source.
 
     From the index.csv in `data`: a picture lies in its shard, a tar or zip file beside the index, or, where the shard
@@ -86,7 +87,7 @@ def read_index(data: Path) -> list[dict]:
     return [row | {"source": source} for row in rows]
 
 
-def _row(name: str) -> dict | None:
+def _row(name: str) -> dict[str, Any] | None:
     """None for what is not a picture of someone."""
     path = PurePosixPath(name)
     if path.suffix.lower() not in PICTURES or len(path.parts) < 2 or any(p.startswith((".", "__")) for p in path.parts):

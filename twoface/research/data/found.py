@@ -13,6 +13,7 @@ import argparse
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,7 +57,7 @@ class Found:
         return cls(held["bare"], held["covered"], dict(zip(held["covered"].tolist(), held["marks"], strict=True)))
 
 
-def look_through(network: Path, portraits: Portraits) -> dict[str, np.ndarray]:
+def look_through(network: Path, portraits: Portraits) -> dict[str, Any]:
     """What `Found.load` reads. network: an occlusion network that `twoface export` wrote."""
     session = open_session(network, None)
     bare, covered, marks = [], [], []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -26,14 +28,14 @@ class MeshSamples:
         length: int,
         augmentation: Augmentation,
         whole_share: float = 0.12,
-    ):
+    ) -> None:
         self.portraits, self.meshes, self.seed, self.length = portraits, meshes, seed, length
         self.augmentation, self.whole_share = augmentation, whole_share
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng((self.seed, index))
         crop, points = stored(self.portraits, self.meshes, int(rng.integers(len(self.portraits))), rng.random() < 0.5)
         how = self.augmentation

@@ -37,7 +37,7 @@ class Digits:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, places) -> Digits:
+    def __getitem__(self, places: slice | np.ndarray) -> Digits:
         return Digits(self.pictures[places], self.labels[places])
 
     @classmethod

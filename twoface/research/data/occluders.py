@@ -6,7 +6,7 @@ Sizes are pixels of the 128 crop unless something else is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -69,7 +69,7 @@ class Scene:
 # Shapes
 
 
-def polygon_alpha(polygons: list[np.ndarray], lines: tuple = ()) -> np.ndarray:
+def polygon_alpha(polygons: list[np.ndarray], lines: Sequence[tuple[np.ndarray, float]] = ()) -> np.ndarray:
     """Filled polygons (N, 2), and lines (points, width) -> coverage, float32 (128, 128)."""
     canvas = np.zeros((SIZE * FINER, SIZE * FINER), np.uint8)
     for polygon in polygons:
@@ -169,7 +169,7 @@ def _glasses(scene: Scene, dark: bool) -> None:
     unit = scene.unit / 6.3  # pixels of a canonical unit
     rim = scene.pick(0.07, 0.22) if scene.chance(0.6) else scene.pick(0.2, 0.75)
     kind = rng.choice(["full", "half", "none"], p=[0.72, 0.13, 0.15] if not dark else [0.75, 0.1, 0.15])
-    lines: list = []
+    lines: list[tuple[np.ndarray, float]] = []
     if kind == "full":
         lines += [(np.concatenate([shape, shape[:1]]), rim * unit) for shape in shapes]
     elif kind == "half":
@@ -427,9 +427,9 @@ def _skin(scene: Scene) -> np.ndarray:
     return tone + (tiled - tiled.mean((0, 1))) * scene.pick(0.2, 0.8) + noise(rng, 5) * scene.pick(1, 10) + flush
 
 
-def _limb(scene: Scene, points: list, radius: float, layer: np.ndarray) -> None:
+def _limb(scene: Scene, line: Sequence[np.ndarray], radius: float, layer: np.ndarray) -> None:
     """A rounded, tapering tube along points, lit from one side."""
-    points = np.array(points, float)
+    points = np.array(line, float)
     canvas = np.zeros((SIZE * FINER, SIZE * FINER), np.uint8)
     steps = np.concatenate([np.linspace(a, b, 8, endpoint=False) for a, b in zip(points, points[1:], strict=False)])
     steps = np.concatenate([steps, points[-1:]])
@@ -461,7 +461,7 @@ def _rounded_lay(scene: Scene, alpha: np.ndarray, layer: np.ndarray, radius: flo
     scene.lay(layer * shade[..., None], alpha, alpha)
 
 
-def _nail(scene: Scene, points: list, radius: float) -> None:
+def _nail(scene: Scene, points: Sequence[np.ndarray], radius: float) -> None:
     a, b = np.array(points[-2], float), np.array(points[-1], float)
     way = (b - a) / max(np.linalg.norm(b - a), 1e-3)
     shape = polygon_alpha([blob(scene.rng, b - way * radius * 0.1, (radius * 0.5, radius * 0.6), 0.05)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,7 +43,7 @@ class OcclusionSamples:
         parsed_share: float = 0.25,
         glasses_share: float = 0.06,
         found_share: float = 0.12,
-    ):
+    ) -> None:
         self.parsed, self.portraits, self.meshes = parsed, portraits, meshes
         self.found = found
         self.seed, self.length, self.augmentation = seed, length, augmentation
@@ -60,7 +60,7 @@ class OcclusionSamples:
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng((self.seed, index))
         crop, points, known, behind, plain = self._base(rng)
         how, move = self.augmentation, moved_frame(rng, self.augmentation)
@@ -79,7 +79,7 @@ class OcclusionSamples:
         picture = _taken(rng, np.clip(scene.picture, 0, 255).astype(np.uint8))
         return {"target": recoloured(rng, picture, how), "covered": scene.covered}
 
-    def _base(self, rng: np.random.Generator) -> tuple:
+    def _base(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, bool]:
         """-> crop, its mesh in the crop's pixels, what is covered in it, what is behind the face (or None), and whether
         nothing should be drawn over it."""
         flip = rng.random() < 0.5
@@ -90,6 +90,7 @@ class OcclusionSamples:
             behind = (self.parsed.parts[i] == BACKGROUND).astype(np.uint8)
             crop, mesh, known = self.parsed.crops[i], self.parsed.meshes[i], self.known[i]
         else:
+            assert self.found is not None  # else `parsed_share` is 1
             plain = len(self.found.covered) > 0 and rng.random() < self.found_share
             place = int(rng.choice(self.found.covered if plain else self.found.bare))
             crop, mesh, known, behind = self.portraits.crops[place], self.meshes[place], self.found.mask(place), None
@@ -115,7 +116,7 @@ class OcclusionSamples:
 
     def _draw(self, scene: Scene) -> None:
         before = scene.covered.copy()
-        draw: Callable = self.kinds[int(scene.rng.choice(len(self.kinds), p=self.shares))][0]
+        draw = self.kinds[int(scene.rng.choice(len(self.kinds), p=self.shares))][0]
         draw(scene)
         fresh = (scene.covered == 1) & (before != 1)
         near = cv2.dilate(scene.face.astype(np.uint8), np.ones((NEAR, NEAR), np.uint8)) > 0
@@ -125,7 +126,7 @@ class OcclusionSamples:
     def _draw_behind(self, scene: Scene, background: np.ndarray) -> None:
         """Something that the head hides: it is drawn, and shows only where the background did."""
         picture, covered = scene.picture.copy(), scene.covered.copy()
-        draw: Callable = self.kinds[int(scene.rng.choice(len(self.kinds), p=self.shares))][0]
+        draw = self.kinds[int(scene.rng.choice(len(self.kinds), p=self.shares))][0]
         draw(scene)
         edge = cv2.GaussianBlur(background.astype(np.float32), (0, 0), 0.7)[..., None]
         scene.picture, scene.covered = picture + edge * (scene.picture - picture), covered
@@ -163,5 +164,6 @@ def _taken(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
         picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
     if rng.random() < 0.6:
         _, content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
-        picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        decoded: Any = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        return decoded
     return picture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,7 +66,7 @@ def _save(path: str, parsed: Parsed) -> None:
 
 
 def _read(source: Path) -> Parsed:
-    pairs: dict[str, dict[str, np.ndarray]] = {}
+    pairs: dict[str, dict[str, Any]] = {}
     for name, content in entries(source):
         path = PurePosixPath(name)
         kind = path.parent.name

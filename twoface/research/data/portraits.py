@@ -6,6 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ class Portraits:
         )
 
 
-def _cached(data: Path, rows: list[dict], cache: str | Path | None) -> np.ndarray:
+def _cached(data: Path, rows: list[dict[str, Any]], cache: str | Path | None) -> np.ndarray:
     if cache is None:
         return _decode(data, rows)
     key = repr([(row["shard"], row["path"]) for row in rows]) + repr(_stamps(data, rows))
@@ -79,7 +80,7 @@ def _cached(data: Path, rows: list[dict], cache: str | Path | None) -> np.ndarra
     return np.load(path, mmap_mode="r")
 
 
-def _stamps(data: Path, rows: list[dict]) -> list:
+def _stamps(data: Path, rows: list[dict[str, Any]]) -> list[Any]:
     """What tells these crops from others that were at the same places: shards' sizes, loose files' sizes and times."""
     shards = sorted({row["shard"] for row in rows if row["shard"]})
     loose = [data / row["path"] for row in rows if not row["shard"]] if data.is_dir() else [data]
@@ -87,7 +88,7 @@ def _stamps(data: Path, rows: list[dict]) -> list:
     return [(data / shard).stat().st_size for shard in shards] + [(s.st_size, s.st_mtime_ns) for s in stats]
 
 
-def _decode(data: Path, rows: list[dict]) -> np.ndarray:
+def _decode(data: Path, rows: list[dict[str, Any]]) -> np.ndarray:
     crops = np.empty((len(rows), CROP, CROP, 3), np.uint8)
 
     def decode(item: tuple[int, str, bytes]) -> None:
@@ -151,7 +152,7 @@ class PortraitPairs:
         augmentation: Augmentation | None = None,
         single_share: float = 0.12,
         drop_reference: float = 0.1,
-    ):
+    ) -> None:
         counts = np.bincount(portraits.identity)
         order = np.argsort(portraits.identity, kind="stable")
         members = np.split(order, np.cumsum(counts)[:-1])
@@ -169,7 +170,7 @@ class PortraitPairs:
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng((self.seed, index))
         target, reference = self._draw(rng)
         flip = rng.random() < 0.5  # picture and reference together: faces are not symmetric
@@ -179,7 +180,7 @@ class PortraitPairs:
         points = moved(points, move)
         mask = random_hole(rng, points)
         view = cv2.warpAffine(crop, move, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        sample = {
+        sample: dict[str, Any] = {
             "target": recoloured(rng, view, how),
             "mask": mask.astype(np.uint8),
             "reference": np.zeros((SIZE, SIZE, 3), np.uint8),

@@ -11,17 +11,20 @@ import json
 import shutil
 import tarfile
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Picture, Points, Shape
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.faces import SIZE, align, apply, crop, scale_of
-from twoface.core.files import write_aside
+from twoface.core.faces import SIZE, Face, align, apply, crop, scale_of
+from twoface.core.files import PathLike, write_aside
 from twoface.core.images import read_photo
 from twoface.core.mtcnn import Mtcnn
 from twoface.core.workers import run_tasks
@@ -36,6 +39,12 @@ ROWS = "rows.json"  # in a part, beside its crops
 ONE_THREAD = partial(Mtcnn, threads=1)  # a process each
 
 
+class Detector(Protocol):
+    """Finds faces, as `Mtcnn` does."""
+
+    def detect(self, pixels: Picture) -> list[Face]: ...
+
+
 @dataclass(frozen=True)
 class Prepared:
     """What `prepare` made: how many crops, pictures skipped, and people with a crop in each split."""
@@ -46,7 +55,15 @@ class Prepared:
     val_people: int
 
 
-def prepare(source, destination, workers=2, val_fraction=0.05, seed=0, min_face=40, detector=ONE_THREAD):
+def prepare(
+    source: PathLike,
+    destination: PathLike,
+    workers: int = 2,
+    val_fraction: float = 0.05,
+    seed: int = 0,
+    min_face: float = 40,
+    detector: Callable[[], Detector] = ONE_THREAD,
+) -> Prepared:
     """Cut the faces of SRC/IDENTITY/*.jpg (or SRC/train/IDENTITY/*.jpg, as VGGFace2 has them) into DST -> Prepared.
 
     Of several faces in a picture the one nearest to its centre is taken, as is usual for these sets: their pictures
@@ -65,7 +82,7 @@ def prepare(source, destination, workers=2, val_fraction=0.05, seed=0, min_face=
     parts = _open_parts(destination, {"source": str(source.resolve()), "min_face": min_face})
     if not (destination / "index.csv").exists():
         _make_parts(source, parts, identities, workers, min_face, detector)
-        splits = {"train": [], "val": []}
+        splits: dict[str, list[str]] = {"train": [], "val": []}
         for name in sorted(identities):
             splits[split_of(name, seed, val_fraction)].append(name)
         _assemble(destination, parts, splits, source.resolve().name)
@@ -73,14 +90,14 @@ def prepare(source, destination, workers=2, val_fraction=0.05, seed=0, min_face=
     return _summary(destination)
 
 
-def find_identities(source):
+def find_identities(source: Path) -> dict[str, list[Path]]:
     """The identity folders in or one below `source` -> {folder name: its pictures, sorted}.
 
     Folders of one name under two splits are the same person.
     """
     if not source.is_dir():
         raise InputError(f"{source} is not a folder: give a folder that has a folder of pictures for each person")
-    identities = {}
+    identities: dict[str, list[Path]] = {}
     for folder in _folders(source):
         for holder in [folder] if _pictures(folder) else _folders(folder):
             if pictures := _pictures(holder):
@@ -90,7 +107,7 @@ def find_identities(source):
     return identities
 
 
-def central_face(faces, shape, min_face):
+def central_face(faces: Sequence[Face], shape: Shape, min_face: float) -> Face:
     """The face whose box is nearest to the centre of a picture of `shape` (H, W), among those large enough.
 
     Raises InputError when there is none.
@@ -104,21 +121,21 @@ def central_face(faces, shape, min_face):
     return min(large, key=lambda face: np.hypot(*(np.reshape(face.box, (2, 2)).mean(0) - center)))
 
 
-def _folders(folder):
+def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir())
 
 
-def _pictures(folder):
+def _pictures(folder: Path) -> list[Path]:
     files = (path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     return sorted(path for path in files if not path.name.startswith("."))
 
 
-def _shorter_side(face):
+def _shorter_side(face: Face) -> float:
     x0, y0, x1, y1 = face.box
     return min(x1 - x0, y1 - y0)
 
 
-def _open_parts(destination, settings):
+def _open_parts(destination: Path, settings: dict[str, Any]) -> Path:
     """DST/parts, new or of a run with the same settings."""
     parts = destination / "parts"
     stamp = parts / "settings.json"
@@ -139,7 +156,14 @@ def _open_parts(destination, settings):
     return parts
 
 
-def _make_parts(source, parts, identities, workers, min_face, detector):
+def _make_parts(
+    source: Path,
+    parts: Path,
+    identities: Mapping[str, list[Path]],
+    workers: int,
+    min_face: float,
+    detector: Callable[[], Detector],
+) -> None:
     tasks = [(name, identities[name]) for name in sorted(identities) if not _part(parts, name).exists()]
     setup = partial(_setup, source, parts, min_face, detector)
     failures = []
@@ -157,19 +181,21 @@ def _make_parts(source, parts, identities, workers, min_face, detector):
         raise TwoFaceError(f"{len(failures)} identities are not done; run again to go on. The first, {failures[0]}")
 
 
-def _part(parts, identity):
+def _part(parts: Path, identity: str) -> Path:
     return parts / f"{identity}.tar"
 
 
-def _setup(source, parts, min_face, detector):
+def _setup(
+    source: Path, parts: Path, min_face: float, detector: Callable[[], Detector]
+) -> Callable[[tuple[str, list[Path]]], None]:
     """What a worker process loads -> its function of one task, (identity, pictures)."""
     cv2.setNumThreads(1)
     faces = detector()
 
-    def work(task):
+    def work(task: tuple[str, list[Path]]) -> None:
         name, pictures = task
-        rows = {"crops": [], "skipped": []}
-        files = {}
+        rows: dict[str, list[list[str]]] = {"crops": [], "skipped": []}
+        files: dict[str, bytes] = {}
         for path in pictures:
             try:
                 data, scale, landmarks = _cut(path, faces, min_face)
@@ -184,7 +210,7 @@ def _setup(source, parts, min_face, detector):
     return work
 
 
-def _cut(path, faces, min_face):
+def _cut(path: Path, faces: Detector, min_face: float) -> tuple[bytes, float, Points]:
     """A picture's central face -> (WebP bytes, photo-to-crop scale, landmarks (5, 2) in crop pixels)."""
     pixels = read_photo(path).pixels
     face = central_face(faces.detect(pixels), pixels.shape[:2], min_face)
@@ -195,13 +221,15 @@ def _cut(path, faces, min_face):
     return data.tobytes(), scale_of(transform), apply(transform, face.landmarks)
 
 
-def _assemble(destination, parts, splits, source):
+def _assemble(destination: Path, parts: Path, splits: Mapping[str, list[str]], source: str) -> None:
     """Parts -> shards, skipped.csv and, when all else is on the disk, index.csv."""
     for stale in (*destination.glob("train-*.tar"), *destination.glob("val-*.tar")):
         stale.unlink()  # of a run that was killed here, perhaps with another split
-    index, skipped = [], []
+    index: list[list[str]] = []
+    skipped: list[list[str]] = []
     for split, names in splits.items():
-        files, size, number = {}, 0, 0
+        files: dict[str, bytes] = {}
+        size = number = 0
         for name in tqdm(names, desc=split, unit=" people", disable=None):
             crops, rows = _read_part(_part(parts, name))
             skipped.extend(rows["skipped"])
@@ -221,7 +249,7 @@ def _assemble(destination, parts, splits, source):
     write_aside(destination / "index.csv", _csv([COLUMNS, *index]), force=True)
 
 
-def _summary(destination):
+def _summary(destination: Path) -> Prepared:
     with open(destination / "index.csv", newline="", encoding="utf-8") as file:
         index = list(csv.DictReader(file))
     with open(destination / "skipped.csv", newline="", encoding="utf-8") as file:
@@ -230,7 +258,7 @@ def _summary(destination):
     return Prepared(len(index), len(skipped), people["train"], people["val"])
 
 
-def _tar(files):
+def _tar(files: Mapping[str, bytes]) -> bytes:
     """{name: bytes} -> a tar, the same bytes whenever and by whomever it is made."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -241,13 +269,13 @@ def _tar(files):
     return buffer.getvalue()
 
 
-def _read_part(path):
+def _read_part(path: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     with tarfile.open(path) as tar:
-        files = {member.name: tar.extractfile(member).read() for member in tar}
+        files = {member.name: content.read() for member in tar if (content := tar.extractfile(member))}
     return files, json.loads(files.pop(ROWS))
 
 
-def _csv(rows):
+def _csv(rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Plane, Points
 from twoface.core.faces import SIZE
 from twoface.core.parts import PARTS, part_hole
 
@@ -27,13 +28,13 @@ def random_hole(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
             return canvas.view(bool)
 
 
-def _draw_center(rng, canvas, points):
+def _draw_center(rng: np.random.Generator, canvas: Plane, points: Points) -> None:
     side = 64 if rng.random() < 1 / 3 else rng.integers(32, 89)
     start = (SIZE - side) // 2
     canvas[start : start + side, start : start + side] = 1
 
 
-def _draw_part(rng, canvas, points):
+def _draw_part(rng: np.random.Generator, canvas: Plane, points: Points) -> None:
     name = PARTS[rng.integers(len(PARTS))]
     middle = points.mean(0)
     moved = middle + (points - middle) * rng.uniform(0.9, 1.15) + np.append(rng.normal(0, 2.5, 2), 0)
@@ -45,7 +46,7 @@ def _draw_part(rng, canvas, points):
         canvas |= part
 
 
-def _draw_strokes(rng, canvas, points):
+def _draw_strokes(rng: np.random.Generator, canvas: Plane, points: Points) -> None:
     for _ in range(rng.integers(1, 5)):
         steps = rng.integers(2, 9)
         angles = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.uniform(-1.2, 1.2, steps))
@@ -55,13 +56,13 @@ def _draw_strokes(rng, canvas, points):
         cv2.polylines(canvas, [corners.round().astype(np.int32)], False, 1, round(rng.uniform(5, 20)))
 
 
-def _draw_box(rng, canvas, points):
+def _draw_box(rng: np.random.Generator, canvas: Plane, points: Points) -> None:
     width, height = rng.uniform(16, 90, 2).round().astype(int)
     x, y = rng.integers(0, SIZE - width), rng.integers(0, SIZE - height)
     canvas[y : y + height, x : x + width] = 1
 
 
-def _draw_blobs(rng, canvas, points):
+def _draw_blobs(rng: np.random.Generator, canvas: Plane, points: Points) -> None:
     for _ in range(rng.integers(1, 4)):
         center = (rng.uniform(0.2, 0.8, 2) * SIZE).round().astype(int)
         axes = rng.uniform(8, 40, 2).round().astype(int)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Triples:
     `target_index`, `real_index`, `reference_index`: places in `pictures` (-1 = none).
     """
 
-    def __init__(self, pictures: np.ndarray, roles: Roles, hole: int, seed: int, length: int):
+    def __init__(self, pictures: np.ndarray, roles: Roles, hole: int, seed: int, length: int) -> None:
         self.pictures, self.roles, self.seed, self.length = pictures, roles, seed, length
         self.group = np.repeat(np.arange(len(roles.masked)), [len(members) for members in roles.masked])
         self.masked = np.concatenate(roles.masked)
@@ -60,7 +61,7 @@ class Triples:
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         rng = np.random.default_rng((self.seed, index))
         place = int(rng.integers(len(self.masked)))
         target, group = int(self.masked[place]), self.group[place]

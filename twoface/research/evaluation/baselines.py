@@ -7,28 +7,29 @@ The result is the masked picture with its hole filled, uint8 (H, W, 3).
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Field, Mask, Picture
 from twoface.core.masks import grow
 
 INPAINT_RADIUS = 5  # px
 RING = 8  # px round the hole whose colours the pasted reference takes on
 
 
-def telea(masked, hole, reference):
+def telea(masked: Picture, hole: Mask, reference: Picture) -> Picture:
     """Telea 2004, fast marching, as in OpenCV."""
     return cv2.inpaint(masked, hole.view(np.uint8), INPAINT_RADIUS, cv2.INPAINT_TELEA)
 
 
-def navier_stokes(masked, hole, reference):
+def navier_stokes(masked: Picture, hole: Mask, reference: Picture) -> Picture:
     """Bertalmio et al. 2001, as in OpenCV."""
     return cv2.inpaint(masked, hole.view(np.uint8), INPAINT_RADIUS, cv2.INPAINT_NS)
 
 
-def paste(masked, hole, reference):
+def paste(masked: Picture, hole: Mask, reference: Picture) -> Picture:
     """The reference's own pixels."""
     return np.where(hole[..., None], reference, masked)
 
 
-def matched_paste(masked, hole, reference):
+def matched_paste(masked: Picture, hole: Mask, reference: Picture) -> Picture:
     """The reference's pixels, given in Lab the mean and deviation that the picture has in a ring round the hole."""
     ring = grow(hole, RING) & ~hole
     here, there = _lab(masked), _lab(reference)
@@ -38,12 +39,12 @@ def matched_paste(masked, hole, reference):
     return paste(masked, hole, np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8))
 
 
-def mean_colour(masked, hole, reference):
+def mean_colour(masked: Picture, hole: Mask, reference: Picture) -> Picture:
     """The mean colour of the known pixels."""
     return paste(masked, hole, np.rint(masked[~hole].mean(0)).astype(np.uint8))
 
 
-def _lab(picture):
+def _lab(picture: Picture) -> Field:
     return cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
 
 

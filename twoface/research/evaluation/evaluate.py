@@ -6,39 +6,48 @@ installed, the distance of dlib's; realism is KID, where twoface[train] is. `doc
 means.
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib.util
 import json
 import platform
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 import onnxruntime
 import skimage
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from twoface.core.arrays import Batch, Box, Fields, Mask, Matrix, Picture, Points, Vector
 from twoface.core.blend import beside, blend
 from twoface.core.errors import InputError, Unavailable
 from twoface.core.faces import SIZE
-from twoface.core.files import check_output, write_aside
+from twoface.core.files import PathLike, check_output, write_aside
 from twoface.core.masks import box_hole
 from twoface.core.mesh import Mesher, with_reference
-from twoface.core.network import FillModel
+from twoface.core.network import FillModel, Network
 from twoface.core.parts import check_name, named_hole
-from twoface.core.reference import no_reference, registered
+from twoface.core.reference import Registered, no_reference, registered
 from twoface.research.data.meshes import FRAME
 from twoface.research.data.portraits import MARGIN, Portraits
 from twoface.research.evaluation import recogniser
 from twoface.research.evaluation.baselines import BASELINES
 from twoface.research.evaluation.grid import draw_grid
 from twoface.research.evaluation.metrics import bootstrap_interval, hole_detail, hole_psnr, whole_ssim
-from twoface.research.evaluation.pairs import fixed_pairs
+from twoface.research.evaluation.pairs import Pairs, fixed_pairs
 from twoface.research.evaluation.realism import HoleFeatures, discrepancies, kid, resampled_kid
 from twoface.research.evaluation.recogniser import Recogniser
 from twoface.search.facenet import BatchEmbedder, embedding_view
 
+Pictures: TypeAlias = NDArray[np.uint8]  # (N, H, W, 3)
+Masks: TypeAlias = NDArray[np.bool_]  # (N, H, W)
+Scores: TypeAlias = dict[str, dict[str, Vector]]  # {method: {figure: (P,)}}
 BATCH = 8  # pairs
 GRID_PAIRS = 12
 GRID_METHODS = ("product", "right", "none", "wrong", "matched_paste", "truth")
@@ -68,20 +77,20 @@ COMPARISONS = (("right", "none"), ("none", "wrong"), ("right", "wrong"), ("right
 
 
 def evaluate(
-    data,
+    data: str | Path,
     *,
-    out,
-    split="val",
-    model=None,
-    hole="center",
-    center_size=64,
-    source="lfw",
-    seed=0,
-    bootstrap=10_000,
-    baselines=True,
-    progress=True,
-    force=False,
-):
+    out: PathLike,
+    split: str = "val",
+    model: PathLike | None = None,
+    hole: str | Box = "center",
+    center_size: int = 64,
+    source: str = "lfw",
+    seed: int = 0,
+    bootstrap: int = 10_000,
+    baselines: bool = True,
+    progress: bool = True,
+    force: bool = False,
+) -> dict[str, Any]:
     """Score a network on the fixed pairs of a split; writes evaluation.json, evaluation.md and grid.png -> dict.
 
     data: a folder made by `twoface data prepare`. out: the folder to write to, created when missing.
@@ -99,7 +108,7 @@ def evaluate(
     fixed = _fixed_hole(hole, center_size)
     if bootstrap < 1:
         raise InputError(f"the bootstrap needs 1 resampling or more, not {bootstrap}")
-    model = resources.files("twoface") / "weights" / "twoface.onnx" if model is None else Path(model)
+    model = Path(str(resources.files("twoface"))) / "weights" / "twoface.onnx" if model is None else Path(model)
     network = FillModel(model)
     sha256 = hashlib.sha256(model.read_bytes()).hexdigest()  # now: a training run may replace the file while we score
     portraits = Portraits.load(data, split)
@@ -109,8 +118,8 @@ def evaluate(
     second, features, skipped = _judges()
 
     meshes = Meshes(portraits)
-    holes = [named_hole(hole, meshes.frame(place)) if fixed is None else fixed for place in pairs.target]
-    holes = np.stack(holes)
+    drawn = [named_hole(str(hole), meshes.frame(place)) if fixed is None else fixed for place in pairs.target]
+    holes = np.stack(drawn)
 
     scores, looks, errors, shown = _score(portraits, pairs, holes, meshes, network, methods, second, features, progress)
     crowds = {m: discrepancies(seen, looks["truth"]) for m, seen in looks.items() if m != "truth"}
@@ -150,7 +159,7 @@ def evaluate(
     return report
 
 
-def as_markdown(report):
+def as_markdown(report: Mapping[str, Any]) -> str:
     """The report's table and intervals as Markdown."""
     setup = report["setup"]
     size = f" {setup['center_size']}x{setup['center_size']}" if setup["center_size"] else ""
@@ -186,16 +195,17 @@ def as_markdown(report):
     return "\n".join(lines) + "\n"
 
 
-def _cell(spec, mean=None, low=None, high=None):
+def _cell(spec: str, mean: float | None = None, low: float | None = None, high: float | None = None) -> str:
     """A mean and its interval, as far as there are such."""
     if mean is None:
         return ""
     return format(mean, spec) + ("" if low is None else f" [{low:{spec}}, {high:{spec}}]")
 
 
-def _judges():
+def _judges() -> tuple[Recogniser | None, HoleFeatures | None, dict[str, str]]:
     """The judges that can be had -> the Recogniser or None, HoleFeatures or None, {figure: why it is not scored}."""
-    second, features, skipped = None, None, {}
+    second, features = None, None
+    skipped: dict[str, str] = {}
     if missing := recogniser.missing():
         skipped["distance"] = f"{', '.join(missing)} not installed: run pip install -e .[judge]"
     else:
@@ -210,15 +220,25 @@ def _judges():
     return second, features, skipped
 
 
-def _score(portraits, pairs, holes, meshes, network, methods, second, features, progress):
+def _score(
+    portraits: Portraits,
+    pairs: Pairs,
+    holes: Masks,
+    meshes: Meshes,
+    network: Network,
+    methods: Sequence[str],
+    second: Recogniser | None,
+    features: HoleFeatures | None,
+    progress: bool,
+) -> tuple[Scores, dict[str, Matrix], Vector, list[dict[str, Picture]]]:
     """Every pair's figures, {method: {figure: float64 (P,)}}, what `features` sees in its holes, {method: (P, D)},
     the registration's errors (P,), and the grid's rows, [{column: picture}].
     """
     register, registration = _registrar(portraits, meshes, network), np.empty(len(pairs))
     embedder = BatchEmbedder()
     figures = [f for f in FIGURES if second or f != "distance"]
-    scores = {m: {f: np.empty(len(pairs)) for f in figures} for m in methods}
-    looks = {m: [] for m in methods if features}
+    scores: Scores = {m: {f: np.empty(len(pairs)) for f in figures} for m in methods}
+    looks: dict[str, list[Matrix]] = {m: [] for m in methods if features}
     known = _embed(embedder, portraits.crops[pairs.reference])
     row = {place: i for i, place in enumerate(pairs.reference.tolist())}  # an impostor is someone's reference
     people = {  # embeddings (P, 512), each computed once
@@ -226,7 +246,7 @@ def _score(portraits, pairs, holes, meshes, network, methods, second, features, 
         "to_reference": known,
         "to_stranger": known[[row[place] for place in pairs.impostor.tolist()]],
     }
-    shown = []
+    shown: list[dict[str, Picture]] = []
     for start in tqdm(range(0, len(pairs), BATCH), "evaluating", unit="batch", disable=not progress):
         batch = slice(start, min(start + BATCH, len(pairs)))
         crops = portraits.crops[pairs.target[batch]]
@@ -250,11 +270,11 @@ def _score(portraits, pairs, holes, meshes, network, methods, second, features, 
         for method in BASELINES.keys() & methods:
             fills = [BASELINES[method](*seen) for seen in zip(masked, masks, references, strict=True)]
             pictures[method] = np.stack(fills)
-        distances = second and second.distances(crops)
+        distances = None if second is None else second.distances(crops)
         for method in methods:
             embeddings = people["to_truth"][batch] if method == "truth" else _embed(embedder, crops, pictures[method])
             score = scores[method]
-            if second:
+            if distances is not None:
                 score["distance"][batch] = distances(_put(crops, pictures[method]))
             if features:
                 looks[method].append(features(pictures[method], masks))
@@ -272,23 +292,23 @@ def _score(portraits, pairs, holes, meshes, network, methods, second, features, 
     return scores, {m: np.concatenate(seen) for m, seen in looks.items()}, registration, shown[:GRID_PAIRS]
 
 
-def _frame(crops):
+def _frame(crops: Pictures) -> Pictures:
     return crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
 
 
-def _run(network, masked, masks, references=()):
+def _run(network: Network, masked: Pictures, masks: Masks, references: Sequence[Registered] = ()) -> Fields:
     """The network's fields for pictures (N, 128, 128, 3), holes (N, 128, 128). references: `Registered`, or none."""
     holes = masks[:, None].astype(np.float32)
     given = [np.concatenate(x) for x in zip(*(r.planes() for r in references), strict=True)]
     return network.run(_planes(masked), holes, *(given or no_reference(len(masked))))
 
 
-def _compose(fields, masked, masks):
+def _compose(fields: Fields, masked: Pictures, masks: Masks) -> Pictures:
     """The masked pictures with the network's own fill in their holes -> uint8 (N, 128, 128, 3)."""
     return np.where(masks[..., None], np.rint(fields["fill"].transpose(0, 2, 3, 1) * 255).astype(np.uint8), masked)
 
 
-def _paste(fields, masked, masks, crops, moved):
+def _paste(fields: Fields, masked: Pictures, masks: Masks, crops: Pictures, moved: Sequence[Registered]) -> Pictures:
     """The same with texture and grain, as `twoface fill` pastes it, but no feather: hard edges like the others."""
     pasted = masked.copy()
     for i, (picture, mask, crop, found) in enumerate(zip(pasted, masks, crops, moved, strict=True)):
@@ -300,22 +320,23 @@ def _paste(fields, masked, masks, crops, moved):
 class Meshes:
     """The meshes of prepared crops, each found once."""
 
-    def __init__(self, portraits, mesher=None):
+    def __init__(self, portraits: Portraits, mesher: Mesher | None = None) -> None:
         self.mesher = mesher or Mesher()
-        self._portraits, self._known = portraits, {}
+        self._portraits = portraits
+        self._known: dict[int, Points] = {}
 
-    def crop(self, place):
+    def crop(self, place: int) -> Points:
         """The mesh of a crop's face -> (478, 3), in the pixels of the stored crop."""
         if place not in self._known:
             self._known[place] = self.mesher.find(self._portraits.crops[place], FRAME).points
         return self._known[place]
 
-    def frame(self, place):
+    def frame(self, place: int) -> Points:
         """The same in the pixels of its 128 frame."""
         return self.crop(place) - (MARGIN, MARGIN, 0)
 
 
-def _fixed_hole(hole, center_size):
+def _fixed_hole(hole: str | Box, center_size: int) -> Mask | None:
     """The hole that is the same for all faces -> bool (128, 128); None where the mesh says it."""
     if not isinstance(hole, str):
         return box_hole(hole, (SIZE, SIZE))
@@ -323,14 +344,16 @@ def _fixed_hole(hole, center_size):
     return named_hole(hole, center_size=center_size) if hole == "center" else None
 
 
-def _registrar(portraits, meshes, network):
+def _registrar(
+    portraits: Portraits, meshes: Meshes, network: Network
+) -> Callable[[int, int, Mask], tuple[Registered, float]]:
     """A function: places of a target and a reference, the hole -> the `Registered` reference and an error.
 
     The error is the mean distance, in pixels of the 128 frame, of the target's mesh in the hole from that of its whole
     face.
     """
 
-    def register(target, reference, mask):
+    def register(target: int, reference: int, mask: Mask) -> tuple[Registered, float]:
         points = meshes.mesher.behind(_frame(portraits.crops[target][None])[0], mask, network)
         found = registered(points, mask, portraits.crops[reference], meshes.crop(reference))
         truth = meshes.frame(target)[:, :2]
@@ -341,18 +364,18 @@ def _registrar(portraits, meshes, network):
     return register
 
 
-def _planes(pictures):
-    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32) / 255
+def _planes(pictures: Pictures) -> Batch:
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
 
 
-def _put(crops, frames):
+def _put(crops: Pictures, frames: Pictures) -> Pictures:
     """The crops with `frames` (N, 128, 128, 3) put into their middles."""
     crops = crops.copy()
     _frame(crops)[:] = frames
     return crops
 
 
-def _embed(embedder, crops, frames=None):
+def _embed(embedder: BatchEmbedder, crops: Pictures, frames: Pictures | None = None) -> Matrix:
     """Embeddings (N, 512) of the crops, with `frames` put into them if given."""
     if frames is not None:
         crops = _put(crops, frames)
@@ -360,7 +383,9 @@ def _embed(embedder, crops, frames=None):
     return np.concatenate([embedder.embed(np.stack([embedding_view(c) for c in batch])) for batch in batches])
 
 
-def _differences(scores, crowds, samples, seed):
+def _differences(
+    scores: Scores, crowds: Mapping[str, Matrix], samples: int, seed: int
+) -> dict[str, dict[str, tuple[float, float, float]]]:
     """{"a - b": {figure: (mean, low, high)}} of the paired differences."""
     rows = {}
     for a, b in COMPARISONS:
@@ -377,24 +402,25 @@ def _differences(scores, crowds, samples, seed):
     return rows
 
 
-def _bounds(drawn):
+def _bounds(drawn: Vector) -> tuple[float, float]:
     """The bounds between which 95 % of resampled values lie."""
-    return tuple(np.quantile(drawn, (0.025, 0.975)).tolist())
+    low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
+    return low, high
 
 
-def _pair(portraits, pairs, scores, i):
+def _pair(portraits: Portraits, pairs: Pairs, scores: Scores, i: int) -> dict[str, Any]:
     """Which pictures pair `i` is, and its figures under each method."""
     places = {"target": pairs.target[i], "reference": pairs.reference[i], "stranger": pairs.impostor[i]}
     names = {role: portraits.paths[place] for role, place in places.items()}
     return names | {method: {f: _finite(v[i]) for f, v in score.items()} for method, score in scores.items()}
 
 
-def _finite(value):
+def _finite(value: float) -> float | None:
     """A JSON number, or None: the PSNR of two equal pictures is infinite."""
     return float(value) if np.isfinite(value) else None
 
 
-def _output_files(out, force):
+def _output_files(out: PathLike, force: bool) -> dict[str, Path]:
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -403,10 +429,10 @@ def _output_files(out, force):
     return {name: check_output(out / name, force) for name in ("evaluation.json", "evaluation.md", "grid.png")}
 
 
-def _png(picture):
+def _png(picture: Picture) -> bytes:
     return cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
 
 
-def _versions():
+def _versions() -> dict[str, str]:
     packages = {m.__name__: m.__version__ for m in (np, cv2, skimage, onnxruntime)}
     return {"python": platform.python_version()} | packages

@@ -5,22 +5,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twoface.core.arrays import Indices
 from twoface.core.errors import InputError
+from twoface.research.data.portraits import Portraits
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Places in `Portraits`, int (P,) each, one row for each person."""
 
-    target: np.ndarray
-    reference: np.ndarray
-    impostor: np.ndarray  # another person's reference; each reference is the impostor of exactly one person
+    target: Indices
+    reference: Indices
+    impostor: Indices  # another person's reference; each reference is the impostor of exactly one person
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.target)
 
 
-def fixed_pairs(portraits, source="all", seed=0):
+def fixed_pairs(portraits: Portraits, source: str = "all", seed: int = 0) -> Pairs:
     """One pair of each person of `source` ("all", or a collection such as "lfw") who has two pictures or more -> Pairs.
 
     A person's pair depends on the seed, the person's label and pictures alone: it is the same whoever else is
@@ -34,9 +36,9 @@ def fixed_pairs(portraits, source="all", seed=0):
     for person, name in enumerate(portraits.names):
         members = np.flatnonzero(wanted & (portraits.identity == person))
         if len(members) > 1:
-            members = sorted(members, key=portraits.paths.__getitem__)
+            named = sorted(members.tolist(), key=portraits.paths.__getitem__)
             rng = np.random.default_rng((seed, zlib.crc32(name.encode())))
-            drawn.append(rng.choice(members, 2, replace=False))
+            drawn.append(rng.choice(named, 2, replace=False))
     if len(drawn) < 2:
         raise InputError(f"{len(drawn)} people have two pictures, 2 are needed: add pictures or take source all")
     target, reference = np.array(drawn).T

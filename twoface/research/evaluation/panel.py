@@ -8,24 +8,29 @@ version of the code fills the same pixels. `twoface.research.evaluation.rating` 
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Frame, Mask, Picture, Shape, Transform
 from twoface.core.errors import InputError
 from twoface.core.faces import align, apply, choose, crop, frame_of, frame_transform, invert, scale_of
-from twoface.core.files import check_output, write_aside
+from twoface.core.files import PathLike, check_output, write_aside
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.masks import grow
 from twoface.core.mesh import Mesher
 from twoface.core.mtcnn import Mtcnn
 from twoface.core.parts import named_hole
-from twoface.research.data.prepare import PICTURES
+from twoface.research.data.containers import PICTURES
+from twoface.research.data.prepare import Detector
 
+Task: TypeAlias = dict[str, Any]  # see above
 HOLES = ("eyes", "mouth", "nose", "lower", "center", "strokes")
 COVERED = "covered"
 COUNT = 48
@@ -39,7 +44,14 @@ SMALLEST = 60  # photo pixels a side of a frame: smaller faces show nothing to j
 TASKS = "tasks.json"
 
 
-def draw_tasks(photos, marked=None, count=COUNT, seed=0, detector=None, mesher=None):
+def draw_tasks(
+    photos: PathLike,
+    marked: PathLike | None = None,
+    count: int = COUNT,
+    seed: int = 0,
+    detector: Detector | None = None,
+    mesher: Mesher | None = None,
+) -> list[Task]:
     """Draw what is filled -> list of tasks, the holes in turn, so that the first N are as mixed as all.
 
     photos: a folder with a folder of photos for each person. marked: a JSON file such as benchmarks/occluders.json, or
@@ -48,7 +60,7 @@ def draw_tasks(photos, marked=None, count=COUNT, seed=0, detector=None, mesher=N
     Raises InputError when a file is not of this kind or there are too few photos.
     """
     rng = np.random.default_rng(seed)
-    known = {"covered": [], "clean": None} | ({} if marked is None else read_json(marked))
+    known: dict[str, Any] = {"covered": [], "clean": None} | ({} if marked is None else read_json(marked))
     detector, mesher = detector or Mtcnn(), mesher or Mesher()
     covered = _covered_tasks(Path(photos), known["covered"], detector, rng)
     holes = [*HOLES[:3], COVERED, *HOLES[3:], COVERED] if known["covered"] else HOLES
@@ -62,7 +74,7 @@ def draw_tasks(photos, marked=None, count=COUNT, seed=0, detector=None, mesher=N
     return tasks
 
 
-def task_mask(task, shape):
+def task_mask(task: Mapping[str, Any], shape: Shape) -> Mask:
     """The hole of a task as a mask -> bool (H, W). shape: of the photo."""
     mask = np.zeros(shape[:2], np.uint8)
     for polygon in task["polygons"]:
@@ -70,7 +82,15 @@ def task_mask(task, shape):
     return mask.view(bool)
 
 
-def make_fills(out, photos, tasks, model=None, inpainter=None, progress=True, force=False):
+def make_fills(
+    out: PathLike,
+    photos: PathLike,
+    tasks: Sequence[Task],
+    model: PathLike | None = None,
+    inpainter: Inpainter | None = None,
+    progress: bool = True,
+    force: bool = False,
+) -> Path:
     """Fill each task and keep what is shown of it -> the folder `out`, made when missing.
 
     It gets NN-fill.png and NN-photo.png, both SHOWN pixels a side, and tasks.json with the tasks and the network.
@@ -78,7 +98,7 @@ def make_fills(out, photos, tasks, model=None, inpainter=None, progress=True, fo
     Raises InputError when a photo cannot be filled, or `out` holds such files (without `force`).
     """
     out, photos = Path(out), Path(photos)
-    model = resources.files("twoface") / "weights" / "twoface.onnx" if model is None else Path(model)
+    model = Path(str(resources.files("twoface"))) / "weights" / "twoface.onnx" if model is None else Path(model)
     inpainter = inpainter or Inpainter.load(model)
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / TASKS, force)
@@ -96,7 +116,7 @@ def make_fills(out, photos, tasks, model=None, inpainter=None, progress=True, fo
     return out
 
 
-def read_tasks(path):
+def read_tasks(path: PathLike) -> dict[str, Any]:
     """What `make_fills` left in a folder, or its tasks.json -> {"model", "tasks"}. Raises InputError for another."""
     path = Path(path)
     known = read_json(path / TASKS if path.is_dir() else path)
@@ -105,7 +125,7 @@ def read_tasks(path):
     return known
 
 
-def read_json(path):
+def read_json(path: PathLike) -> dict[str, Any]:
     """A file's JSON object -> dict. Raises InputError for anything else."""
     try:
         known = json.loads(Path(path).read_bytes())
@@ -116,27 +136,29 @@ def read_json(path):
     return known
 
 
-def shown(pixels, view):
+def shown(pixels: Picture, view: Frame) -> Picture:
     """What is shown of a photo -> uint8 (SHOWN, SHOWN, 3)."""
     return crop(pixels, frame_transform(view, SHOWN), SHOWN)
 
 
-def _drawn_sources(photos, known, detector, mesher, rng):
+def _drawn_sources(
+    photos: Path, known: Mapping[str, Any], detector: Detector, mesher: Mesher, rng: np.random.Generator
+) -> dict[str, Iterator[Task]]:
     """{hole: an endless or exhausted iterator of tasks}, all drawing from the same people in turn."""
     clean = known["clean"]
     covered = {entry["photo"] for entry in known["covered"]}
-    people = {}
+    people: dict[str, list[str]] = {}
     for path in sorted(p for p in photos.glob("*/*") if p.suffix.lower() in PICTURES):
         name = path.relative_to(photos).as_posix()
         if name in clean if clean is not None else name not in covered:
             people.setdefault(path.parent.name, []).append(name)
     pairs = _pairs([names for names in people.values() if len(names) > 1], rng)
-    frames = {}
+    frames: dict[str, Transform | None] = {}
 
-    def tasks(hole):
+    def tasks(hole: str) -> Iterator[Task]:
         for photo, reference in pairs:
-            if all(_frame(photos, name, detector, frames) is not None for name in (photo, reference)):
-                transform = frames[photo]
+            transform = _frame(photos, photo, detector, frames)
+            if transform is not None and _frame(photos, reference, detector, frames) is not None:
                 mesh = mesher.find(read_photo(photos / photo).pixels, transform).moved(transform)
                 drawn = _strokes(rng) if hole == "strokes" else named_hole(hole, mesh.points)
                 yield _task(hole, photo, reference, drawn, transform)
@@ -144,14 +166,15 @@ def _drawn_sources(photos, known, detector, mesher, rng):
     return {hole: tasks(hole) for hole in HOLES}
 
 
-def _pairs(people, rng):
+def _pairs(people: Sequence[list[str]], rng: np.random.Generator) -> Iterator[tuple[str, str]]:
     """(photo, reference) of everyone in random order, then of everyone again with other photos, ten times at most."""
     for _ in range(10):
         for person in rng.permutation(len(people)):
-            yield tuple(rng.choice(people[person], 2, replace=False).tolist())
+            photo, reference = rng.choice(people[person], 2, replace=False).tolist()
+            yield photo, reference
 
 
-def _frame(photos, name, detector, known):
+def _frame(photos: Path, name: str, detector: Detector, known: dict[str, Transform | None]) -> Transform | None:
     """The transform of a photo's largest face; None where there is none, or it is small."""
     if name not in known:
         faces = detector.detect(read_photo(photos / name).pixels)
@@ -160,7 +183,7 @@ def _frame(photos, name, detector, known):
     return known[name]
 
 
-def _task(hole, photo, reference, drawn, transform):
+def _task(hole: str, photo: str, reference: str, drawn: Mask, transform: Transform) -> Task:
     """drawn: bool (128, 128), the hole in the crop frame; transform: photo -> crop."""
     outlines, _ = cv2.findContours(drawn.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     polygons = [np.round(apply(invert(transform), outline[:, 0]), 1).tolist() for outline in outlines]
@@ -170,7 +193,7 @@ def _task(hole, photo, reference, drawn, transform):
     return {"hole": hole, "photo": photo, "reference": reference, "polygons": polygons, "view": view}
 
 
-def _strokes(rng):
+def _strokes(rng: np.random.Generator) -> Mask:
     """Three strokes of a brush over the face, each with a bend -> bool (128, 128)."""
     canvas = np.zeros((128, 128), np.uint8)
     for _ in range(3):
@@ -179,7 +202,9 @@ def _strokes(rng):
     return canvas.view(bool)
 
 
-def _covered_tasks(photos, entries, detector, rng):
+def _covered_tasks(
+    photos: Path, entries: Iterable[Mapping[str, Any]], detector: Detector, rng: np.random.Generator
+) -> Iterator[Task]:
     """The marked photos with a reference, in random order, what covers their face as the hole."""
     inner = np.zeros((128, 128), bool)
     inner[KEPT:-KEPT, KEPT:-KEPT] = True
@@ -200,5 +225,5 @@ def _covered_tasks(photos, entries, detector, rng):
             yield _task(COVERED, entry["photo"], entry["reference"], drawn, transform)
 
 
-def _png(pixels):
+def _png(pixels: Picture) -> bytes:
     return cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()

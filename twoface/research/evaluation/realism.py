@@ -5,8 +5,18 @@ unbiased form for paired samples (Gretton et al. 2012, lemma 6): fill and truth 
 each other, so that what both have around the hole does not count. 0 is as real as the truth; it may be below 0.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from twoface.core.arrays import Mask, Matrix, Picture, Vector
+
+if TYPE_CHECKING:
+    from twoface.research.models.vgg import VGG16
 
 LAYER = "pool5"
 SEEN = 96  # pixels a side of what the network sees
@@ -20,7 +30,7 @@ class HoleFeatures:
     Raises as `twoface.research.models.pretrained.weights`.
     """
 
-    def __init__(self, network=None):
+    def __init__(self, network: VGG16 | None = None) -> None:
         """network: a `twoface.research.models.vgg.VGG16`, default that of the cached weights, fetched when missing."""
         from twoface.research.models.pretrained import weights
         from twoface.research.models.vgg import VGG16, Trunk
@@ -28,7 +38,7 @@ class HoleFeatures:
         self._scale = Trunk.SCALE[LAYER]
         self._network = network or VGG16(weights("vgg16-edges"))
 
-    def __call__(self, pictures, holes):
+    def __call__(self, pictures: NDArray[np.uint8], holes: NDArray[np.bool_]) -> Matrix:
         """pictures: uint8 (N, H, W, 3) RGB; holes: bool (N, H, W) -> float64 (N, 512)."""
         import torch
 
@@ -38,13 +48,13 @@ class HoleFeatures:
         return seen.mean((2, 3)).double().numpy() / self._scale
 
 
-def _around(picture, hole):
+def _around(picture: Picture, hole: Mask) -> Picture:
     x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
     part = (slice(max(y - AROUND, 0), y + height + AROUND), slice(max(x - AROUND, 0), x + width + AROUND))
     return cv2.resize(picture[part], (SEEN, SEEN), interpolation=cv2.INTER_CUBIC)
 
 
-def discrepancies(fills, truths):
+def discrepancies(fills: Matrix, truths: Matrix) -> Matrix:
     """Features (N, D) of fills and of the true pictures, in one order -> (N, N): the mean off its diagonal is KID.
 
     In units of the truths' root mean square: the kernel asks for features of about 1, and VGG's are of any size.
@@ -52,7 +62,7 @@ def discrepancies(fills, truths):
     unit = np.sqrt((truths**2).mean())
     fills, truths = fills / unit, truths / unit
 
-    def kernel(a, b):
+    def kernel(a: Matrix, b: Matrix) -> Matrix:
         return (a @ b.T / a.shape[1] + 1) ** 3
 
     crossed = kernel(fills, truths)
@@ -61,12 +71,12 @@ def discrepancies(fills, truths):
     return found
 
 
-def kid(found):
+def kid(found: Matrix) -> float:
     """KID of what `discrepancies` gave, of two pictures or more -> float."""
     return float(found.sum() / (len(found) * (len(found) - 1)))
 
 
-def resampled_kid(found, samples=10_000, seed=0):
+def resampled_kid(found: Matrix, samples: int = 10_000, seed: int = 0) -> Vector:
     """KID of `samples` bootstrap resamplings of the pictures -> (S,). The same seed draws the same pictures.
 
     A picture drawn twice is not compared with itself, which would call every resampling less real than it is; a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ BATCH = 16  # faces
 COMPARED = 64  # faces that the original graph looks at too
 
 
-def verify(weights: Path, data: Path, split: str = "val", original: bool = True, progress: bool = True) -> dict:
+def verify(
+    weights: Path, data: Path, split: str = "val", original: bool = True, progress: bool = True
+) -> dict[str, Any]:
     """Everyone's fixed pair against their impostor pair -> {"pairs", "accuracy", "deviation", "threshold", ...}.
 
     accuracy: mean over ten folds of the people, each judged by the threshold that suits the other nine (the protocol
@@ -43,7 +46,7 @@ def verify(weights: Path, data: Path, split: str = "val", original: bool = True,
     return {"pairs": 2 * len(pairs)} | figures
 
 
-def ten_folds(same: np.ndarray, different: np.ndarray) -> dict:
+def ten_folds(same: np.ndarray, different: np.ndarray) -> dict[str, Any]:
     """Cosines (P,) of P same-person pairs and of P two-people pairs -> accuracy, its deviation, threshold, means."""
     fold = np.arange(len(same)) % FOLDS
     accuracies, chosen = [], []

@@ -9,15 +9,21 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
+def start_at_zero(layer: nn.Conv2d) -> None:
+    """Weights and biases of 0, in place."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
 class ResBlock(nn.Module):
     """x + conv(act(conv(act(x)))), (N, C, H, W) -> the same; starts as the identity (last convolution zero)."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        start_at_zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(activate(self.first(activate(x))))
@@ -26,7 +32,7 @@ class ResBlock(nn.Module):
 class NormedResBlock(nn.Module):
     """x + norm(conv(act(norm(conv(act(x)))))), (N, C, H, W) -> the same (He et al. 2016), for small networks."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(2))
         self.norm_first, self.norm_second = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
@@ -42,15 +48,14 @@ class CrossAttention(nn.Module):
     x, reference: (N, C, H, W), of any two sizes -> (N, C, H, W), added to x. Starts as the identity.
     """
 
-    def __init__(self, channels: int, heads: int = 4):
+    def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
         self.heads = heads
         self.query = nn.Conv2d(channels, channels, 1)
         self.key = nn.Conv2d(channels, channels, 1)
         self.value = nn.Conv2d(channels, channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        start_at_zero(self.out)
 
     def forward(self, x: Tensor, reference: Tensor) -> Tensor:
         q, k, v = (self._split(t) for t in (self.query(x), self.key(reference), self.value(reference)))

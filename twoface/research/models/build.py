@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import nn
@@ -13,18 +14,19 @@ from twoface.research.models.generator import TransferGenerator
 from twoface.research.models.occlusion import Occlusion
 from twoface.research.models.see_through import SeeThrough
 
-OURS = {
+Maker = Callable[..., nn.Module]
+OURS: dict[str, Maker] = {
     "transfer": lambda widths: TransferGenerator(widths, transfer=True),
     "synthesis": lambda widths: TransferGenerator(widths, transfer=False),
 }
-THESIS = {  # size, hole, vgg -> generator, discriminators
+THESIS: dict[str, tuple[Maker, Callable[..., Discriminators]]] = {  # size, hole, vgg -> generator, discriminators
     "mnist": (thesis_generators.mnist, thesis_discriminators.mnist),
     "mnist_two": (partial(thesis_generators.mnist, encoders=2), thesis_discriminators.mnist_two),
     "faces_initial": (thesis_generators.faces_initial, thesis_discriminators.faces_initial),
     "faces_vgg": (thesis_generators.faces_vgg, thesis_discriminators.faces_vgg),
     "faces_final": (thesis_generators.faces_final, thesis_discriminators.faces_final),
 }
-HELPERS = {"see_through": SeeThrough, "occlusion": Occlusion}  # that look at faces and fill nothing
+HELPERS: dict[str, Maker] = {"see_through": SeeThrough, "occlusion": Occlusion}  # that look at faces and fill nothing
 NEED_VGG = ("faces_vgg", "faces_final")
 
 

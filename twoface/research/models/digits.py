@@ -17,7 +17,7 @@ EPOCHS, BATCH, LR = 1, 128, 3e-3
 class DigitClassifier(nn.Module):
     """forward(digit (N,1,28,28) in [0,1]) -> logits (N,10)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             *(nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),

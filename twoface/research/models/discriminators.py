@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +20,9 @@ class Discriminators(nn.Module, ABC):
     turns, then judged by what learns (`forward`).
     """
 
-    def __init__(self, judges: dict[str, nn.Module], paired: bool):
+    def __init__(self, judges: Mapping[str, nn.Module], paired: bool) -> None:
         super().__init__()
-        self.judges, self.paired = nn.ModuleDict(judges), paired
+        self.judges, self.paired = nn.ModuleDict(dict(judges)), paired
 
     def look(self, names: tuple[str, ...], picture: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """picture (N,C,S,S) in [0,1], mask (N,1,S,S) of its hole -> what each named judge is given of it."""
@@ -51,7 +52,7 @@ class PatchDiscriminator(nn.Module):
     Sees the reference too, so that it can ask whether both show one person; S is a multiple of 8.
     """
 
-    def __init__(self, width: int = 32):
+    def __init__(self, width: int = 32) -> None:
         super().__init__()
 
         def down(cin: int, cout: int) -> list[nn.Module]:
@@ -80,7 +81,7 @@ class PatchDiscriminator(nn.Module):
 class PatchDiscriminators(Discriminators):
     """Ours: `adv_local` sees a window of `window` px at the hole, `adv_global` the picture at half its size."""
 
-    def __init__(self, window: int = 72, width: int = 32):
+    def __init__(self, window: int = 72, width: int = 32) -> None:
         super().__init__({name: PatchDiscriminator(width) for name in ("adv_local", "adv_global")}, paired=True)
         self.window = window
 

@@ -21,7 +21,7 @@ class FaceNet(nn.Module):
     eval mode; has no trainable parameter. Layers are looked up by the names of the original graph.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         """path: what `twoface.research.models.pretrained.weights("facenet-casia")` gives."""
         super().__init__()
         tensors = load_file(path)
@@ -34,7 +34,7 @@ class FaceNet(nn.Module):
             return nn.Sequential(*map(conv, inner), conv(last, last_stride, valid=last_stride > 1))
 
         def residual(name: str, scale: float, *branches: tuple[str, ...], relu: bool = True) -> _Residual:
-            inside = [chain(*(f"{name}/{layer}" for layer in branch)) for branch in branches]
+            inside: list[nn.Module] = [chain(*(f"{name}/{layer}" for layer in branch)) for branch in branches]
             return _Residual(inside, conv(f"{name}/Conv2d_1x1"), scale, relu)
 
         def block35(name: str) -> _Residual:
@@ -84,7 +84,9 @@ class FaceNet(nn.Module):
         return super().train(False)
 
     def forward(self, face: Tensor) -> Tensor:
-        x, mean, deviation = face * 255, 127.5, 128.0
+        x = face * 255
+        mean: Tensor | float = 127.5
+        deviation: Tensor | float = 128.0
         if self.prewhiten:
             mean = x.mean((1, 2, 3), keepdim=True)
             deviation = x.std((1, 2, 3), keepdim=True, correction=0).clamp_min(x.shape[1:].numel() ** -0.5)
@@ -93,7 +95,10 @@ class FaceNet(nn.Module):
 
 
 class _Conv(nn.Module):
-    def __init__(self, weight: Tensor, bias: Tensor, stride: int, valid: bool):
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, stride: int, valid: bool) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
@@ -107,7 +112,7 @@ class _Conv(nn.Module):
 
 
 class _Branches(nn.Module):
-    def __init__(self, *branches: nn.Module):
+    def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleList(branches)
 
@@ -116,7 +121,7 @@ class _Branches(nn.Module):
 
 
 class _Residual(nn.Module):
-    def __init__(self, branches: list[nn.Module], up: _Conv, scale: float, relu: bool):
+    def __init__(self, branches: list[nn.Module], up: _Conv, scale: float, relu: bool) -> None:
         super().__init__()
         self.branches, self.up, self.scale, self.relu = _Branches(*branches), up, scale, relu
         self.up.linear = True

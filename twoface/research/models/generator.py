@@ -41,7 +41,7 @@ class TransferGenerator(nn.Module):
 
     STARTS_AS_NOTHING = ("correct.",)  # layers that weights of before they were there lack, and that then say nothing
 
-    def __init__(self, widths: tuple[int, int, int, int] = (48, 96, 160, 192), transfer: bool = True):
+    def __init__(self, widths: tuple[int, int, int, int] = (48, 96, 160, 192), transfer: bool = True) -> None:
         super().__init__()
         w64, w32, w16, w8 = widths
         self.transfer = transfer

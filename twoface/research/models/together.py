@@ -6,6 +6,8 @@ mean over samples, each on its own. These are the places where it is not.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, nn
 
@@ -42,6 +44,8 @@ class BatchNorm(nn.BatchNorm2d):
         mean = _Sum.apply(values.sum((0, 2, 3))) / count
         centred = values - mean[None, :, None, None]
         variance = _Sum.apply(centred.square().sum((0, 2, 3))) / count
+        assert self.num_batches_tracked is not None and self.momentum is not None  # torch's defaults
+        assert self.running_mean is not None and self.running_var is not None
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
@@ -68,13 +72,13 @@ class _Sum(torch.autograd.Function):
     """Sum over the processes; so is its gradient."""
 
     @staticmethod
-    def forward(ctx, value: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor) -> Tensor:
         total = value.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         total = gradient.clone()
         distributed.all_reduce(total)
         return total

@@ -25,7 +25,9 @@ class VGG16(nn.Module):
     (N, 512, H/32, W/32). Nothing behind the last of them is computed. No weight is a parameter, or saved with a run.
     """
 
-    def __init__(self, path: Path):
+    mean: Tensor
+
+    def __init__(self, path: Path) -> None:
         """path: what `twoface.research.models.pretrained.weights("vgg16-edges")` gives."""
         super().__init__()
         for name, tensor in load_file(path).items():
@@ -57,7 +59,7 @@ class Trunk(nn.Module):
 
     SCALE = {"pool3": 17.0, "conv4_3": 3.6, "pool5": 13.0}
 
-    def __init__(self, vgg: nn.Module, layer: str):
+    def __init__(self, vgg: nn.Module, layer: str) -> None:
         super().__init__()
         self.vgg, self.layer = vgg, layer
 

@@ -18,7 +18,7 @@ def line_chart(series: Sequence[Series | None], smooth: bool = False) -> str:
     """Lines over a common x. A series that is None keeps its colour for the others' sake; y that is no number is left
     out. smooth: noisy values, of which the trend is shown."""
     drawn = [(i, name, *_thinned(x, y)) for i, (name, x, y) in enumerate(filter_numbers(series)) if x]
-    xs, ys = ([v for entry in drawn for v in entry[k]] for k in (2, 3))
+    xs, ys = [v for _, _, x, _ in drawn for v in x], [v for _, _, _, y in drawn for v in y]
     frame = _Frame(min(xs), max(xs), min(ys), max(ys))
     parts = [frame.axes()]
     for i, name, x, y in drawn:
@@ -85,7 +85,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 class _Frame:
     """Values -> places in the picture, y with a margin above and below."""
 
-    def __init__(self, x0: float, x1: float, y0: float, y1: float):
+    def __init__(self, x0: float, x1: float, y0: float, y1: float) -> None:
         margin = (y1 - y0) * 0.06 or abs(y1) * 0.1 or 1.0
         self.x0, self.x1 = x0, x1 if x1 > x0 else x0 + 1
         self.y0, self.y1 = y0 - margin, y1 + margin
@@ -115,7 +115,8 @@ def _thinned(xs: list[float], ys: list[float]) -> tuple[list[float], list[float]
     """At most POINTS points, each the mean of as many neighbours."""
     size = math.ceil(len(xs) / POINTS) or 1
     groups = [slice(i, i + size) for i in range(0, len(xs), size)]
-    return tuple([sum(values[g]) / len(values[g]) for g in groups] for values in (xs, ys))
+    x, y = ([sum(values[g]) / len(values[g]) for g in groups] for values in (xs, ys))
+    return x, y
 
 
 def _smoothed(ys: list[float]) -> list[float]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
@@ -30,8 +31,8 @@ def report(folders: Sequence[Path], out: Path, force: bool = False) -> Path:
     runs = [read_run(folder) for folder in folders if not (folder / STUDY).is_file()]
     if len(runs) > MOST:
         raise InputError(f"{len(runs)} runs do not fit a page: give {MOST} at most")
-    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(loader=PackageLoader("twoface.research.report", "."), **options)
+    loader = PackageLoader("twoface.research.report", ".")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     names = distinct([run.name for run in runs])
     page = environment.get_template("page.html").render(
         title=" · ".join([*names, *studies]),
@@ -60,7 +61,7 @@ def figures_table(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def differing(tables: Sequence[dict]) -> list[tuple[str, list[str]]]:
+def differing(tables: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
     """The keys whose values are not the same in all tables: (dotted key, its value in each)."""
     flats = [flat(table) for table in tables]
     keys = dict.fromkeys(key for table in flats for key in table)
@@ -68,10 +69,11 @@ def differing(tables: Sequence[dict]) -> list[tuple[str, list[str]]]:
     return [(key, values) for key, values in rows if len(set(values)) > 1]
 
 
-def flat(table: dict | list, before: str = "") -> dict:
+def flat(table: dict[str, Any] | list[Any], before: str = "") -> dict[str, Any]:
     """{"a": {"b": 1}, "c": [{"d": 2}]} -> {"a.b": 1, "c[0].d": 2}; lists of plain values stay whole."""
-    result = {}
-    for key, value in table.items() if isinstance(table, dict) else enumerate(table):
+    result: dict[str, Any] = {}
+    entries: Iterable[tuple[Any, Any]] = table.items() if isinstance(table, dict) else enumerate(table)
+    for key, value in entries:
         name = f"{before}[{key}]" if isinstance(table, list) else f"{before}.{key}" if before else key
         nested = isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict))
         result |= flat(value, name) if nested else {name: value}
@@ -82,7 +84,7 @@ def readable(key: str) -> str:
     return key.removeprefix(VALIDATION).replace("_", " ")
 
 
-def _run(run: Run, name: str) -> dict:
+def _run(run: Run, name: str) -> dict[str, Any]:
     steps = spaced(sorted(run.previews), STEPS)
     return {
         "name": name,
@@ -112,7 +114,7 @@ def _charts(runs: Sequence[Run], names: Sequence[str]) -> list[tuple[str, list[t
     return [(title, charts) for title, charts in result if charts]
 
 
-def _chart(rows_of_runs: Sequence[list[dict]], names: Sequence[str], key: str, smooth: bool) -> Markup | None:
+def _chart(rows_of_runs: Sequence[list[dict[str, Any]]], names: Sequence[str], key: str, smooth: bool) -> Markup | None:
     """The chart of one figure; None when no run has a number for it."""
     series = []
     for name, rows in zip(names, rows_of_runs, strict=True):
@@ -123,7 +125,7 @@ def _chart(rows_of_runs: Sequence[list[dict]], names: Sequence[str], key: str, s
     return Markup(line_chart(series, smooth))
 
 
-def _study(name: str, study: dict) -> dict:
+def _study(name: str, study: dict[str, Any]) -> dict[str, Any]:
     trials = study["trials"]
     done = [trial for trial in trials if trial["value"] is not None]
     best = max if study["direction"] == "maximize" else min
@@ -144,7 +146,7 @@ def _study(name: str, study: dict) -> dict:
     }
 
 
-def _config(experiment: dict) -> Markup:
+def _config(experiment: dict[str, Any]) -> Markup:
     """The resolved experiment, a line for each key."""
     lines = (f"<b>{html.escape(key)}</b> = {html.escape(json.dumps(value))}" for key, value in flat(experiment).items())
     return Markup("\n".join(lines))

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -16,6 +17,7 @@ ANIMATION_BYTES = 1_500_000  # at most
 ANIMATION_SIZES = ((720, 40), (560, 40), (420, 40), (420, 20), (320, 20), (320, 10), (240, 6), (120, 3), (60, 2))
 # (width in px, frames at most), tried in turn until the animation is small enough
 FRAME_MS, LAST_MS = 350, 2500
+Item = TypeVar("Item")
 
 
 def still(path: Path) -> str:
@@ -42,7 +44,7 @@ def animation(paths: Sequence[Path]) -> str | None:
     return _uri(data)
 
 
-def spaced(items: Sequence, count: int) -> list:
+def spaced(items: Sequence[Item], count: int) -> list[Item]:
     """At most `count` items, evenly spaced, the first and the last among them."""
     if len(items) <= count:
         return list(items)
@@ -63,7 +65,7 @@ def _narrow(picture: Image.Image, width: int) -> Image.Image:
     return picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
 
 
-def _encoded(frames: list[Image.Image], **options) -> bytes:
+def _encoded(frames: list[Image.Image], **options: Any) -> bytes:
     buffer = io.BytesIO()
     frames[0].save(buffer, "WEBP", save_all=len(frames) > 1, append_images=frames[1:], **options)
     return buffer.getvalue()

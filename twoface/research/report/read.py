@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from twoface.core.errors import InputError
 
@@ -23,10 +24,10 @@ class Run:
 
     name: str
     folder: Path
-    experiment: dict
-    machine: dict
-    training: list[dict]
-    validation: list[dict]
+    experiment: dict[str, Any]
+    machine: dict[str, Any]
+    training: list[dict[str, Any]]
+    validation: list[dict[str, Any]]
     figures: dict[str, float]
     previews: dict[int, Path] = field(default_factory=dict)
     pictures: tuple[Path, ...] = ()
@@ -56,12 +57,12 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def read_study(folder: Path) -> dict:
+def read_study(folder: Path) -> dict[str, Any]:
     """The table that `twoface.research.tune` writes after every trial."""
     return _json(folder / STUDY)
 
 
-def _json(path: Path) -> dict:
+def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
@@ -70,7 +71,7 @@ def _json(path: Path) -> dict:
         raise InputError(f"{path} is damaged ({error}): restore it") from error
 
 
-def _rows(path: Path) -> list[dict]:
+def _rows(path: Path) -> list[dict[str, Any]]:
     """The rows; a last line that a killed run left unfinished is not one."""
     lines = path.read_text().splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
@@ -81,9 +82,9 @@ def _rows(path: Path) -> list[dict]:
         raise InputError(f"{path} is damaged ({error}): restore it") from error
 
 
-def _in_order(rows: list[dict]) -> list[dict]:
+def _in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A run that was resumed from an older save tells a stretch twice: the later telling counts."""
-    kept: list[dict] = []
+    kept: list[dict[str, Any]] = []
     for row in rows:
         while kept and kept[-1]["samples"] >= row["samples"]:
             kept.pop()

@@ -9,6 +9,7 @@ import io
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -23,7 +24,7 @@ LEFT = ("stats.jsonl", "previews/*.png", "events.out.tfevents.*", f"{BEST}/{WEIG
 DAMAGES = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError)  # what torch.load raises
 
 
-def save(folder: Path, state: dict, averaged: nn.Module) -> None:
+def save(folder: Path, state: dict[str, Any], averaged: nn.Module) -> None:
     """Write both files aside, then rename, so that a crash or a full disk leaves the ones before.
 
     state: nested dicts and lists of tensors, numbers and strings (`torch.load(weights_only=True)` reads it).
@@ -32,14 +33,16 @@ def save(folder: Path, state: dict, averaged: nn.Module) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()  # in memory first: torch's and safetensors' own writers do not say that a disk is full
     torch.save(state, content)
-    fresh = write_aside(folder / "state.new.pt", content.getbuffer(), force=True)
+    fresh = write_aside(folder / "state.new.pt", content.getvalue(), force=True)
     if (folder / LAST).exists():
         (folder / LAST).replace(folder / PREVIOUS)
     fresh.replace(folder / LAST)
     _write_weights(folder, averaged, state["samples"], state["experiment"])
 
 
-def save_best(folder: Path, averaged: nn.Module, samples: int, experiment: dict, figure: str, value: float) -> bool:
+def save_best(
+    folder: Path, averaged: nn.Module, samples: int, experiment: dict[str, Any], figure: str, value: float
+) -> bool:
     """Write the generator into `folder`/best when it is better than what lies there -> whether it was.
 
     figure: the name of what it is judged by; value: the more the better.
@@ -69,7 +72,7 @@ def begin(folder: Path) -> None:
             path.unlink()
 
 
-def load(folder: Path) -> dict:
+def load(folder: Path) -> dict[str, Any]:
     """The state that `save` wrote last.
 
     Raises InputError when there is none, TwoFaceError when it is damaged, which tells of the one before.
@@ -92,13 +95,13 @@ def forget_after(stats: Path, samples: int) -> None:
         write_aside(stats, "".join(f"{row}\n" for row in rows).encode(), force=True)
 
 
-def _write_weights(folder: Path, averaged: nn.Module, samples: int, experiment: dict, **about: str) -> None:
+def _write_weights(folder: Path, averaged: nn.Module, samples: int, experiment: dict[str, Any], **about: str) -> None:
     weights = {name: tensor.contiguous() for name, tensor in averaged.state_dict().items()}
     metadata = {"samples": str(samples), "experiment": json.dumps(experiment), **about}
     write_aside(folder / WEIGHTS, to_bytes(weights, metadata), force=True)
 
 
-def _read(path: Path) -> dict:
+def _read(path: Path) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

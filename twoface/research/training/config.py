@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -93,10 +93,11 @@ def load_experiment(path: str | Path, settings: Iterable[str] = ()) -> Experimen
     return parse_experiment(apply(read_table(Path(path)), settings), str(path))
 
 
-def parse_experiment(table: dict, where: str = "experiment") -> Experiment:
+def parse_experiment(table: dict[str, Any], where: str = "experiment") -> Experiment:
     """A parsed table -> Experiment, each stage completed with what the one before it says."""
     table = dict(table)
-    stages, merged = table.pop("stages", [{}]), {}
+    stages = table.pop("stages", [{}])
+    merged: dict[str, Any] = {}
     parsed = []
     for i, stage in enumerate(stages):
         merged = {**merged, "ramp": 0, **stage}
@@ -107,12 +108,12 @@ def parse_experiment(table: dict, where: str = "experiment") -> Experiment:
     return _build(Experiment, {**table, "stages": tuple(parsed)}, where)
 
 
-def to_table(experiment: Experiment) -> dict:
+def to_table(experiment: Experiment) -> dict[str, Any]:
     """Plain dicts, lists, strings and numbers: what lies beside every checkpoint."""
     return asdict(experiment)
 
 
-def _build(kind: type, table: dict, where: str) -> Any:
+def _build(kind: type, table: dict[str, Any], where: str) -> Any:
     hints = get_type_hints(kind)
     values = {}
     for key, value in table.items():
@@ -134,7 +135,7 @@ def _nearest(key: str, here: Iterable[str]) -> str:
 
 def _places(kind: type, prefix: str = "") -> dict[str, str]:
     """Every key of an experiment -> where it stands, such as "stages[N].lr"."""
-    places = {}
+    places: dict[str, str] = {}
     for key, hint in get_type_hints(kind).items():
         inner = Stage if key == "stages" else hint
         below = f"{prefix}{key}[N]." if key == "stages" else f"{prefix}{key}."
@@ -169,7 +170,7 @@ def _value(hint: type, value: Any, where: str) -> Any:
     return value
 
 
-def _values(kinds: tuple, values: list | tuple, where: str) -> tuple:
+def _values(kinds: tuple[Any, ...], values: Sequence[Any], where: str) -> tuple[Any, ...]:
     """The elements of a tuple[kind, ...] or a tuple[kind, kind]."""
     if kinds[-1] is Ellipsis:
         kinds = kinds[:1] * len(values)

@@ -20,8 +20,8 @@ from twoface.research.data.mnist import Digits
 from twoface.research.evaluation.grid import draw_grid
 from twoface.research.models.digits import accuracy, digit_classifier
 from twoface.research.training.trained import trained
-from twoface.research.training.validate import to_bytes
-from twoface.research.training.validate_digits import DigitValidation, to_planes
+from twoface.research.training.validate import to_bytes, to_planes
+from twoface.research.training.validate_digits import DigitValidation
 
 FILES = ("figures.json", "grid.png", "matrix.png")
 NAMES = {

@@ -24,7 +24,7 @@ BATCH = 32
 class Table:
     """Activations of some pictures: float16 (n, ...), by the pictures' places."""
 
-    def __init__(self, values: np.ndarray, places: np.ndarray, count: int):
+    def __init__(self, values: np.ndarray, places: np.ndarray, count: int) -> None:
         self.values, self.row = values, np.full(count, -1)
         self.row[places] = np.arange(len(places))
 
@@ -49,7 +49,7 @@ class Features:
         judges: Discriminators,
         fabric: Fabric,
         cache: Path | None,
-    ):
+    ) -> None:
         self.samples, self.fabric, self.cache, self.name = samples, fabric, cache, name
         mask = fabric.to_device(torch.from_numpy(samples.mask).float()[None, None])
         masked, real, reference = (

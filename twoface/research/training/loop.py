@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -68,7 +69,13 @@ def train(
     threads = threads or max(1, free_cores() // devices)
     torch.set_num_threads(threads)
     strategy = "ddp_find_unused_parameters_true" if devices * nodes > 1 else "auto"  # a stage may leave a judge out
-    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision, strategy=strategy)
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        precision=precision,  # type: ignore[arg-type]  # one of its names, which it checks
+        strategy=strategy,
+    )
     fabric.launch()
     fabric.seed_everything(experiment.seed, verbose=False)
 
@@ -84,7 +91,7 @@ def train(
     d_opt = torch.optim.Adam(judges.parameters(), lr=0.0, betas=config.betas, fused=True)
     generator, g_opt = fabric.setup(generator, g_opt)
     judges, d_opt = fabric.setup(judges, d_opt)
-    averaged = fabric.to_device(averaged)
+    fabric.to_device(averaged)  # in place
     nets = Networks(generator, judges, g_opt, d_opt, frozen.vgg, frozen.facenet)
     learned = {"generator": generator, "averaged": averaged, "judges": judges, "g_opt": g_opt, "d_opt": d_opt}
 
@@ -113,7 +120,7 @@ def train(
             checkpoints.save(out, state | {"seconds": seconds + time.monotonic() - began}, averaged.module)
         kept = f"the last good checkpoint, of {samples} samples, is {out / checkpoints.LAST}"
 
-    def report(row: dict) -> None:
+    def report(row: dict[str, Any]) -> None:
         with (out / "stats.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         for name, value in row.items():
@@ -128,8 +135,15 @@ def train(
         list(range(first + fabric.global_rank * share, first + (fabric.global_rank + 1) * share))
         for first in range(samples, config.samples - config.batch + 1, config.batch)
     ]
-    how = {"num_workers": 1, "prefetch_factor": 4, "worker_init_fn": _ignore_signals}
-    loader = DataLoader(task.samples, batch_sampler=mine, **how) if mine else []
+    loader: Iterable[Any] = []
+    if mine:
+        loader = DataLoader(
+            task.samples,  # type: ignore[arg-type]  # it asks a Dataset for no more than ours have
+            batch_sampler=mine,
+            num_workers=1,
+            prefetch_factor=4,
+            worker_init_fn=_ignore_signals,
+        )
 
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
@@ -139,7 +153,7 @@ def train(
         if tracker:
             tracker.begin(experiment, out)
     began = saved = logged = time.monotonic()
-    sums: dict[str, list] = {}
+    sums: dict[str, list[Any]] = {}
     steps, waited = 0, 0.0
     asked = time.monotonic()
     with _signals() as stop:
@@ -198,10 +212,10 @@ def train(
     return samples
 
 
-def _ema(decay: float) -> Callable:
+def _ema(decay: float) -> Callable[[Any, Any, Any], None]:
     """Exponential average that follows fast at first: the start's random weights are soon forgotten."""
 
-    def update(averaged: list, current: list, count: torch.Tensor) -> None:
+    def update(averaged: list[Any], current: list[Any], count: Any) -> None:
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + float(count)) / (10 + float(count))))
 
     return update
@@ -216,7 +230,7 @@ def _ignore_signals(worker: int) -> None:
 @contextmanager
 def _signals() -> Iterator[list[int]]:
     """A list that is empty until SIGINT or SIGTERM arrives, which inside end nothing by themselves."""
-    arrived = []
+    arrived: list[int] = []
     before = {n: signal.signal(n, lambda number, _: arrived.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield arrived

@@ -5,6 +5,9 @@ Where several processes share a batch, the mean over processes of what these giv
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -30,7 +33,7 @@ def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
         F.l1_loss(f.float(), r.float()) / over_processes(r.float().abs().mean()).clamp_min(1e-6)
         for f, r in zip(fake, real, strict=True)
     ]
-    return sum(terms) / len(terms)
+    return reduce(add, terms) / len(terms)
 
 
 def cosine(fake: Tensor, wanted: Tensor) -> Tensor:
@@ -62,7 +65,8 @@ def transfer(weight: Tensor, trusted: Tensor) -> Tensor:
     L1 prefers a blurred mean to the reference's detail that is half a pixel off; this is the counterweight.
     weight (N,1,h,w); trusted (N,1,H,W), the hole times the trust; of samples that have a reference.
     """
-    hole = F.adaptive_avg_pool2d(trusted, weight.shape[-2:])
+    height, width = weight.shape[-2:]
+    hole = F.adaptive_avg_pool2d(trusted, (height, width))
     return ((1 - weight) * hole).sum() / over_processes(hole.sum()).clamp_min(1e-6)
 
 
@@ -81,10 +85,9 @@ def synthesis(picture: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 def smooth(flow: Tensor, gain: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     """Total variation of the fields (N,C,h,w), the flow in units of 8 px: mean absolute difference of neighbours."""
-    total = 0.0
-    for field, unit in ((flow, 8.0), (gain, 1.0), (offset, 1.0), (weight, 1.0)):
-        total = total + (field.diff(dim=2).abs().mean() + field.diff(dim=3).abs().mean()) / unit
-    return total
+    fields = ((flow, 8.0), (gain, 1.0), (offset, 1.0), (weight, 1.0))
+    terms = [(field.diff(dim=2).abs().mean() + field.diff(dim=3).abs().mean()) / unit for field, unit in fields]
+    return reduce(add, terms)
 
 
 def mesh(points: Tensor, wanted: Tensor) -> Tensor:

@@ -40,7 +40,9 @@ def free_cores(seconds: float = 0.2) -> int:
     if before is None:
         return cores
     time.sleep(seconds)
-    idle, everything = (now - then for now, then in zip(_ticks(), before, strict=True))
+    after = _ticks()
+    assert after is not None  # as before
+    idle, everything = (now - then for now, then in zip(after, before, strict=True))
     free = round(cores * idle / max(1, everything))
     if free < cores:
         print(f"others keep {cores - free} of {cores} cores busy: {max(1, free)} thread (--threads says otherwise)")

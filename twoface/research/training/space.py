@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from twoface.core.errors import InputError
 from twoface.research.training.table import path_steps, read_table
 
 DIRECTIONS = ("maximize", "minimize")
+Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class Space:
     such as "train.samples=4000". parameters: what varies, by its path in the experiment."""
 
     metric: str
-    direction: str
+    direction: Literal["maximize", "minimize"]
     fixed: tuple[str, ...]
-    parameters: dict[str, BaseDistribution]
+    parameters: dict[str, Distribution]
 
 
 def load_space(path: Path) -> Space:
@@ -60,7 +61,7 @@ def example(space: Space) -> dict[str, Any]:
     }
 
 
-def _distribution(entry: Any, where: str) -> BaseDistribution:
+def _distribution(entry: Any, where: str) -> Distribution:
     if isinstance(entry, dict) and entry.keys() == {"choices"}:
         return CategoricalDistribution(entry["choices"])
     if not isinstance(entry, dict) or not {"low", "high"} <= entry.keys() <= {"low", "high", "log", "step"}:

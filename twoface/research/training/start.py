@@ -50,7 +50,7 @@ def _fits(own: Tensor, found: Tensor) -> bool:
     return same or (own.dim() == found.dim() == 4 and _but_inputs(own) == _but_inputs(found) and _more(own, found))
 
 
-def _but_inputs(weight: Tensor) -> tuple:
+def _but_inputs(weight: Tensor) -> tuple[int, ...]:
     return (weight.shape[0], *weight.shape[2:])
 
 

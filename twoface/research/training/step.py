@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -61,7 +64,7 @@ class Batch:
     covered: Tensor | None = None
 
     @property
-    def inputs(self) -> tuple:
+    def inputs(self) -> tuple[Any, ...]:
         """What the generator is given."""
         if self.covered is not None:
             return (self.target,)
@@ -104,7 +107,7 @@ def train_step(
 
     # What the judges' frozen layers say of the composite serves both turns.
     weighted = tuple(name for name in JUDGES if getattr(stage, name))
-    judges = nets.discriminators.module
+    judges: Any = nets.discriminators.module  # the Discriminators inside Fabric's wrapper
     unweighted = tuple(name for name in stage.discriminate if name not in weighted)
     with fabric.autocast():
         fake = judges.look(weighted, composite, batch.mask) | judges.look(unweighted, composite.detach(), batch.mask)
@@ -113,7 +116,7 @@ def train_step(
             with torch.no_grad():
                 reference = judges.look(tuple(fake), batch.reference, batch.mask)
 
-    logs = {}
+    logs: dict[str, Tensor] = {}
     if stage.discriminate:
         fake_detached = {name: fake[name].detach() for name in stage.discriminate}
         logs |= discriminator_turn(fabric, nets, batch, fake_detached, reference, stage, config, step)
@@ -144,17 +147,21 @@ def generator_turn(
         terms["rec"] = losses.REC[forms.rec](fields["fill"], batch.target, batch.mask)
     with fabric.autocast():
         if stage.perceptual:
+            assert nets.vgg is not None  # `Frozen.load` sees to what the stages ask for
             windows = (hole_window(x, batch.mask, config.window) for x in (composite, batch.target))
             terms["perceptual"] = _perceptual(nets.vgg, *windows)
         if stage.identity and anyone:
+            assert nets.facenet is not None and batch.embedding is not None
             embedding = nets.facenet(face_view(composite[shown]))
             terms["identity"] = losses.IDENTITY[forms.identity](embedding, batch.embedding[shown])
         if fake:
             nets.discriminators.requires_grad_(False)
-            (judged,) = nets.discriminators.module(reference, fake)
+            judges: Any = nets.discriminators.module
+            (judged,) = judges(reference, fake)
             terms |= {name: losses.adversarial(*verdict) for name, verdict in judged.items()}
             nets.discriminators.requires_grad_(True)
     if stage.transfer and anyone:
+        assert batch.trust is not None  # of registered references, which `transfer` is for
         terms["transfer"] = losses.transfer(fields["weight"][shown], (batch.mask * batch.trust)[shown])
     if stage.synthesis and anyone:
         drawn, wanted, hole = (x[shown] for x in (fields["synthesis"], batch.target, batch.mask))
@@ -170,12 +177,13 @@ def _descend(
     fabric: Fabric, nets: Networks, terms: dict[str, Tensor], stage: Stage, config: TrainConfig
 ) -> dict[str, Tensor]:
     """A step of the generator down its weighted terms -> the terms, the total and the gradient's norm, detached."""
-    total = sum(getattr(stage, name) * value for name, value in terms.items())
+    total: Tensor = reduce(add, (getattr(stage, name) * value for name, value in terms.items()))
     nets.generator_optimizer.zero_grad()
     fabric.backward(total)
     norm = fabric.clip_gradients(
         nets.generator, nets.generator_optimizer, max_norm=config.clip or float("inf"), error_if_nonfinite=False
     )
+    assert norm is not None  # strategies that clip by themselves give none, and are not used
     for name, value in {**terms, "gradient": norm}.items():
         _check(name, value)
     nets.generator_optimizer.step()
@@ -197,10 +205,11 @@ def discriminator_turn(
     real = {name: view for name, view in batch.seen.real.items() if name in names}
     if not real:
         with torch.no_grad(), fabric.autocast():
-            real = nets.discriminators.module.look(names, batch.real, batch.mask)
+            judges: Any = nets.discriminators.module
+            real = judges.look(names, batch.real, batch.mask)
     of_real, of_fake = nets.discriminators(reference, real, fake)
     terms = {name: losses.discriminator(of_real[name][0], of_fake[name][0], of_real[name][1]) for name in names}
-    total = stage.discriminator_weight * sum(terms.values())
+    total = stage.discriminator_weight * reduce(add, terms.values())
     if config.r1 and step % config.r1_every == 0 and "adv_local" in names:
         total = total + config.r1_every * config.r1 / 2 * _r1(nets, real["adv_local"], reference)
     _check("discriminator", total)  # in the warm-up no term of the generator's would tell
@@ -224,7 +233,8 @@ def _perceptual(vgg: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
 def _r1(nets: Networks, real: Tensor, reference: dict[str, Tensor]) -> Tensor:
     """Mean squared gradient of the local judge's logits by the colours it sees of real pictures, in full precision."""
     real = real.detach().float().requires_grad_(True)
-    ((verdict,),) = [one.values() for one in nets.discriminators.module(reference, {"adv_local": real})]
+    judges: Any = nets.discriminators.module
+    ((verdict,),) = [one.values() for one in judges(reference, {"adv_local": real})]
     logits, weights = verdict
     (gradient,) = torch.autograd.grad((logits * weights).sum(), real, create_graph=True)
     return gradient[:, :3].square().sum((1, 2, 3)).mean()

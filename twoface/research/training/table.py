@@ -13,7 +13,7 @@ from twoface.core.errors import InputError
 PART = re.compile(r"([A-Za-z_]\w*)((?:\[\d+\])*)")
 
 
-def read_table(path: Path, kind: str = "an experiment file such as experiments/transfer.toml") -> dict:
+def read_table(path: Path, kind: str = "an experiment file such as experiments/transfer.toml") -> dict[str, Any]:
     """A TOML file's table. Raises InputError for a file that is missing or not TOML."""
     try:
         return tomllib.loads(path.read_text())
@@ -39,7 +39,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         ) from error
 
 
-def set_value(table: dict, path: str, value: Any) -> None:
+def set_value(table: dict[str, Any], path: str, value: Any) -> None:
     """Put a value at a path such as "train.batch" or "stages[1].identity"; tables on the way are made, lists are not.
 
     The names are checked when the table becomes an Experiment, as those of a file are. What a stage does not say it
@@ -71,7 +71,7 @@ def path_steps(path: str) -> list[str | int]:
     return steps
 
 
-def apply(table: dict, assignments: Iterable[str]) -> dict:
+def apply(table: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """A table with assignments such as "train.batch=32" made in it (the table itself is changed and returned)."""
     for text in assignments:
         set_value(table, *parse_assignment(text))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from twoface.core.errors import InputError
 from twoface.core.faces import SIZE
@@ -26,6 +26,7 @@ from twoface.research.models.digits import digit_classifier
 from twoface.research.models.discriminators import Discriminators
 from twoface.research.models.facenet import FaceNet
 from twoface.research.models.pretrained import weights
+from twoface.research.models.thesis_generators import PatchGenerator
 from twoface.research.models.vgg import VGG16
 from twoface.research.training import validate, validate_digits, validate_meshes, validate_occlusion
 from twoface.research.training.config import Experiment
@@ -38,6 +39,16 @@ from twoface.research.training.validate_occlusion import OcclusionValidation
 
 SETS = {"see_through": "meshes", "occlusion": "occluders"}  # what a helper learns from
 TERMS = {"mesh": "see_through", "occlusion": "occlusion"}  # of one model alone
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Samples(Protocol):
+    """Draws by number: arrays and numbers by name, which a DataLoader stacks."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ class Frozen:
     def to(self, fabric: Fabric) -> Frozen:
         """The same on the run's device, channels last."""
         nets = (self.vgg, self.facenet, self.digits)
-        return Frozen(*(net and fabric.to_device(net.to(memory_format=torch.channels_last)) for net in nets))
+        return Frozen(*(net and fabric.to_device(_channels_last(net)) for net in nets))
 
 
 def build_networks(experiment: Experiment, vgg: nn.Module | None) -> tuple[nn.Module, Discriminators]:
@@ -73,7 +84,11 @@ def build_networks(experiment: Experiment, vgg: nn.Module | None) -> tuple[nn.Mo
     size = DIGIT_SIZE if data.kind == "mnist" else SIZE
     generator = build_generator(experiment.model.name, experiment.model.widths, size, data.hole, vgg)
     judges = build_discriminators(experiment.model.name, experiment.train.window, size, data.hole, vgg)
-    return generator.to(memory_format=torch.channels_last), judges.to(memory_format=torch.channels_last)
+    return _channels_last(generator), _channels_last(judges)
+
+
+def _channels_last(net: Network) -> Network:
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
 
 def check(experiment: Experiment, judges: Discriminators) -> None:
@@ -118,7 +133,7 @@ class Task:
     "reference_index"). features: of pictures that never change.
     """
 
-    samples: Dataset
+    samples: Samples
     validation: Validation | DigitValidation | MeshValidation | OcclusionValidation
     fabric: Fabric
     embeddings: Tensor | None = None
@@ -144,9 +159,11 @@ class Task:
         embedding = None if self.embeddings is None else self.embeddings[drawn[self.embedded]]
         places = [drawn[f"{kind}_index"].numpy() for kind in ("target", "real", "reference")] if self.features else []
         trust = drawn["trust"][:, None].float() / 255 if "trust" in drawn else None
-        tensors = (target, mask, reference, real, embedding, trust)
-        *on_device, trust = [x if x is None else self.fabric.to_device(x) for x in tensors]
-        return Batch(*on_device, self.features.of(*places) if self.features else Seen(), trust)
+        target, mask, reference, real = map(self.fabric.to_device, (target, mask, reference, real))
+        embedding, trust = (x if x is None else self.fabric.to_device(x) for x in (embedding, trust))
+        return Batch(
+            target, mask, reference, real, embedding, self.features.of(*places) if self.features else Seen(), trust
+        )
 
 
 def open_task(
@@ -166,10 +183,11 @@ def open_task(
     if about.kind == "mnist":
         digits = Digits.load(data, "train")
         roles = Roles.draw(digits.labels, about.shares, seed)
-        validation = DigitValidation(
+        assert frozen.digits is not None  # as of `Frozen.load`
+        reading = DigitValidation(
             Digits.load(data, "validation"), frozen.digits, fabric, about.hole, bool(about.shares[2])
         )
-        return Task(Triples(digits.pictures, roles, about.hole, seed, length), validation, fabric)
+        return Task(Triples(digits.pictures, roles, about.hole, seed, length), reading, fabric)
 
     portraits = Portraits.load(data, about.split, cache)
     seen = Portraits.load(data, about.validation_split, cache)
@@ -177,9 +195,11 @@ def open_task(
         return _occluders(experiment, portraits, cache, fabric)
     if about.sets == "meshes":
         meshes = meshes_of(portraits, cache)
-        generator.set_space(meshes)
-        validation = MeshValidation(seen, meshes_of(seen, cache), fabric)
-        return Task(MeshSamples(portraits, meshes, seed, length, about.augmentation), validation, fabric)
+        helper: Any = generator  # a SeeThrough
+        helper.set_space(meshes)
+        watching = MeshValidation(seen, meshes_of(seen, cache), fabric)
+        return Task(MeshSamples(portraits, meshes, seed, length, about.augmentation), watching, fabric)
+    assert frozen.facenet is not None  # as of `Frozen.load`
     pairs = about.sets == "pairs"
     validation = Validation(seen, meshes_of(seen, cache) if pairs else None, frozen.facenet, fabric, about.hole)
     likeness = any(stage.identity for stage in experiment.stages)
@@ -193,7 +213,10 @@ def open_task(
     triples = Triples(frames, Roles.draw(portraits.identity, about.shares, seed), about.hole, seed, length)
     name = experiment.model.name
     seen_by = f"{name} {experiment.model.vgg16}"
-    features = Features(seen_by, triples, generator, judges, fabric, cache) if name in NEED_VGG else None
+    features = None
+    if name in NEED_VGG:
+        assert isinstance(generator, PatchGenerator)
+        features = Features(seen_by, triples, generator, judges, fabric, cache)
     return Task(triples, validation, fabric, embeddings, compared, features)
 
 

@@ -25,10 +25,11 @@ class Tracker(Protocol):
 class MLflow:
     """Where MLFLOW_TRACKING_URI says. A run that is resumed goes on there too: its id lies in `out`/mlflow."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         from mlflow import MlflowClient
 
-        self._client, self._run = MlflowClient(), None
+        self._client = MlflowClient()
+        self._run: str | None = None
 
     def begin(self, experiment: Experiment, out: Path) -> None:
         known = out / "mlflow"

@@ -47,12 +47,14 @@ class Validation:
         fabric: Fabric,
         hole: int = 64,
         limit: int = 160,
-    ):
+    ) -> None:
         pairs = fixed_pairs(portraits)
         self.fabric, self.facenet = fabric, facenet
         target, right, wrong = (places[:limit] for places in (pairs.target, pairs.reference, pairs.impostor))
         self.target = _frames(portraits, target)
         hidden = center_hole(hole, SIZE)
+        self.right: tuple[Tensor, ...]
+        self.wrong: tuple[Tensor, ...]
         self.mask = torch.from_numpy(hidden).float()[None, None]
         if meshes is None:
             self.right, self.wrong = ((_frames(portraits, places),) for places in (right, wrong))

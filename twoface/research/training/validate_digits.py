@@ -31,7 +31,7 @@ class DigitValidation:
 
     def __init__(
         self, digits: Digits, classifier: nn.Module, fabric: Fabric, hole: int, paired: bool, limit: int = 1000
-    ):
+    ) -> None:
         self.classifier, self.fabric = classifier, fabric
         self.best = "class_kept_right" if paired else "class_kept"
         rng, labels = np.random.default_rng(0), digits.labels

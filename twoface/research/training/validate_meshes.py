@@ -27,7 +27,7 @@ class MeshValidation:
 
     best = "minus_error_center"
 
-    def __init__(self, portraits: Portraits, meshes: np.ndarray, fabric: Fabric, limit: int = 160):
+    def __init__(self, portraits: Portraits, meshes: np.ndarray, fabric: Fabric, limit: int = 160) -> None:
         places = np.unique(portraits.identity, return_index=True)[1][:limit]
         frame = slice(MARGIN, MARGIN + SIZE)
         pictures = torch.from_numpy(portraits.crops[places][:, frame, frame].copy())

@@ -24,7 +24,7 @@ class OcclusionValidation:
 
     best = "iou_minus_false"
 
-    def __init__(self, samples: OcclusionSamples, fabric: Fabric, limit: int = 384):
+    def __init__(self, samples: OcclusionSamples, fabric: Fabric, limit: int = 384) -> None:
         drawn = [samples[i] for i in range(min(limit, len(samples)))]
         self.fabric = fabric
         self.target = to_planes(np.stack([each["target"] for each in drawn]))
