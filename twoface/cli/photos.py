@@ -225,7 +225,7 @@ def _identity(report: dict[str, Any]) -> list[str]:
         f"identity   {found.text}: {figures['similarity_result_reference']:.2f} between result and reference,",
         f"           {figures['similarity_visible_reference']:.2f} between the visible part and reference, where two"
         f" people would be below {figures['threshold']:.2f};",
-        f"           (with such a hole {figures['strangers_warned']:.0%} of strangers are noticed by that alone)",
+        f"           (with such a hole that alone finds {figures['strangers_warned']:.0%} of wrong references)",
     ]
 
 

@@ -35,7 +35,7 @@ SHIPPED = Path(str(resources.files("twoface"))) / "weights"
 LOCK = ".twoface-batch.lock"
 DO, KEEP, FAIL = "do", "keep", "fail"
 LONGEST_NAME = 255  # bytes
-CAMERAS = (".heic", ".heif", ".avif")  # read, not written: the result is a JPEG; of other formats a PNG
+READ_ONLY = (".heic", ".heif", ".avif")  # read, not written: the result is a JPEG; of other formats a PNG
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,7 @@ def _parse(row: Row, home: Path, folder: Path, options: Options) -> Job:
 def _out(row: Row, folder: Path) -> Path:
     name = row.out or Path(row.photo).name
     if not row.out and not _is_written(name):
-        name = Path(name).stem + (".jpg" if Path(name).suffix.lower() in CAMERAS else ".png")
+        name = Path(name).stem + (".jpg" if Path(name).suffix.lower() in READ_ONLY else ".png")
     output_format(name)
     longest = max(len(os.fsencode(part)) for part in Path(name).parts)
     if longest > LONGEST_NAME:

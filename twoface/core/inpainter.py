@@ -194,8 +194,8 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A face of a reference. picture: its crop."""
+class _ReferenceFace:
+    """A face of a reference photo. picture: its crop."""
 
     box: Frame
     transform: Transform
@@ -308,8 +308,8 @@ class Inpainter:
             photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
         )
         clock.lap("photo")
-        seen, chosen, warnings = self._references(given, squares, prepared, same_photo) if given else ([], None, [])
-        used = None if chosen is None else seen[chosen]
+        found, chosen, warnings = self._references(given, squares, prepared, same_photo) if given else ([], None, [])
+        used = None if chosen is None else found[chosen]
         clock.lap("references")
         fields = self.predict(prepared, used)
         clock.lap("network")
@@ -354,10 +354,10 @@ class Inpainter:
                     "faces": r.faces.report(),
                     "copy": r.copy,
                 }
-                for r in seen
+                for r in found
             ],
             reference_used=chosen,
-            reference_why=_why(len(seen)),
+            reference_why=_why(len(found)),
             warnings=[*(note.text for note in prepared.photo.notes), *warnings],
             timing=clock.laps(),
         )
@@ -401,10 +401,10 @@ class Inpainter:
         if frame_mask is not None:  # drawn over the frame as it was given
             mask = drawn_hole(frame_mask, transform, photo.pixels.shape)
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
-        seen = _seen(photo, hidden, transform, 0)
-        points = self.mesher.through(*seen)
+        shown = _crop_and_hole(photo, hidden, transform, 0)
+        points = self.mesher.through(*shown)
         better = corrected(transform, points)
-        if better is not transform and _holds(better, transform, mask) and self.mesher.shows_face(*seen):
+        if better is not transform and _holds(better, transform, mask) and self.mesher.shows_face(*shown):
             points = moved(points, better @ np.vstack([invert(transform), (0, 0, 1)]))
             transform = better
         warnings: list[str] = []
@@ -419,7 +419,7 @@ class Inpainter:
         if _is_small(transform):
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather = FEATHER / scale_of(transform) if feather is None else feather
-        aligned, unknown = _seen(photo, mask, transform, feather)
+        aligned, unknown = _crop_and_hole(photo, mask, transform, feather)
         filled = invented(aligned, unknown, self.network)
         mesh = self.mesher.aligned(filled)
         return Prepared(
@@ -474,7 +474,7 @@ class Inpainter:
 
     def _is_face(self, photo: Photo, face: Face, mask: Mask) -> bool:
         """Whether the mesh too sees a face that was found only because a hole said where to look."""
-        return self.mesher.shows_face(*_seen(photo, mask, align(face.landmarks), 0))
+        return self.mesher.shows_face(*_crop_and_hole(photo, mask, align(face.landmarks), 0))
 
     def _cover(self, photo: Photo, transform: Transform) -> Cover:
         aligned, shape = crop(photo.pixels, transform), photo.pixels.shape
@@ -500,22 +500,22 @@ class Inpainter:
 
         Of large ones only that to be used has its pixels.
         """
-        seen = self._visible(prepared.masked, prepared.invented, prepared.unknown)
+        embedding = self._visible(prepared.masked, prepared.invented, prepared.unknown)
         found = []
         for each in zip(given, squares, strict=True):
-            reference = self._reference(*each, prepared, seen)
+            reference = self._reference(*each, prepared, embedding)
             if len(given) > 1 and reference.pixels is not None and reference.pixels.nbytes > HELD:
                 reference = dataclasses.replace(reference, pixels=None)
             found.append(reference)
         chosen, warnings = _chosen(found, same_photo)
         if chosen is not None and found[chosen].pixels is None:
-            found[chosen] = self._reference(given[chosen], squares[chosen], prepared, seen)
+            found[chosen] = self._reference(given[chosen], squares[chosen], prepared, embedding)
         return found, chosen, warnings
 
-    def _reference(self, item: PhotoSource, square: Frame | None, prepared: Prepared, seen: Vector) -> Reference:
+    def _reference(self, item: PhotoSource, square: Frame | None, prepared: Prepared, embedding: Vector) -> Reference:
         """The face of a reference photo that is given, or most like what is visible of the photo -> Reference.
 
-        seen: `visible` of the photo.
+        embedding: of what is visible of the photo.
         """
         photo = dataclasses.replace(_as_photo(item), original=None)  # the file's own samples are not needed
         try:
@@ -528,8 +528,8 @@ class Inpainter:
                 raise _no_face(photo)
         except InputError as error:
             raise InputError(f"reference {photo.name}: {error}", code=error.code, reference=photo.name) from error
-        faces = [self._seen_face(photo, *place) for place in places]
-        alike = [self._likeness(face.picture, prepared, seen) for face in faces]
+        faces = [self._reference_face(photo, *place) for place in places]
+        alike = [self._likeness(face.picture, prepared, embedding) for face in faces]
         if square is not None:
             taken = _given(square)
         else:
@@ -556,16 +556,16 @@ class Inpainter:
             copy=_is_the_photo(prepared, photo, face.picture),
         )
 
-    def _seen_face(self, photo: Photo, box: Frame, transform: Transform) -> _Seen:
+    def _reference_face(self, photo: Photo, box: Frame, transform: Transform) -> _ReferenceFace:
         mesh = self.mesher.find(photo.pixels, transform)
         if mesh.presence >= PRESENT:
             transform = corrected(transform, mesh.moved(transform).points)
-        return _Seen(box, transform, crop(photo.pixels, transform), mesh)
+        return _ReferenceFace(box, transform, crop(photo.pixels, transform), mesh)
 
-    def _likeness(self, aligned: Picture, prepared: Prepared, seen: Vector) -> float:
+    def _likeness(self, aligned: Picture, prepared: Prepared, embedding: Vector) -> float:
         """How much a face in its crop is like the photo's, with the photo's hole in both -> cosine."""
         filled = invented(aligned, prepared.unknown, self.network)
-        return similarity(seen, self._visible(aligned, filled, prepared.unknown))
+        return similarity(embedding, self._visible(aligned, filled, prepared.unknown))
 
     def _identity(self, pixels: Picture, prepared: Prepared, used: Reference | None) -> Identity | None:
         if used is None:
@@ -581,7 +581,7 @@ class Inpainter:
         )
 
 
-def _seen(photo: Photo, hole: Mask, transform: Transform, feather: float) -> tuple[Picture, Mask]:
+def _crop_and_hole(photo: Photo, hole: Mask, transform: Transform, feather: float) -> tuple[Picture, Mask]:
     """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
     part, hole, transform = _part(photo.pixels, hole, transform)
     return crop(part, transform), crop_mask(hole, transform, feather)

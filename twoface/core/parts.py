@@ -49,7 +49,7 @@ def _mirror(points: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(mirrored()[point]) for point in points)
 
 
-def _made() -> dict[str, _Part]:
+def _define_parts() -> dict[str, _Part]:
     left_half = (*POLYGONS["oval"][18:], *_MIDLINE)
     left_eye, right_eye = (_SOCKET, 0.06), (_mirror(_SOCKET), 0.06)
     lenses = ((_LENS, 0.06), (_mirror(_LENS), 0.06), (_BRIDGE, 0.06))
@@ -75,7 +75,7 @@ def _made() -> dict[str, _Part]:
     }
 
 
-_PARTS = _made()
+_PARTS = _define_parts()
 PARTS = tuple(_PARTS)
 HOLES = ("center", *PARTS)
 AUTO = "auto"  # whatever covers the face, or eyes that are closed: found by `Inpainter.cover`

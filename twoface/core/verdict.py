@@ -1,7 +1,7 @@
 """The verdict on a filled face: is it the reference's person? One for report, command line and web page.
 
 It weighs three figures of an `Identity`: how alike result and reference are, how far what is visible of the photo lies
-above the threshold of its hole, and how blind that threshold is, as the share of strangers that it finds.
+above the threshold of its hole, and how blind that threshold is, as the share of wrong references that it finds.
 `twoface/research/fitting/verdict.py` fits the weights and measures what each word is worth (docs/web.md).
 """
 
