@@ -10,15 +10,17 @@ import sys
 
 import torch
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from twoface.core.files import write_aside
 from twoface.research.data.mnist import Digits
 from twoface.research.models.digits import BATCH, EPOCHS, LR, DigitClassifier, accuracy, train_classifier
 
 
-def main(data, out):
+def main(data: str, out: str) -> None:
     torch.set_num_threads(1)
-    classifier = DigitClassifier().to(memory_format=torch.channels_last)
+    classifier = DigitClassifier()
+    classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):  # else it keeps the first step's weights
         train_classifier(classifier, Digits.load(data, "train"))
     weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in _state(classifier)}
@@ -34,7 +36,7 @@ def main(data, out):
     print(f"{accuracy(classifier, Digits.load(data, 'test')):.2%} of the test set read right")
 
 
-def _state(classifier):
+def _state(classifier: nn.Module) -> list[tuple[str, Tensor]]:
     return [(name, tensor.contiguous()) for name, tensor in classifier.state_dict().items()]
 
 

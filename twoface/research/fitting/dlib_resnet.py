@@ -12,20 +12,24 @@ off the file; only those that this network is made of are known.
 import argparse
 import hashlib
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.files import write_aside
 
 SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
+Value: TypeAlias = tuple[str, tuple[int, ...]]  # a name in the graph, and its shape without the batch
 VALUES = 256  # dlib divides pixels by it, once their mean is taken away
 
 
-def convert(content):
+def convert(content: bytes) -> bytes:
     """The bytes of `dlib_face_recognition_resnet_model_v1.dat` -> those of the ONNX file, its weights in 8 bits.
 
     Raises InputError for another file.
@@ -35,7 +39,7 @@ def convert(content):
     return byte_weights(to_onnx(content)).SerializeToString()
 
 
-def to_onnx(content):
+def to_onnx(content: bytes) -> onnx.ModelProto:
     """A network as dlib's `serialize` writes it -> onnx.ModelProto, float32.
 
     content: bytes of a `loss_metric` network on `input_rgb_image_sized`. Layers are nested in it: first the versions
@@ -51,7 +55,7 @@ def to_onnx(content):
     while versions[-1] != _FIRST:
         versions.append(file.integer())
     made = _Graph(file)
-    marked = []
+    marked: list[Value] = []
     for version, before in zip(versions[::-1], [None, *versions[:0:-1]], strict=True):
         if version == _MARK:
             if before == _MARK:
@@ -72,7 +76,7 @@ def to_onnx(content):
     return made.model()
 
 
-def byte_weights(model):
+def byte_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Store large weights as int8 with a scale for each output, float32 again when the file is loaded -> ModelProto.
 
     A quarter of the size and the same arithmetic. A runtime folds the two nodes that each takes (DequantizeLinear would
@@ -104,47 +108,47 @@ _FIRST, _LAYER, _MARK = 3, 2, 1  # versions of what a network is nested of: the 
 class _File:
     """Reads what dlib's `serialize` wrote."""
 
-    def __init__(self, content):
+    def __init__(self, content: bytes) -> None:
         self._content, self.at = content, 0
 
-    def take(self, count):
+    def take(self, count: int) -> bytes:
         part = self._content[self.at : self.at + count]
         self.expect(len(part), count)
         self.at += count
         return part
 
-    def expect(self, found, wanted):
+    def expect(self, found: object, wanted: object) -> None:
         if found != wanted:
             raise TwoFaceError(f"the file is damaged, or of another version of dlib: {found!r} instead of {wanted!r}")
 
-    def integer(self):
+    def integer(self) -> int:
         """A byte with the size and, as its highest bit, the sign; then the digits, lowest first."""
         (head,) = self.take(1)
         value = int.from_bytes(self.take(head & 0x7F), "little")
         return -value if head & 0x80 else value
 
-    def integers(self, count):
+    def integers(self, count: int) -> list[int]:
         return [self.integer() for _ in range(count)]
 
-    def real(self):
+    def real(self) -> float:
         mantissa, exponent = self.integers(2)
         return float(np.ldexp(mantissa, exponent))
 
-    def text(self):
+    def text(self) -> str:
         return self.take(self.integer()).decode("ascii", "replace")
 
-    def tensor(self):
+    def tensor(self) -> NDArray[np.float32]:
         """-> float32, (samples, channels, rows, columns)."""
         self.expect(self.integer(), 2)
         shape = self.integers(4)
         return np.frombuffer(self.take(4 * int(np.prod(shape))), "<f4").reshape(shape)
 
-    def view(self):
+    def view(self) -> list[int]:
         """The shape of a part of a layer's parameters."""
         self.expect(self.integer(), 1)
         return self.integers(4)
 
-    def state(self, version):
+    def state(self, version: int) -> None:
         """What a layer remembers of training: three flags, three tensors, and the first one how it grows its input."""
         self.take(3)
         for _ in range(3):
@@ -156,31 +160,33 @@ class _File:
 class _Graph:
     """An ONNX graph in the making. value: the name and the shape, without the batch, of what the last layer gave."""
 
-    def __init__(self, file):
-        self._nodes, self._constants = [], []
+    def __init__(self, file: _File) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
         file.expect(file.text(), "input_rgb_image_sized")
         mean = np.array([file.real() for _ in range(3)], np.float32).reshape(3, 1, 1)
         height, width = file.integers(2)
         faces = self._node("Transpose", [self._node("Cast", ["faces"], to=TensorProto.FLOAT)], perm=[0, 3, 1, 2])
         moved = self._node("Sub", [faces, self._constant(mean)])
         scaled = self._node("Mul", [moved, self._constant(np.float32(1 / VALUES))])
-        self._sides, self.value = [height, width, 3], (scaled, (3, height, width))
+        self._sides = [height, width, 3]
+        self.value: Value = scaled, (3, height, width)
 
-    def _node(self, kind, inputs, **attributes):
+    def _node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = f"{kind.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
 
-    def _constant(self, array):
+    def _constant(self, array: ArrayLike) -> str:
         name = f"constant_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def apply(self, kind, shape, *constants, **attributes):
+    def apply(self, kind: str, shape: tuple[int, ...], *constants: ArrayLike, **attributes: Any) -> None:
         inputs = [self.value[0], *(self._constant(array) for array in constants)]
         self.value = self._node(kind, inputs, **attributes), shape
 
-    def add(self, other):
+    def add(self, other: Value) -> None:
         """Adds two values of which one is larger: dlib takes what the smaller lacks, at its end, for zeros."""
         shape = tuple(max(sizes) for sizes in zip(self.value[1], other[1], strict=True))
         both = []
@@ -191,7 +197,7 @@ class _Graph:
             both.append(name)
         self.value = self._node("Add", both), shape
 
-    def convolution(self, file):
+    def convolution(self, file: _File) -> None:
         params = file.tensor().ravel()
         number, *window, down, right, pad_y, pad_x = file.integers(7)
         shape = file.view()
@@ -205,7 +211,7 @@ class _Graph:
         pads = [pad_y, pad_x, pad_y, pad_x]
         self.apply("Conv", (number, *after), weights, biases, strides=[down, right], pads=pads, kernel_shape=window)
 
-    def affine(self, file):
+    def affine(self, file: _File) -> None:
         """Each channel scaled and shifted: put into the convolution before it."""
         params = file.tensor().ravel()
         file.view(), file.view()
@@ -218,7 +224,7 @@ class _Graph:
         names = last.input[1:]
         self._constants[-2:] = [numpy_helper.from_array(array, n) for array, n in zip(folded, names, strict=True)]
 
-    def pool(self, file, kind):
+    def pool(self, file: _File, kind: str) -> None:
         window, strides, pads = file.integers(2), file.integers(2), file.integers(2)
         channels, *size = self.value[1]
         file.expect(pads, [0, 0])
@@ -227,7 +233,7 @@ class _Graph:
         after = (((side - kernel) // stride) + 1 for side, kernel, stride in zip(size, window, strides, strict=True))
         self.apply(kind, (channels, *after), kernel_shape=list(window), strides=strides)
 
-    def fully_connected(self, file):
+    def fully_connected(self, file: _File) -> None:
         outputs, inputs = file.integers(2)
         params = file.tensor().reshape(inputs, outputs)
         file.view(), file.view()
@@ -237,7 +243,7 @@ class _Graph:
         self.apply("Flatten", (inputs,))
         self.apply("MatMul", (outputs,), params)
 
-    def model(self):
+    def model(self) -> onnx.ModelProto:
         name, shape = self.value
         nodes = [*self._nodes, helper.make_node("Identity", [name], ["embeddings"])]
         faces = helper.make_tensor_value_info("faces", TensorProto.UINT8, ["n", *self._sides])
@@ -248,7 +254,7 @@ class _Graph:
         return model
 
 
-_LAYERS = {
+_LAYERS: dict[str, Callable[[_Graph, _File], None]] = {
     "con_4": _Graph.convolution,
     "affine_": _Graph.affine,
     "relu_": lambda made, _: made.apply("Relu", made.value[1]),
@@ -258,7 +264,7 @@ _LAYERS = {
 }
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: exit code 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(
         prog="python -m twoface.research.fitting.dlib_resnet", description=__doc__.splitlines()[0]

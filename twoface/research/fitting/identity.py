@@ -9,18 +9,21 @@ we chose from it.
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Mask, Vector
 from twoface.core.blend import crop_mask
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
-from twoface.core.identity import Embedder, calibrated_holes, directions, face_view, visible
+from twoface.core.identity import LENGTH, Embedder, calibrated_holes, directions, face_view, visible
 from twoface.core.inpainter import FEATHER
 from twoface.core.mesh import invented
-from twoface.core.network import FillModel
+from twoface.core.network import FillModel, Network
 from twoface.research.data.portraits import MARGIN, Portraits
 
 BATCH = 64  # faces
@@ -29,7 +32,15 @@ WARNED = 0.01  # the share of same-person pairs that may be warned
 LEVELS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)  # similarities that one threshold for all holes might take
 
 
-def calibrate(portraits, start, per_person=4, holes=None, embedder=None, network=None, progress=True):
+def calibrate(
+    portraits: Portraits,
+    start: Vector,
+    per_person: int = 4,
+    holes: Mapping[str, Mask] | None = None,
+    embedder: Embedder | None = None,
+    network: Network | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
     """How well one similarity tells the same person from two, for whole faces and for the part a hole leaves -> dict.
 
     start: (128,), the `origin_of` other people. per_person: crops of each person that take part, the first by path, 2
@@ -57,9 +68,9 @@ def calibrate(portraits, start, per_person=4, holes=None, embedder=None, network
     return {"people": len(set(person.tolist())), "crops": len(taken), "views": views}
 
 
-def origin_of(portraits, embedder=None, progress=True):
+def origin_of(portraits: Portraits, embedder: Embedder | None = None, progress: bool = True) -> Vector:
     """From where embeddings of faces are to be compared: `ORIGIN` of the mean of all crops' -> float32 (128,)."""
-    embedder, total = embedder or Embedder(1), 0
+    embedder, total = embedder or Embedder(1), np.zeros(LENGTH)
     place = np.array([[1.0, 0, -MARGIN], [0, 1.0, -MARGIN]])
     for start in tqdm(range(0, len(portraits.crops), BATCH), "embedding", unit="batch", disable=not progress):
         views = np.stack([face_view(crop, place) for crop in portraits.crops[start : start + BATCH]])
@@ -67,7 +78,7 @@ def origin_of(portraits, embedder=None, progress=True):
     return (ORIGIN * total / len(portraits.crops)).astype(np.float32)
 
 
-def thresholds(same, different):
+def thresholds(same: Vector, different: Vector) -> dict[str, Any]:
     """What a threshold on similarity does, given those of same-person pairs (N,) and two-people pairs (M,) -> dict.
 
     A pair is called the same person at the threshold or above. `accuracy` is the mean of both kinds' shares judged
@@ -97,7 +108,7 @@ def thresholds(same, different):
     return {k: v if isinstance(v, int) else round(float(v), 4) for k, v in figures.items()} | {"levels": levels}
 
 
-def chosen(report, start):
+def chosen(report: Mapping[str, Any], start: Vector) -> dict[str, Any]:
     """What `twoface.core.identity` reads, from what `calibrate` gave and the origin it took -> dict."""
     holes = {
         name: {"threshold": round(view["warn"], 3), "strangers_warned": round(view["strangers_warned"], 3)}
@@ -106,11 +117,11 @@ def chosen(report, start):
     return {"same_person_warned": WARNED, "origin": [round(float(v), 5) for v in start], "holes": holes}
 
 
-def first_crops(portraits, per_person):
+def first_crops(portraits: Portraits, per_person: int) -> list[int]:
     """The places of up to `per_person` crops of everyone who has two or more."""
-    chosen = []
+    chosen: list[int] = []
     for person in range(len(portraits.names)):
-        members = sorted(np.flatnonzero(portraits.identity == person), key=portraits.paths.__getitem__)
+        members = sorted(np.flatnonzero(portraits.identity == person).tolist(), key=portraits.paths.__getitem__)
         if len(members) > 1:
             chosen += members[:per_person]
     if len(set(portraits.identity[chosen].tolist())) < 2:
@@ -118,7 +129,7 @@ def first_crops(portraits, per_person):
     return chosen
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: exit code 0 done, 2 bad input, 1 failure."""
     parser = argparse.ArgumentParser(
         prog="python -m twoface.research.fitting.identity", description=__doc__.splitlines()[0]

@@ -14,21 +14,26 @@ import hashlib
 import io
 import sys
 import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import tflite
+from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
+from twoface.core.arrays import Numbers
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.files import write_aside
 from twoface.research.export import half_weights
 
 SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
-NETWORKS = {  # what is written: the file in the bundle, a title, and its outputs by our names
+# What is written: the file in the bundle, a title, and its outputs by our names.
+NETWORKS: dict[str, tuple[str, str, dict[str, str]]] = {
     "mesh.onnx": ("face_landmarks_detector.tflite", "face mesh", {"Identity": "points", "Identity_1": "presence"}),
     "blazeface.onnx": ("face_detector.tflite", "face detector", {"regressors": "boxes", "classificators": "scores"}),
 }
@@ -36,12 +41,14 @@ KINDS = {number: name for name, number in vars(tflite.BuiltinOperator).items() i
 TYPES = {0: np.float32, 1: np.float16, 2: np.int32}
 
 
-def convert(task):
+def convert(task: bytes) -> dict[str, bytes]:
     """The bytes of `face_landmarker.task` -> {file name: its bytes}. Raises InputError for another file."""
     if hashlib.sha256(task).hexdigest() != SHA256:
         raise InputError("this is not the face_landmarker.task that is known: see the SHA-256 in this module")
     with zipfile.ZipFile(io.BytesIO(task)) as archive:
-        networks = {name: to_onnx(archive.read(file), *rest) for name, (file, *rest) in NETWORKS.items()}
+        networks = {
+            name: to_onnx(archive.read(file), title, outputs) for name, (file, title, outputs) in NETWORKS.items()
+        }
         geometry = archive.read(GEOMETRY)
     face = io.BytesIO()
     np.savez_compressed(face, **canonical(geometry))
@@ -49,7 +56,7 @@ def convert(task):
     return files | {"face_mesh.npz": face.getvalue()}
 
 
-def canonical(geometry):
+def canonical(geometry: bytes) -> dict[str, Any]:
     """vertices, float32 (468, 3), and triangles, uint16 (898, 3), of a GeometryPipelineMetadata message."""
     mesh = dict(_fields(geometry))[1]
     vertices = np.array([np.frombuffer(value, "<f4")[0] for number, value in _fields(mesh) if number == 3])
@@ -57,11 +64,11 @@ def canonical(geometry):
     return {"vertices": vertices.reshape(-1, 5)[:, :3], "triangles": corners.reshape(-1, 3)}  # the rest is texture
 
 
-def _fields(message):
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """The fields of a protocol buffer whose schema is not at hand -> (number, int or bytes) each."""
     at = 0
 
-    def varint():
+    def varint() -> int:
         nonlocal at
         value = shift = 0
         while True:
@@ -83,47 +90,49 @@ def _fields(message):
 class Graph:
     """An ONNX graph in the making: pictures are (N, C, H, W) in it, where TFLite has (N, H, W, C)."""
 
-    def __init__(self, network):
+    def __init__(self, network: bytes) -> None:
         self.model = tflite.Model.GetRootAsModel(network, 0)
         self.graph = self.model.Subgraphs(0)
-        self.nodes, self.constants, self.values = [], [], {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.values: dict[int, Any] = {}  # what a tensor is: a name in the graph, or its numbers
 
-    def node(self, kind, inputs, **attributes):
+    def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
 
-    def constant(self, array):
+    def constant(self, array: ArrayLike) -> str:
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def array(self, index):
-        """The numbers of a constant tensor, None for one that is computed."""
+    def array(self, index: int) -> Numbers:
+        """The numbers of a constant tensor. Raises TwoFaceError for one that is computed."""
         if isinstance(self.values.get(index), np.ndarray):
             return self.values[index]
         tensor = self.graph.Tensors(index)
         buffer = self.model.Buffers(tensor.Buffer())
         if not buffer.DataLength():
-            return None
+            raise TwoFaceError("the network computes what is a constant in the networks that are known here")
         return np.frombuffer(buffer.DataAsNumpy().tobytes(), TYPES[tensor.Type()]).reshape(self.shape(index))
 
-    def shape(self, index):
+    def shape(self, index: int) -> list[int]:
         tensor = self.graph.Tensors(index)
         return tensor.ShapeAsNumpy().tolist() if tensor.ShapeLength() else []
 
-    def planes(self, index):
+    def planes(self, index: int) -> list[int]:
         """The shape of a computed tensor as it is in the ONNX graph, without the batch."""
         height, *rest = self.shape(index)[1:]
         return [rest[1], height, rest[0]] if len(rest) == 2 else [height, *rest]
 
-    def options(self, operator, kind):
+    def options(self, operator: Any, kind: Callable[[], Any]) -> Any:
         table, found = operator.BuiltinOptions(), kind()
         found.Init(table.Bytes, table.Pos)
         return found
 
 
-def to_onnx(network, title, names):
+def to_onnx(network: bytes, title: str, names: Mapping[str, str]) -> onnx.ModelProto:
     """The bytes of a .tflite file -> onnx.ModelProto. names: {an output's: ours}; other outputs are left out.
 
     Raises TwoFaceError for a layer that is not known.
@@ -153,7 +162,7 @@ def to_onnx(network, title, names):
     return model
 
 
-def _needed(nodes, names):
+def _needed(nodes: Sequence[onnx.NodeProto], names: set[str]) -> list[onnx.NodeProto]:
     """The nodes that the named values depend on, in order."""
     kept = []
     for node in reversed(nodes):
@@ -163,7 +172,7 @@ def _needed(nodes, names):
     return kept[::-1]
 
 
-def _convolution(made, operator, inputs, deep=False):
+def _convolution(made: Graph, operator: Any, inputs: list[int], deep: bool = False) -> str:
     options = made.options(operator, tflite.DepthwiseConv2DOptions if deep else tflite.Conv2DOptions)
     weight = made.array(inputs[1]).astype(np.float32).transpose((3, 0, 1, 2) if deep else (0, 3, 1, 2))
     stride = [options.StrideH(), options.StrideW()]
@@ -177,14 +186,14 @@ def _convolution(made, operator, inputs, deep=False):
     )
 
 
-def _pool(made, operator, inputs):
+def _pool(made: Graph, operator: Any, inputs: list[int]) -> str:
     options = made.options(operator, tflite.Pool2DOptions)
     kernel, stride = [options.FilterHeight(), options.FilterWidth()], [options.StrideH(), options.StrideW()]
     pads = _padding(options, kernel, stride, made.shape(inputs[0])[1:3])
     return made.node("MaxPool", [made.values[inputs[0]]], kernel_shape=kernel, strides=stride, pads=pads)
 
 
-def _padding(options, kernel, stride, size):
+def _padding(options: Any, kernel: Sequence[int], stride: Sequence[int], size: Sequence[int]) -> list[int]:
     """ONNX's pads for TFLite's SAME or VALID."""
     if options.Padding() == tflite.Padding.VALID:
         return [0, 0, 0, 0]
@@ -192,33 +201,33 @@ def _padding(options, kernel, stride, size):
     return [t // 2 for t in total] + [t - t // 2 for t in total]
 
 
-def _prelu(made, _, inputs):
+def _prelu(made: Graph, _: Any, inputs: list[int]) -> str:
     """Relu(x) - slope * Relu(-x): ONNX Runtime is twice as fast at these as at PRelu."""
     x, slope = made.values[inputs[0]], made.array(inputs[1]).astype(np.float32).reshape(-1, 1, 1)
     below = made.node("Relu", [made.node("Neg", [x])])
     return made.node("Sub", [made.node("Relu", [x]), made.node("Mul", [below, made.constant(slope)])])
 
 
-def _pad(made, _, inputs):
+def _pad(made: Graph, _: Any, inputs: list[int]) -> str:
     pads = made.array(inputs[1])[[0, 3, 1, 2]].T.astype(np.int64).ravel()
     return made.node("Pad", [made.values[inputs[0]], made.constant(pads)])
 
 
-def _reshape(made, operator, inputs):
+def _reshape(made: Graph, operator: Any, inputs: list[int]) -> str:
     x, shape = made.values[inputs[0]], made.constant(np.array([-1, *made.shape(operator.Outputs(0))[1:]], np.int64))
     if max(made.planes(inputs[0])[1:]) > 1:  # the numbers' order is that of TFLite
         x = made.node("Transpose", [x], perm=[0, 2, 3, 1])
     return made.node("Reshape", [x, shape])
 
 
-def _concatenation(made, operator, inputs):
+def _concatenation(made: Graph, operator: Any, inputs: list[int]) -> str:
     if len(made.shape(inputs[0])) != 3:
         raise TwoFaceError("only rows of numbers are concatenated here, not pictures")
     axis = made.options(operator, tflite.ConcatenationOptions).Axis()
     return made.node("Concat", [made.values[i] for i in inputs], axis=axis)
 
 
-LAYERS = {
+LAYERS: dict[str, Callable[[Graph, Any, list[int]], Any]] = {
     "DEQUANTIZE": lambda made, _, inputs: made.array(inputs[0]).astype(np.float32),
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": partial(_convolution, deep=True),
@@ -233,7 +242,7 @@ LAYERS = {
 }
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: exit code 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(
         prog="python -m twoface.research.fitting.mediapipe", description=__doc__.splitlines()[0]

@@ -8,10 +8,13 @@ wrong references gets which word from the weights that ship.
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Vector
 from twoface.core.faces import SIZE
 from twoface.core.inpainter import Inpainter
 from twoface.core.verdict import TONES, features
@@ -22,7 +25,7 @@ FRAME = (MARGIN, MARGIN, MARGIN + SIZE, MARGIN + SIZE)
 OTHERS = (1, 7)  # of whom the wrong references are: so many people further on
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="val")
@@ -41,13 +44,13 @@ def main():
             print(f"| {hole} | {'right' if right else 'wrong'} |", " | ".join(shares), "|")
 
 
-def crops_of(portraits):
+def crops_of(portraits: Portraits) -> list[np.ndarray]:
     """The crops of each person with two or more."""
     people = [np.flatnonzero(portraits.identity == number) for number in range(len(portraits.names))]
     return [portraits.crops[crops[:2]] for crops in people if len(crops) > 1]
 
 
-def fills(engine, people, hole):
+def fills(engine: Inpainter, people: Sequence[np.ndarray], hole: str) -> Iterator[dict[str, Any]]:
     """Fill each person's first crop from the right and from wrong references -> dicts."""
     for number, (photo, own) in enumerate(people):
         others = [people[(number + step) % len(people)][0] for step in OTHERS]
@@ -56,7 +59,7 @@ def fills(engine, people, hole):
             yield {"person": number, "hole": hole, "right": right, "identity": filled.identity}
 
 
-def fit(rows, steps=30):
+def fit(rows: Sequence[dict[str, Any]], steps: int = 30) -> Vector:
     """Logistic regression by Newton's method; right and wrong references weigh the same under each hole -> (4,)."""
     x = np.stack([features(row["identity"]) for row in rows])
     y = np.array([row["right"] for row in rows], float)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twoface.core.faces import SIZE
-from twoface.research.models.blocks import CrossAttention, ResBlock, activate
+from twoface.research.models.blocks import CrossAttention, ResBlock, activate, start_at_zero
 
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels
 FLOW_LIMIT = 8.0  # px, how far what the registration left can be moved
@@ -85,12 +85,11 @@ class TransferGenerator(nn.Module):
             nn.LeakyReLU(0.2),
             nn.Conv2d(16, 3, 3, padding=1),
         )
-        nn.init.zeros_(self.correct[-1].weight)
-        nn.init.zeros_(self.correct[-1].bias)
+        start_at_zero(self.correct[-1])
         nn.init.normal_(self.place_query, std=0.02)
         nn.init.normal_(self.place_key, std=0.02)
-        nn.init.zeros_(self.fields.weight)
-        nn.init.zeros_(self.fields.bias)
+        start_at_zero(self.fields)
+        assert self.fields.bias is not None
         with torch.no_grad():
             self.fields.bias[8] = 1.0  # the mixing weight starts in favour of the reference
 
