@@ -108,7 +108,7 @@ def run_batch(
     force: bool = False,
     load: Callable[..., Inpainter] = Inpainter.load,
 ) -> Summary:
-    """Do the jobs of a file -> Summary; what was done is added to the log in `folder`, as of `twoface.core.results`.
+    """Do the jobs of a file; what was done is added to the log in `folder`, as of `twoface.core.results`.
 
     jobs: a file as of `twoface.core.jobs.read_jobs`. Its paths are relative to it; `out` is relative to `folder` and
     stays inside it (empty: the photo's name, as .jpg or .png where its own format is not written). For JSON Lines the

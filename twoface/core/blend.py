@@ -328,7 +328,7 @@ def _high_pass(picture: FloatPicture, where: Mask) -> Vector:
 
 
 def _deviation(values: Vector) -> float:
-    """The robust deviation of values about 0 -> float."""
+    """The robust deviation of values about 0."""
     return 1.4826 * float(np.median(np.abs(values)))
 
 

@@ -40,7 +40,7 @@ def worth(
     (128, 128), of the reference as it is turned, and less what covers it.
 
     aligned: uint8 (128, 128, 3), the reference's crop; mesh: (478, 3), its mesh in the crop's pixels. finer: pixels of
-    the reference photo per pixel of the photo. -> Worth.
+    the reference photo per pixel of the photo.
     """
     part = unknown & inside(points, "oval")
     shown, bare = (float(each[part].mean()) if part.any() else 1.0 for each in trust)

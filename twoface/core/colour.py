@@ -151,7 +151,7 @@ class Colour:
     hdr: bool = False
 
     def grey(self) -> "Colour":
-        """What the same tags say of grey samples -> Colour."""
+        """What the same tags say of grey samples."""
         if not isinstance(self.space, Space):  # tags give no other
             return self
         curve = self.space.curves[0]
@@ -162,7 +162,7 @@ class Colour:
 
 
 def of_profile(icc: bytes, mode: str) -> Colour:
-    """The colours that an ICC profile tells for samples of a `mode` ("L", "RGB", "CMYK") -> Colour.
+    """The colours that an ICC profile tells for samples of a `mode` ("L", "RGB", "CMYK").
 
     A profile of another kind of samples says nothing. Raises ProfileError for one that is damaged.
     """
@@ -178,7 +178,7 @@ def of_profile(icc: bytes, mode: str) -> Colour:
 
 
 def of_cicp(primaries: int, transfer: int) -> Colour:
-    """The colours of CICP numbers, as nclx boxes and cICP chunks hold them -> Colour."""
+    """The colours of CICP numbers, as nclx boxes and cICP chunks hold them."""
     chunks = ((b"cICP", bytes([primaries, transfer, 0, 1])),)
     where = _PRIMARIES.get(primaries, _SRGB_PRIMARIES)
     if transfer in (_PQ, _HLG):
@@ -188,7 +188,7 @@ def of_cicp(primaries: int, transfer: int) -> Colour:
 
 
 def of_gamma(gamma: float, chromaticities: Sequence[float] | None = None, chunks: Chunks = ()) -> Colour:
-    """The colours of a PNG's gAMA (such as 1 / 2.2) and cHRM (x and y of white, red, green, blue) -> Colour."""
+    """The colours of a PNG's gAMA (such as 1 / 2.2) and cHRM (x and y of white, red, green, blue)."""
     like_srgb = abs(gamma * 2.2 - 1) < 0.02
     return _tagged(chromaticities or _SRGB_PRIMARIES, None if like_srgb else 1 / gamma, chunks)
 
@@ -330,7 +330,7 @@ def _curve_tag(curve: Vector) -> bytes:
 
 
 def _profile(to_d50: Matrix | None, curve: bytes) -> bytes:
-    """An ICC profile (version 4) of one curve, a tag, and a matrix; of grey where `to_d50` is None -> bytes."""
+    """An ICC profile (version 4) of one curve, a tag, and a matrix; of grey where `to_d50` is None."""
 
     def text(words: str) -> bytes:
         head = struct.pack(">4s4xII2s2sII", b"mluc", 1, 12, b"en", b"US", 2 * len(words), 28)

@@ -34,7 +34,7 @@ class FaceDetector:
         self._mtcnn, self._blazeface = Mtcnn(threads), BlazeFace(threads)
 
     def detect(self, pixels: Picture, near: Box | None = None) -> list[Face]:
-        """All faces of a photo, uint8 (H, W, 3) RGB -> list of Face, the largest first.
+        """All faces of a photo, uint8 (H, W, 3) RGB, the largest first.
 
         A face need not be upright: its landmarks say which way is up. near: a box; looks only about it, and so finds
         smaller faces there, and those that a hole of that box covers.

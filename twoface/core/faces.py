@@ -202,13 +202,13 @@ class Taken:
     close: bool = False
 
     def report(self) -> dict[str, Any]:
-        """Ready for JSON -> dict. taken: the number, from 1; frames as `parse_frame` reads them."""
+        """Ready for JSON. taken: the number, from 1; frames as `parse_frame` reads them."""
         frames = [[round(float(v), 1) for v in frame] for frame in self.frames]
         return {"found": len(frames), "taken": self.number + 1, "why": self.why, "close": self.close, "frames": frames}
 
 
 def most_alike(frames: Sequence[Frame], similarities: Sequence[float]) -> Taken:
-    """The face most like another by its similarity, of several frames -> Taken."""
+    """The face most like another by its similarity, of several frames."""
     order = sorted(range(len(frames)), key=lambda i: -similarities[i])
     close = len(frames) > 1 and similarities[order[0]] - similarities[order[1]] < CLOSE
     return Taken(tuple(frames), order[0], "alike" if len(frames) > 1 else "only", close)

@@ -16,7 +16,7 @@ Source: TypeAlias = PathLike | bytes | bytearray | memoryview  # a file, or its 
 
 
 def check_output(path: PathLike, force: bool = False) -> Path:
-    """Make sure `path` can be written, before the long work starts -> Path.
+    """Make sure `path` can be written, before the long work starts.
 
     A symbolic link is followed: what it leads to is written, and need not exist yet.
     Raises InputError when it exists and not `force`, is a folder, has no legal name, or its folder is missing or not
@@ -42,7 +42,7 @@ def check_output(path: PathLike, force: bool = False) -> Path:
 
 
 def write_aside(path: PathLike, data: bytes | Callable[[str], object], force: bool = False) -> Path:
-    """Write `path` whole or not at all: into a temporary file beside it, flushed to disk, then renamed -> Path.
+    """Write `path` whole or not at all: into a temporary file beside it, flushed to disk, then renamed.
 
     data: bytes, or a function that is given the temporary path and writes the file there. A symbolic link stays, and
     what it leads to is written. A file that was there keeps its mode; a new one has that of the umask.
@@ -86,7 +86,7 @@ def is_name(path: PathLike) -> bool:
 
 
 def printable(text: object) -> str:
-    """A file's name, or a message with one, without what a terminal or a text file cannot take -> str.
+    """A file's name, or a message with one, without what a terminal or a text file cannot take.
 
     Bytes of a name that are not UTF-8, and control characters, are escaped: `\\udcff`, `\\n`.
     """
@@ -101,7 +101,7 @@ def sha256(path: PathLike) -> str:
 
 
 def cache_folder() -> Path:
-    """Where files are kept that can be made or fetched again: $TWOFACE_CACHE, else ~/.cache/twoface -> Path."""
+    """Where files are kept that can be made or fetched again: $TWOFACE_CACHE, else ~/.cache/twoface."""
     return Path(os.environ.get("TWOFACE_CACHE", Path.home() / ".cache" / "twoface"))
 
 

@@ -123,7 +123,7 @@ class Threshold:
 
 
 def threshold_for(hidden: Mask) -> Threshold:
-    """The calibration of the hole that differs in the fewest pixels from `hidden`, bool (128, 128) -> Threshold.
+    """The calibration of the hole that differs in the fewest pixels from `hidden`, bool (128, 128).
 
     From `weights/identity.json`; `docs/evaluation.md` says how it was measured: on pairs of the val split, people that
     the fill network never saw, their visible parts compared as `hide` describes.

@@ -83,7 +83,7 @@ class Photo:
         return sum({id(array): array.nbytes for array in held if array is not None}.values())
 
     def filled(self, pixels: Picture, hole: Mask, feather: float = 0) -> "Photo":
-        """The photo with other pixels in a hole, bool (H, W), then as opaque as anything in the photo -> Photo.
+        """The photo with other pixels in a hole, bool (H, W), then as opaque as anything in the photo.
 
         feather: photo pixels about the hole, as of `twoface.core.masks.feather`.
         """
@@ -99,7 +99,7 @@ class Photo:
 
 
 def read_photo(source: Source, max_pixels: int = MAX_PIXELS, name: str = "the photo") -> Photo:
-    """Decode a photo from a path or from bytes -> Photo.
+    """Decode a photo from a path or from bytes.
 
     name: of what is given as bytes, for messages.
     Raises InputError when it is missing, not a picture of a known format, damaged, or of more than `max_pixels`.
@@ -146,7 +146,7 @@ def output_format(path: PathLike) -> str:
 def encode_photo(
     photo: Photo, format: str, quality: int | None = None, generated: bool = True, effort: int = 4
 ) -> bytes:
-    """Encode a Photo with its samples, colours and metadata -> bytes.
+    """Encode a Photo with its samples, colours and metadata.
 
     format: "PNG", "TIFF" (lossless: what was not filled returns bit for bit in the file's own mode, depth and colour
     space, as far as `losses` is silent), "JPEG" or "WEBP" (lossy: all is encoded anew). quality: 1..100 of the lossy
@@ -272,7 +272,9 @@ class _Samples:
         if self._original is not None and (not plan.own or (plan.mode == "RGB" and self._original.mode == "L")):
             self._original = None
         elif self._original is not None and plan.mode == "P":
-            self._indices, self.palette = self._original.indexed(photo.pixels)  # type: ignore[misc]  # the plan knows
+            found = self._original.indexed(photo.pixels)
+            assert found is not None  # else the plan would have another mode
+            self._indices, self.palette = found
         first = self[:1]
         self.dtype, self.shape = first.dtype, (photo.pixels.shape[0], *first.shape[1:])
         self.mode = plan.mode + "A" * (photo.alpha is not None and plan.alpha)

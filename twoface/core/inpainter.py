@@ -108,7 +108,7 @@ class FillResult:
         return NO_REFERENCE if self.identity is None else self.identity.verdict
 
     def report(self, format: str | None = None) -> dict[str, Any]:
-        """Everything but the pictures, ready for JSON -> dict. format: of the file, whose losses are warnings then."""
+        """Everything but the pictures, ready for JSON. format: of the file, whose losses are warnings then."""
         x0, y0, width, height = cv2.boundingRect(self.hole.view(np.uint8))
         return {
             "photo": self.photo.name,
@@ -259,7 +259,7 @@ class Inpainter:
         return self.detector.detect(_as_photo(photo).pixels)
 
     def cover(self, photo: PhotoSource, face: Frame | None = None) -> Cover:
-        """What is in front of a face, or else closed eyes -> Cover. photo, face: as of `prepare`.
+        """What is in front of a face, or else closed eyes. photo, face: as of `prepare`.
 
         Raises InputError, code "nothing_found", when there is neither.
         """
@@ -290,7 +290,7 @@ class Inpainter:
         center_size: int = 64,
         same_photo: bool = False,
     ) -> FillResult:
-        """Fill a part of a face -> FillResult.
+        """Fill a part of a face.
 
         photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several, of those
         most alike to the visible part of the photo the one that shows the hole's part best is used
@@ -373,7 +373,7 @@ class Inpainter:
         feather: float | None = None,
         center_size: int = 64,
     ) -> Prepared:
-        """Find the face and the hole of a photo -> Prepared. photo: as of `fill`.
+        """Find the face and the hole of a photo. photo: as of `fill`.
 
         One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
         `twoface.core.parts.HOLES`, `AUTO` for what `cover` finds, or a box (x0, y0, x1, y1) in photo pixels.
@@ -513,7 +513,7 @@ class Inpainter:
         return found, chosen, warnings
 
     def _reference(self, item: PhotoSource, square: Frame | None, prepared: Prepared, embedding: Vector) -> Reference:
-        """The face of a reference photo that is given, or most like what is visible of the photo -> Reference.
+        """The face of a reference photo that is given, or most like what is visible of the photo.
 
         embedding: of what is visible of the photo.
         """
@@ -678,7 +678,7 @@ def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
 
 
 def _given(square: Frame) -> Taken:
-    """Of a face that the user gave as a square -> Taken."""
+    """Of a face that the user gave as a square."""
     return Taken((frame_of(frame_transform(square)),), 0, "given")
 
 

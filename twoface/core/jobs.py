@@ -39,7 +39,7 @@ class Row:
 
 
 def read_jobs(path: PathLike) -> list[Row]:
-    """The rows of a CSV file, or of one in JSON Lines if it is called .jsonl or .ndjson -> list of Row.
+    """The rows of a CSV file, or of one in JSON Lines if it is called .jsonl or .ndjson.
 
     CSV: UTF-8, UTF-16 or Windows-1252, names also as the bytes that the files have; separated by commas, semicolons or
     tabs, or as a first line `sep=` says; the header names some of `COLUMNS` in any order and case, photo among them;

@@ -84,7 +84,7 @@ class Mesh:
 
     @cached_property
     def pose(self) -> Pose:
-        """How the head is turned, from the canonical face fitted to the points (Procrustes) -> Pose."""
+        """How the head is turned, from the canonical face fitted to the points (Procrustes)."""
         canonical = canonical_face() * (1, -1, -1)  # as in a picture: y down, away from the camera
         rotation = procrustes(canonical, self.points[: len(canonical)])[1]
         pitch = np.arctan2(-rotation[1, 2], np.hypot(rotation[0, 2], rotation[2, 2]))

@@ -34,7 +34,7 @@ _EMPTY = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"/></x:
 
 
 def mark_generated(xmp: bytes | None = None) -> bytes:
-    """An XMP packet that says GENERATED: the given one with the note merged in, or a new one -> bytes.
+    """An XMP packet that says GENERATED: the given one with the note merged in, or a new one.
 
     A packet that is not XML cannot be merged and is replaced.
     """
@@ -63,7 +63,8 @@ def _remove_stale(rdf: minidom.Element) -> None:
             if _is_stale(attribute) or (attribute.prefix == "xmlns" and attribute.value in _LOST):
                 element.removeAttributeNode(attribute)
         if _is_stale(element):
-            element.parentNode.removeChild(element)  # type: ignore[union-attr]  # inside `rdf`, so it has a parent
+            assert element.parentNode is not None  # it lies inside `rdf`
+            element.parentNode.removeChild(element)
 
 
 def _is_stale(node: minidom.Element | minidom.Attr) -> bool:
@@ -71,7 +72,7 @@ def _is_stale(node: minidom.Element | minidom.Attr) -> bool:
 
 
 def upright_exif(exif: bytes) -> bytes | None:
-    """EXIF (TIFF bytes) kept byte for byte but for an Orientation of 1 and a blank thumbnail -> bytes or None.
+    """EXIF (TIFF bytes) kept byte for byte but for an Orientation of 1 and a blank thumbnail.
 
     None when the block cannot be read, since a wrong orientation would turn the picture.
     """

@@ -37,7 +37,7 @@ class Mtcnn:
         }
 
     def detect(self, pixels: Picture) -> list[Face]:
-        """All upright faces of a photo, uint8 (H, W, 3) RGB -> list of Face, the largest first.
+        """All upright faces of a photo, uint8 (H, W, 3) RGB, the largest first.
 
         Looks for faces of 4 % of the photo's short side and more and, when there is none, of 1.5 % and more; never
         below `SMALLEST` pixels.

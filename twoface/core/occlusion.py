@@ -37,7 +37,7 @@ class Cover:
     share: float
 
     def report(self) -> dict[str, Any]:
-        """Ready for JSON -> dict."""
+        """Ready for JSON."""
         return {"code": self.what, "what": WORDS[self.what], "share": round(self.share, 4)}
 
 

@@ -40,7 +40,7 @@ class Outlook(NamedTuple):
 
 
 def outlook(points: Points, unknown: Mask, pose: float | None, small: bool) -> Outlook:
-    """What speaks against a natural look -> Outlook.
+    """What speaks against a natural look.
 
     points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole. pose: of the reference's
     `choice.Worth`, 0..1, None without a reference. small: whether the photo's face is small.

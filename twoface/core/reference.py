@@ -41,7 +41,7 @@ def no_reference(count: int = 1) -> tuple[Batch, Batch]:
 
 
 def registered(points: Points, unknown: Mask, pixels: Picture, mesh: Points) -> Registered:
-    """Register a reference to a face with a hole -> Registered.
+    """Register a reference to a face with a hole.
 
     points: (478, 3), the face's mesh in crop pixels, as seen through its hole; unknown: bool (128, 128), the hole.
     pixels: uint8 (H, W, 3), the reference photo; mesh: (478, 3), of the face in it, in its pixels.
@@ -54,7 +54,7 @@ def registered(points: Points, unknown: Mask, pixels: Picture, mesh: Points) -> 
 
 
 def uncovered(found: Registered, hidden: Mask, transform: Transform) -> Registered:
-    """A registered reference that is not trusted where something is in front of its face -> Registered.
+    """A registered reference that is not trusted where something is in front of its face.
 
     hidden: bool (128, 128), in the reference's own crop; transform: its photo -> that crop.
     """

@@ -38,7 +38,7 @@ class Registration:
 def register(points: Points, reference: Points) -> Registration:
     """points: (478, 3), the photo's mesh in crop pixels. reference: (478, 3), the reference's, in its own pixels.
 
-    -> Registration. Where the reference's face is turned away the map is smeared, and trust is low. The mirrored half
+    Where the reference's face is turned away the map is smeared, and trust is low. The mirrored half
     would be better there, and the network's synthesis is better still (`benchmarks/hidden_half.py`).
     """
     controls, visible = _controls(), facing(points) > SEEN

@@ -135,7 +135,7 @@ def read_found(found: Candidate | FaceRow, max_pixels: int) -> Photo:
 
 
 def candidate_words(candidate: Candidate) -> dict[str, Any]:
-    """What the page gets of a candidate -> dict; its frame as (x0, y0, x1, y1, degrees).
+    """What the page gets of a candidate; its frame as (x0, y0, x1, y1, degrees).
 
     key: the same for the same face in every search of this process, and nothing else can be read from it.
     """

@@ -91,7 +91,7 @@ def move(store: Store, number: int, keys: Sequence[str], to: int | None = None) 
 
 
 def face(store: Store, number: int, key: str | None = None) -> FaceRow:
-    """The row of a person's face, by default of the largest of some -> FaceRow. Raises as `move`."""
+    """The row of a person's face, by default of the largest of some. Raises as `move`."""
     found = _read(store).find(str(number))
     places = _places(found)
     if key is not None and key not in places:

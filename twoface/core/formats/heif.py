@@ -16,7 +16,7 @@ class Boxes:
 
 
 def read_boxes(data: bytes) -> Boxes:
-    """The boxes of a HEIC or AVIF file -> Boxes; what is not as it should be says nothing."""
+    """The boxes of a HEIC or AVIF file; what is not as it should be says nothing."""
     try:
         top = dict(reversed([*_boxes(data, 0, len(data))]))
         if "meta" not in top:

@@ -25,7 +25,7 @@ def of_iptc(data: bytes) -> bytes | None:
 
 
 def iptc_of(blocks: bytes) -> bytes | None:
-    """The bare IPTC records in blocks -> bytes or None."""
+    """The bare IPTC records in blocks."""
     start = blocks.find(b"8BIM" + struct.pack(">HH", _IPTC, 0))
     if start < 0:
         return None

@@ -19,13 +19,13 @@ _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 
 
 def irb_of(image: JpegImageFile) -> bytes | None:
-    """The Photoshop blocks of a Pillow picture -> bytes or None."""
+    """The Photoshop blocks of a Pillow picture."""
     parts = (data for name, data in image.applist if name == "APP13" and data.startswith(_PHOTOSHOP))
     return of_iptc(b"".join(part.removeprefix(_PHOTOSHOP) for part in parts))
 
 
 def irb_segment(irb: bytes) -> bytes:
-    """Photoshop blocks as APP13 -> bytes."""
+    """Photoshop blocks as APP13."""
     return b"\xff\xed" + struct.pack(">H", 2 + len(_PHOTOSHOP) + len(irb)) + _PHOTOSHOP + irb
 
 
@@ -56,7 +56,7 @@ def is_told_whole(image: JpegImageFile, data: bytes) -> bool:
 
 
 def missing_rows(pixels: Samples) -> int:
-    """How many rows at the bottom libjpeg made up, flat in every block of eight, uint8 (H, W[, C]) -> int."""
+    """How many rows at the bottom libjpeg made up, flat in every block of eight, uint8 (H, W[, C])."""
     height, width = pixels.shape[:2]
     side = min(8, width)
     blocks = pixels.reshape(height, width, -1)[:, : width - width % side].reshape(height, width // side, side, -1)

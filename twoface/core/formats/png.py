@@ -86,7 +86,7 @@ def split(data: bytes) -> tuple[bytes, Said]:
 
 
 def join(picture: bytes, chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A PNG with chunks, [(name, bytes)], put in after its header -> bytes."""
+    """A PNG with chunks, [(name, bytes)], put in after its header."""
     head, view = len(_SIGNATURE) + 25, memoryview(picture)
     return b"".join([view[:head], *(_chunk(*chunk) for chunk in chunks), view[head:]])
 

@@ -299,7 +299,7 @@ def _colour(file: _Decoded, mode: str, notes: list[Note]) -> colour.Colour:
 
 
 def _left_out(file: _Decoded) -> list[Note]:
-    """What lies in the file beside the picture and is not kept -> list of Note."""
+    """What lies in the file beside the picture and is not kept."""
     image, data, name = file.image, file.data, file.name
     xmp = (file.png.xmp if file.png else image.info.get("xmp")) or b""
     boxes = file.boxes or heif.Boxes()

@@ -40,7 +40,7 @@ def exif_of(image: TiffImageFile) -> bytes | None:
 
 
 def irb_of(image: TiffImageFile) -> bytes | None:
-    """The Photoshop blocks, or the IPTC records, of a Pillow TIFF -> bytes or None."""
+    """The Photoshop blocks, or the IPTC records, of a Pillow TIFF."""
     for tag in (_PHOTOSHOP, _IPTC):
         value = image.tag_v2.get(tag)
         if isinstance(value, tuple):  # of bytes, or of the numbers that some programs write

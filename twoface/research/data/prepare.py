@@ -64,7 +64,7 @@ def prepare(
     min_face: float = 40,
     detector: Callable[[], Detector] = ONE_THREAD,
 ) -> Prepared:
-    """Cut the faces of SRC/IDENTITY/*.jpg (or SRC/train/IDENTITY/*.jpg, as VGGFace2 has them) into DST -> Prepared.
+    """Cut the faces of SRC/IDENTITY/*.jpg (or SRC/train/IDENTITY/*.jpg, as VGGFace2 has them) into DST.
 
     Of several faces in a picture the one nearest to its centre is taken, as is usual for these sets: their pictures
     were cut around the person they are filed under. What fails is named in DST/skipped.csv (path, reason).

@@ -91,7 +91,7 @@ def evaluate(
     progress: bool = True,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Score a network on the fixed pairs of a split; writes evaluation.json, evaluation.md and grid.png -> dict.
+    """Score a network on the fixed pairs of a split; writes evaluation.json, evaluation.md and grid.png.
 
     data: a folder made by `twoface data prepare`. out: the folder to write to, created when missing.
     model: an ONNX file, default the one that ships. hole: one of `parts.HOLES`, drawn by the true face's mesh, or a box

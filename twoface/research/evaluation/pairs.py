@@ -23,7 +23,7 @@ class Pairs:
 
 
 def fixed_pairs(portraits: Portraits, source: str = "all", seed: int = 0) -> Pairs:
-    """One pair of each person of `source` ("all", or a collection such as "lfw") who has two pictures or more -> Pairs.
+    """One pair of each person of `source` ("all", or a collection such as "lfw") who has two pictures or more.
 
     A person's pair depends on the seed, the person's label and pictures alone: it is the same whoever else is
     there and in whatever order. Raises InputError when the source is unknown or fewer than two people have a pair.

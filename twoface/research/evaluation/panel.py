@@ -126,7 +126,7 @@ def read_tasks(path: PathLike) -> dict[str, Any]:
 
 
 def read_json(path: PathLike) -> dict[str, Any]:
-    """A file's JSON object -> dict. Raises InputError for anything else."""
+    """A file's JSON object. Raises InputError for anything else."""
     try:
         known = json.loads(Path(path).read_bytes())
     except (OSError, ValueError) as error:

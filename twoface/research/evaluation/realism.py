@@ -72,7 +72,7 @@ def discrepancies(fills: Matrix, truths: Matrix) -> Matrix:
 
 
 def kid(found: Matrix) -> float:
-    """KID of what `discrepancies` gave, of two pictures or more -> float."""
+    """KID of what `discrepancies` gave, of two pictures or more."""
     return float(found.sum() / (len(found) * (len(found) - 1)))
 
 

@@ -41,7 +41,7 @@ def calibrate(
     network: Network | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """How well one similarity tells the same person from two, for whole faces and for the part a hole leaves -> dict.
+    """How well one similarity tells the same person from two, for whole faces and for the part a hole leaves.
 
     start: (128,), the `origin_of` other people. per_person: crops of each person that take part, the first by path, 2
     or more; among them all pairs of the same person and all pairs of two people count. holes: {name: bool (128, 128)},
@@ -79,7 +79,7 @@ def origin_of(portraits: Portraits, embedder: Embedder | None = None, progress: 
 
 
 def thresholds(same: Vector, different: Vector) -> dict[str, Any]:
-    """What a threshold on similarity does, given those of same-person pairs (N,) and two-people pairs (M,) -> dict.
+    """What a threshold on similarity does, given those of same-person pairs (N,) and two-people pairs (M,).
 
     A pair is called the same person at the threshold or above. `accuracy` is the mean of both kinds' shares judged
     right, at `best`; `eer` the equal error rate, at `eer_at`; `warn` the threshold that warns `WARNED` of the
@@ -109,7 +109,7 @@ def thresholds(same: Vector, different: Vector) -> dict[str, Any]:
 
 
 def chosen(report: Mapping[str, Any], start: Vector) -> dict[str, Any]:
-    """What `twoface.core.identity` reads, from what `calibrate` gave and the origin it took -> dict."""
+    """What `twoface.core.identity` reads, from what `calibrate` gave and the origin it took."""
     holes = {
         name: {"threshold": round(view["warn"], 3), "strangers_warned": round(view["strangers_warned"], 3)}
         for name, view in report["views"].items()

@@ -133,7 +133,7 @@ class Graph:
 
 
 def to_onnx(network: bytes, title: str, names: Mapping[str, str]) -> onnx.ModelProto:
-    """The bytes of a .tflite file -> onnx.ModelProto. names: {an output's: ours}; other outputs are left out.
+    """The bytes of a .tflite file. names: {an output's: ours}; other outputs are left out.
 
     Raises TwoFaceError for a layer that is not known.
     """
