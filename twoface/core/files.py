@@ -41,7 +41,7 @@ def check_output(path: PathLike, force: bool = False) -> Path:
     return path
 
 
-def write_aside(path: PathLike, data: bytes | Callable[[str], object], force: bool = False) -> Path:
+def write_aside(path: PathLike, data: bytes | memoryview | Callable[[str], object], force: bool = False) -> Path:
     """Write `path` whole or not at all: into a temporary file beside it, flushed to disk, then renamed.
 
     data: bytes, or a function that is given the temporary path and writes the file there. A symbolic link stays, and

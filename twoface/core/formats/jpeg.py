@@ -66,7 +66,7 @@ def missing_rows(pixels: Samples) -> int:
     return min(height, rows + _UNIT) if begun else 0
 
 
-def keep_quality(tables: Any, sampling: int) -> dict[str, Any]:
+def keep_quality(tables: dict[int, list[int]], sampling: int) -> dict[str, Any]:
     """Options of Pillow's JPEG writer: the tables and chroma subsampling of another file."""
     return {"quality": -1, "qtables": tables, "subsampling": sampling}
 

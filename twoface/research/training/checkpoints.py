@@ -33,7 +33,7 @@ def save(folder: Path, state: dict[str, Any], averaged: nn.Module) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()  # in memory first: torch's and safetensors' own writers do not say that a disk is full
     torch.save(state, content)
-    fresh = write_aside(folder / "state.new.pt", content.getvalue(), force=True)
+    fresh = write_aside(folder / "state.new.pt", content.getbuffer(), force=True)
     if (folder / LAST).exists():
         (folder / LAST).replace(folder / PREVIOUS)
     fresh.replace(folder / LAST)
