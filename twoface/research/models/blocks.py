@@ -9,11 +9,11 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
-def start_at_zero(layer: nn.Conv2d) -> None:
-    """Weights and biases of 0, in place."""
+def start_at_zero(layer: nn.Module) -> None:
+    """Set a convolution's weights and biases to 0, in place."""
+    assert isinstance(layer, nn.Conv2d) and layer.bias is not None
     nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.bias)
 
 
 class ResBlock(nn.Module):
