@@ -80,7 +80,7 @@ def similarity_transform(source: ArrayLike, target: ArrayLike) -> Transform:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def frame_transform(frame: Frame, size: int = SIZE) -> Transform:
+def frame_transform(frame: Sequence[float], size: int = SIZE) -> Transform:
     """The transform that makes a square of the photo, turned upright, the crop frame -> (2, 3) float64.
 
     frame: (x0, y0, x1, y1) half-open photo pixels, or (x0, y0, x1, y1, degrees): that square turned clockwise (as

@@ -258,7 +258,7 @@ class Inpainter:
         """All faces of a photo, the largest first -> list of `twoface.core.faces.Face`. photo: as of `fill`."""
         return self.detector.detect(_as_photo(photo).pixels)
 
-    def cover(self, photo: PhotoSource, face: Frame | None = None) -> Cover:
+    def cover(self, photo: PhotoSource, face: Sequence[float] | None = None) -> Cover:
         """What is in front of a face, or else closed eyes. photo, face: as of `prepare`.
 
         Raises InputError, code "nothing_found", when there is neither.
@@ -284,8 +284,8 @@ class Inpainter:
         frame_mask: Mask | None = None,
         reference: PhotoSource | None = None,
         references: Sequence[PhotoSource] = (),
-        face: Frame | None = None,
-        reference_face: Frame | Sequence[Frame | None] | None = None,
+        face: Sequence[float] | None = None,
+        reference_face: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
         feather: float | None = None,
         center_size: int = 64,
         same_photo: bool = False,
@@ -369,7 +369,7 @@ class Inpainter:
         mask: Mask | Source | None = None,
         hole: str | Sequence[float] | None = None,
         frame_mask: Mask | None = None,
-        face: Frame | None = None,
+        face: Sequence[float] | None = None,
         feather: float | None = None,
         center_size: int = 64,
     ) -> Prepared:
@@ -456,7 +456,9 @@ class Inpainter:
         blend(part, hole, transform, fields, source, prepared.feather, seam, tone_of(part, hole))
         return pixels
 
-    def _frame(self, photo: Photo, square: Frame | None, mask: Mask | None = None) -> tuple[Frame, Transform, Taken]:
+    def _frame(
+        self, photo: Photo, square: Sequence[float] | None, mask: Mask | None = None
+    ) -> tuple[Frame, Transform, Taken]:
         """-> face box, transform, Taken."""
         if square is not None:
             _check_frame(square, photo)
@@ -494,7 +496,11 @@ class Inpainter:
         return visible(self._embedder, aligned, filled, unknown)
 
     def _references(
-        self, given: Sequence[PhotoSource], squares: Sequence[Frame | None], prepared: Prepared, same_photo: bool
+        self,
+        given: Sequence[PhotoSource],
+        squares: Sequence[Sequence[float] | None],
+        prepared: Prepared,
+        same_photo: bool,
     ) -> tuple[list[Reference], int | None, list[str]]:
         """-> a Reference for each that is given, the index of the one to use, warnings.
 
@@ -512,7 +518,9 @@ class Inpainter:
             found[chosen] = self._reference(given[chosen], squares[chosen], prepared, embedding)
         return found, chosen, warnings
 
-    def _reference(self, item: PhotoSource, square: Frame | None, prepared: Prepared, embedding: Vector) -> Reference:
+    def _reference(
+        self, item: PhotoSource, square: Sequence[float] | None, prepared: Prepared, embedding: Vector
+    ) -> Reference:
         """The face of a reference photo that is given, or most like what is visible of the photo.
 
         embedding: of what is visible of the photo.
@@ -618,7 +626,9 @@ def _as_photo(source: PhotoSource) -> Photo:
     return Photo(source)
 
 
-def _squares(given: Sequence[float] | Sequence[Frame | None] | None, count: int) -> list[Frame | None]:
+def _squares(
+    given: Sequence[float] | Sequence[Sequence[float] | None] | None, count: int
+) -> list[Sequence[float] | None]:
     """One square, None, or a list of them -> list of `count`."""
     if given is None:
         return [None] * count
@@ -628,7 +638,7 @@ def _squares(given: Sequence[float] | Sequence[Frame | None] | None, count: int)
     return list(squares)
 
 
-def _check_frame(square: Frame, photo: Photo) -> None:
+def _check_frame(square: Sequence[float], photo: Photo) -> None:
     """A frame lies in the photo; a turned one has its centre there, and is not absurdly large."""
     if len(square) == 4:
         box_hole(square, photo.pixels.shape)
@@ -677,7 +687,7 @@ def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
     return any(same_picture(prepared.crop, way, visible) and shows_the_same(prepared.crop, way, hole) for way in ways)
 
 
-def _given(square: Frame) -> Taken:
+def _given(square: Sequence[float]) -> Taken:
     """Of a face that the user gave as a square."""
     return Taken((frame_of(frame_transform(square)),), 0, "given")
 

@@ -105,13 +105,16 @@ def _read(store: Store) -> People:
     return People.read(store) or People()
 
 
-def _change(store: Store, change: Callable[[People], Person], number: int | None = None) -> dict[str, Any]:
+def _change(store: Store, change: Callable[[People], Person | None], number: int | None = None) -> dict[str, Any]:
     """number: of the person to be told of, by default of the one that `change` gives."""
     with store.writing():
         people = _read(store)
         changed = change(people)
         people.write(store)
-    return _words(people.find(str(number)) if number is not None else changed)
+    if number is not None:
+        changed = people.find(str(number))
+    assert changed is not None  # `change` gives a person, or `number` says whom
+    return _words(changed)
 
 
 def _words(person: Person) -> dict[str, Any]:
