@@ -50,7 +50,7 @@ class Face:
         return Face((*corners.min(0).tolist(), *corners.max(0).tolist()), apply(transform, self.landmarks), self.score)
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> tuple[float, float, float, float, float]:
         """The square that becomes the crop, (x0, y0, x1, y1, degrees), as `frame_transform` takes it."""
         return frame_of(align(self.landmarks))
 
@@ -98,12 +98,12 @@ def frame_transform(frame: Sequence[float], size: int = SIZE) -> Transform:
     return np.column_stack([turn, (size - 1) / 2 - turn @ center])
 
 
-def frame_of(transform: Transform, size: int = SIZE) -> Frame:
+def frame_of(transform: Transform, size: int = SIZE) -> tuple[float, float, float, float, float]:
     """The square of the photo that is the crop frame -> (x0, y0, x1, y1, degrees), what `frame_transform` takes."""
     x, y = apply(invert(transform), ((size - 1) / 2, (size - 1) / 2)) + 0.5
     half = size / scale_of(transform) / 2
     degrees = np.degrees(np.arctan2(-transform[1, 0], transform[0, 0]))
-    return tuple(float(v) for v in (x - half, y - half, x + half, y + half, degrees))
+    return float(x - half), float(y - half), float(x + half), float(y + half), float(degrees)
 
 
 def parse_frame(text: str) -> Frame:
