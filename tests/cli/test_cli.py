@@ -170,7 +170,7 @@ def test_two_people_are_warned_of(shop, capsys, monkeypatch):
     assert fill("--hole", "eyes", "--reference", "other.png", "--reference-face", "10,10,190,190") == 0
     printed = capsys.readouterr()
     assert printed.err.startswith("twoface: warning: ") and "two people" in printed.err and "1.10" in printed.err
-    assert "perhaps two people" in printed.out and "44% of strangers" in printed.out
+    assert "perhaps two people" in printed.out and "44% of wrong references" in printed.out
 
 
 # Bad input: one line that says what to do, exit code 2, nothing written.
