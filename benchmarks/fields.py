@@ -21,7 +21,7 @@ from twoface.research.data.meshes import meshes_of
 from twoface.research.data.portraits import MARGIN, Portraits, in_crop
 from twoface.research.evaluation.metrics import hole_detail, hole_psnr
 from twoface.research.evaluation.pairs import fixed_pairs
-from twoface.search.facenet import BatchEmbedder, embedding_view
+from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
 
 WAYS = {  # name: (what replaces fields, whether texture is restored)
     "as it is": ({}, True),

@@ -18,7 +18,7 @@ from twoface.core.holes import part_of_face
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.research.evaluation.metrics import bootstrap_interval, hole_psnr
-from twoface.search.facenet import BatchEmbedder, face_view
+from twoface.research.models.facenet_graph import BatchEmbedder, face_view
 
 HOLES = ("center", "eyes", "lower")
 OFF = ((1.15, 20), (1.15, -20), (1 / 1.15, 20), (1 / 1.15, -20))  # of the side, degrees

@@ -14,7 +14,7 @@ from statistics import median
 
 import numpy as np
 
-from twoface.search.facenet import BatchEmbedder
+from twoface.research.models.facenet_graph import BatchEmbedder
 from twoface.search.index import build
 from twoface.search.store import LanceStore
 

@@ -16,7 +16,7 @@ import numpy as np
 from twoface.research.data.portraits import Portraits
 from twoface.search import people
 from twoface.search.face_space import FaceSpace
-from twoface.search.facenet import BatchEmbedder, embedding_view
+from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
 from twoface.search.people import whisper
 
 CHANCES = (0.1, 0.2, 0.3, 0.5, 0.9)

@@ -11,10 +11,11 @@ import onnx
 from onnx import TensorProto, helper
 
 from twoface.core.faces import TEMPLATE, Face, apply, invert
-from twoface.core.identity import origin
+from twoface.core.identity import calibrated_holes, origin
 from twoface.core.mesh import Mesh, template_mesh
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
 from twoface.core.workers import _outcome, run_tasks
+from twoface.search.face_space import KINDS, FaceSpace
 
 
 def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metadata=None, leave_out=()):
@@ -72,8 +73,11 @@ class FakeEmbedder:
         return origin() + flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
 
+SPACE = FaceSpace(dict.fromkeys(KINDS, origin()), dict.fromkeys(calibrated_holes(), origin()))  # of FakeEmbedder
+
+
 class FakeFaceNet:
-    """Views that look alike at 8x8 have near embeddings of 512, as an index keeps them."""
+    """Views that look alike at 8x8 have near embeddings."""
 
     def embed(self, views):
         small = np.stack([cv2.resize(v, (8, 8), interpolation=cv2.INTER_AREA) for v in views])

@@ -1,18 +1,17 @@
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeEmbedder, FakeFaceNet, FakeMesher, FakeOcclusion
+from fakes import SPACE, FakeEmbedder, FakeMesher, FakeOcclusion
 from search_fakes import SIZE, networks, person, write
 
 from twoface.core.errors import InputError
 from twoface.core.inpainter import Inpainter
 from twoface.core.parts import named_hole
 from twoface.search.collection import Collection
-from twoface.search.face_space import FaceSpace
 from twoface.search.fill import fill_from
 from twoface.search.index import build
 from twoface.search.page import write_page
-from twoface.search.rank import Calibration
+from twoface.search.rank import Calibration, Weights
 from twoface.search.store import LanceStore
 
 FACE = (16, 16, 144, 144)
@@ -21,16 +20,14 @@ FACE = (16, 16, 144, 144)
 @pytest.fixture
 def collection(index, network, monkeypatch):
     """A collection whose calibration suits the stand-ins: 0.55 and more is the same texture."""
-    known = Calibration("stand-in", -40.0, 80.0, 0.0)
+    known = Calibration("stand-in", Weights(-40.0, 80.0))
     monkeypatch.setattr("twoface.search.collection.calibration_for", lambda hole: known)
     return assemble(index, network())
 
 
 def assemble(index, network):
-    both = np.concatenate([np.eye(512), np.eye(512)])  # the sum of hidden and filled
-    space = FaceSpace(np.zeros(512), np.eye(512), {"whole": (np.zeros(1024), both)})
     inpainter = Inpainter(network, networks()[0], FakeEmbedder(), FakeMesher(), FakeOcclusion())
-    return Collection(LanceStore(index), network, inpainter, FakeFaceNet(), space)
+    return Collection(LanceStore(index), inpainter, FakeEmbedder(), SPACE)
 
 
 @pytest.mark.parametrize("hole", [None, "eyes", "lower"])

@@ -243,4 +243,4 @@ def test_opening_to_search_goes_on_with_a_forget(place, album, monkeypatch):
 
 def test_vectors_of_what_was_asked_come_with_it(place, album):
     row = LanceStore(place).faces("path", [str(album / "photos" / "p0" / "0.png")], vectors=True)[0]
-    assert np.linalg.norm(row.vector) == pytest.approx(1, abs=1e-3)
+    assert np.linalg.norm(row.vectors, axis=1) == pytest.approx(1, abs=1e-3)

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from search_fakes import networks, person, write
 from twoface.core.errors import InputError, Unavailable
 from twoface.search import index as module
 from twoface.search.collection import Collection
-from twoface.search.face_space import space_version
+from twoface.search.face_space import KINDS, space_version
 from twoface.search.index import build, forget, pictures, remove, update, verify
 from twoface.search.settings import read_settings, write_settings
 from twoface.search.store import LanceStore, open_store
@@ -47,7 +48,8 @@ def test_what_is_done_is_not_done_again(index, photos):
 
 
 def test_update_takes_in_what_changed_and_takes_out_what_is_gone(index, photos):
-    before = LanceStore(index).nearest(networks()[1].embed([person(0, 1)])[0], 1)[0]
+    kept = LanceStore(index).faces("path", [str(photos / "p0" / "1.png")], vectors=True)[0]
+    before = LanceStore(index).nearest(kept.vectors[0], 1)[0]
     write(photos / "p0" / "0.png", person(7))
     write(photos / "p9" / "new.png", person(9))
     (photos / "p3" / "2.png").unlink()
@@ -183,8 +185,9 @@ def test_what_is_forgotten_is_on_the_disk_no_more(photos, tmp_path, monkeypatch,
     place = tmp_path / "index"
     build([photos], place, people=True, workers=1, progress=False, load=networks)
     secret = [str(photos / "p1" / f"{n}.png") for n in range(3)]
-    vectors = [networks()[1].embed(view[None])[0].astype(np.float16) for view in views(secret)]
-    assert [found for found in (in_files(place, vector.tobytes()[:64]) for vector in vectors) if found]
+    rows = LanceStore(place).faces("path", secret, vectors=True)
+    vectors = [vector.astype(np.float16) for row in rows for vector in row.vectors]
+    assert len(vectors) == 3 * len(KINDS) and all(in_files(place, vector.tobytes()[:64]) for vector in vectors)
     before = names(place)
     assert forget("p1", place).removed == 3
     assert names(place) == [name for name in before if not name.startswith("p1/")]
@@ -197,14 +200,6 @@ def test_what_is_forgotten_is_on_the_disk_no_more(photos, tmp_path, monkeypatch,
     assert len(LanceStore(place).nearest(vectors[0], 5)) == 5
 
 
-def views(paths):
-    from twoface.core.images import read_photo
-    from twoface.search.facenet import face_view
-
-    transform = module.align(networks()[0].detect(None)[0].landmarks)
-    return [face_view(read_photo(path).pixels, transform) for path in paths]
-
-
 def in_files(place, content):
     return [path for path in place.rglob("*") if path.is_file() and content in path.read_bytes()]
 
@@ -214,19 +209,21 @@ def test_the_search_structure_is_built_anew_when_the_index_has_grown(photos, tmp
     store, rng = LanceStore(tmp_path / "index", create=True), np.random.default_rng(0)
     seen = []
     for part, count in enumerate((250, 100, 100, 1000)):
-        vectors = rng.standard_normal((count, 512)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = rng.standard_normal((count, len(KINDS), 128)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
         rows = [face(f"/{part}/{i}.png", vector) for i, vector in enumerate(vectors)]
         store.put([module.PhotoRow(row.path, 1, 1, 1) for row in rows], rows)
         store.tidy()
         built = tmp_path / "index" / "built.txt"
         seen.append(int(built.read_text()) if built.exists() else None)
-        assert store.nearest(vectors[7], 3)[0].row.path == f"/{part}/7.png", "what was added last is found too"
+        for kind, vector in zip(KINDS, vectors[7], strict=True):
+            found = store.nearest(vector, 3, kind)[0]
+            assert found.row.path == f"/{part}/7.png", "what was added last is found too"
     assert seen == [None, 350, 350, 1450]
 
 
-def face(path, vector):
-    return module.FaceRow(path, 0, "", vector, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
+def face(path, vectors):
+    return module.FaceRow(path, 0, "", vectors, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
 
 
 def test_one_photo_is_forgotten_by_its_path(index, photos):
@@ -266,10 +263,9 @@ def test_a_folder_with_other_things_is_refused(photos, tmp_path):
 
 def test_verify_sees_what_is_missing_doubled_and_unfinished(index, photos):
     store = LanceStore(index)
-    row = store.faces("path", [str(photos / "p0" / "0.png")])[0]
-    vector = networks()[1].embed([person(0)])[0]
-    damaged = module.FaceRow(**{**vars(row), "vector": vector * 3})
-    store.put([], [damaged, module.FaceRow(**{**vars(row), "path": "/gone.png", "vector": vector})])
+    row = store.faces("path", [str(photos / "p0" / "0.png")], vectors=True)[0]
+    damaged = row.vectors * np.float32([[1]] * (len(KINDS) - 1) + [[3]])
+    store.put([], [replace(row, vectors=damaged), replace(row, path="/gone.png")])
     problems = " ".join(verify(index))
     assert "damaged embedding" in problems and "doubled" in problems and "/gone.png: not finished" in problems
     again(index)

@@ -9,11 +9,11 @@ from twoface.cli import main
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.search.index import build, forget, remove, update, verify
 from twoface.search.people import People, near_from, place, whisper
-from twoface.search.rank import Calibration
+from twoface.search.rank import Calibration, Weights
 from twoface.search.settings import seal
 from twoface.search.store import LanceStore
 
-CALIBRATION = Calibration("stand-in", -40.0, 80.0, 0.0)  # 0.55 and more is the same texture
+CALIBRATION = Calibration("stand-in", Weights(-40.0, 80.0))  # 0.55 and more is the same texture
 OPTIONS = {"workers": 1, "progress": False, "load": networks}
 
 
@@ -162,7 +162,7 @@ def test_damage_is_named_with_the_way_back(people, index, photos):
 
 
 def test_a_chain_of_pairs_does_not_join_two_crowds():
-    one, other = np.eye(512)[0], np.eye(512)[1]
+    one, other = np.eye(128)[0], np.eye(128)[1]
     between = (one + other) / 2**0.5
     vectors = np.stack([one] * 5 + [between] + [other] * 5).astype(np.float32)
     labels = whisper(vectors, np.zeros(11, int), 0.6)
@@ -170,6 +170,6 @@ def test_a_chain_of_pairs_does_not_join_two_crowds():
 
 
 def test_a_face_that_has_a_person_keeps_it():
-    vectors = np.tile(np.eye(512, dtype=np.float32)[0], (4, 1))
+    vectors = np.tile(np.eye(128, dtype=np.float32)[0], (4, 1))
     assert whisper(vectors, np.array([3, 0, 3, 7]), 0.5).tolist() == [3, 3, 3, 7]
     assert near_from(10) == near_from(1000) < near_from(10_000) < 1

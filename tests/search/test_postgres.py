@@ -28,7 +28,7 @@ def test_a_server_keeps_an_index_as_a_directory_does(address, tmp_path):
     row = store.faces("identity", ["p1"])[0]
     assert row.frame == pytest.approx((16, 16, 144, 144, 0), abs=0.01)
     vector = next(v for _, _, v in store.vectors())[0]
-    assert vector.shape == (512,) and np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
+    assert vector.shape == (128,) and np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
     found = store.nearest(vector, 3)
     assert found[0].similarity == pytest.approx(1, abs=1e-4) and len(found) == 3
     assert [f.similarity for f in found] == sorted((f.similarity for f in found), reverse=True)

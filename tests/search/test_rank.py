@@ -14,24 +14,23 @@ from twoface.search.collection import _order
 from twoface.search.rank import (
     Calibration,
     Wanted,
+    Weights,
     calibration_for,
     donor_quality,
     hides,
     probability,
     verdict,
 )
+from twoface.search.face_space import KIND_OF
 from twoface.search.store import FaceRow
 
-NOTHING = np.zeros((128, 128), bool)
 EYES = named_hole("eyes")
-
-
 NOTHING = np.zeros((128, 128), bool)
 
 
 def row(**changes):
     figures = dict(size=128.0, yaw=0.0, pitch=0.0, roll=0.0, sharpness=0.2, eyes_open=0.5, mouth_open=0.2)
-    base = dict(path="a", face=0, identity="", vector=None, frame=(0, 0, 128, 128, 0), box=(), landmarks=(), score=1.0)
+    base = dict(path="a", face=0, identity="", vectors=None, frame=(0, 0, 128, 128, 0), box=(), landmarks=(), score=1.0)
     return FaceRow(**base | figures | changes)
 
 
@@ -76,8 +75,8 @@ def test_another_picture_is_no_copy():
 
 
 def test_probability_falls_with_the_size_of_the_collection():
-    known = Calibration("whole", -6.0, 20.0, 0.0)
-    few, many = (probability(known.log_odds(0.5, 0.5, n)) for n in (10, 10_000))
+    known = Calibration("whole", Weights(-6.0, 20.0))
+    few, many = (probability(known.log_odds(0.5, None, 0.5, n)) for n in (10, 10_000))
     assert few > 0.8 > 0.1 > many
     assert probability(0) == 0.5
 
@@ -107,8 +106,9 @@ def test_the_person_is_ordered_by_what_the_photos_give_and_others_by_who_they_ar
 
 def test_every_hole_has_a_calibration():
     for name, hole in calibrated_holes().items():
-        assert calibration_for(hole).first > 0, name
-    assert calibration_for(NOTHING).hole == "whole" and calibration_for(NOTHING).second == 0
+        known = calibration_for(hole)
+        assert known.hole == name and known.alone.whole > 0 and (known.both is not None) == (name in KIND_OF)
+    assert calibration_for(NOTHING).alone.again == 0, "nothing is hidden: the photo tells no more than the index"
     assert calibration_for(EYES).hole == "eyes"
 
 

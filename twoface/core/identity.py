@@ -94,6 +94,12 @@ def hide(pixels: Picture, mask: Mask) -> Picture:
     return cv2.inpaint(pixels, mask.astype(np.uint8), 5, cv2.INPAINT_TELEA)
 
 
+def flat(pixels: Picture, mask: Mask) -> Picture:
+    """The picture with its hole (bool (H, W)) in the mean colour of the rest -> uint8 like pixels, (H, W, 3)."""
+    mean = cv2.mean(pixels, (~mask).view(np.uint8))[:3]
+    return np.where(mask[..., None], np.rint(mean).astype(np.uint8), pixels)
+
+
 def visible(embedder: Embedder, aligned: Picture, filled: Picture, hole: Mask) -> Vector:
     """What is seen of a face beside a hole -> embedding (128,).
 
@@ -101,11 +107,10 @@ def visible(embedder: Embedder, aligned: Picture, filled: Picture, hole: Mask) -
     (128, 128).
     Photo and reference are compared with the same hole hidden in both: neither a fill from the reference nor its own
     pixels can flatter the figure. The hole is hidden in three ways, smoothly closed (`hide`), filled, and in the mean
-    colour of the rest, and the embedding is the mean of theirs: no single way tells people apart as well.
+    colour (`flat`), and the embedding is the mean of theirs: no single way tells people apart as well.
     """
-    mean = cv2.mean(aligned, (~hole).view(np.uint8))[:3]
-    flat = np.where(hole[..., None], np.rint(mean).astype(np.uint8), aligned)
-    views = [face_view(picture, np.eye(2, 3)) for picture in (hide(aligned, hole), filled, flat)]
+    pictures = (hide(aligned, hole), filled, flat(aligned, hole))
+    views = [face_view(picture, np.eye(2, 3)) for picture in pictures]
     return embedder.embed(np.stack(views)).mean(0)
 
 

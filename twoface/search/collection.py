@@ -1,8 +1,11 @@
 """The question that an index is for: which photos of the collection are the best references for this hole?"""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,17 +13,18 @@ from twoface.core.copies import same_picture
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import TwoFaceError
 from twoface.core.faces import SIZE, TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
+from twoface.core.identity import Embedder, directions, face_view, origin, visible
 from twoface.core.images import Photo, read_photo
-from twoface.core.inpainter import Inpainter
-from twoface.core.mesh import Mesh
+from twoface.core.inpainter import Inpainter, Prepared
+from twoface.core.mesh import Mesh, invented
 from twoface.core.network import FillModel
 from twoface.search.describe import described
-from twoface.search.face_space import FaceSpace, holed_views
-from twoface.search.facenet import BatchEmbedder, face_view
+from twoface.search.face_space import KINDS, WHOLE, FaceSpace, flat_view, kind_for, kind_hole
 from twoface.search.index import check_space, settle
-from twoface.search.people import PURE, People
+from twoface.search.people import PURE, People, Person
 from twoface.search.rank import (
     VERDICTS,
+    Calibration,
     Wanted,
     calibration_for,
     donor_quality,
@@ -28,11 +32,11 @@ from twoface.search.rank import (
     probability,
     verdict,
 )
-from twoface.search.store import Found, open_store
+from twoface.search.store import FaceRow, Frame, Store, open_store
 
-BATCH = 32  # views that are embedded together
-LOOKED_AT = 50  # of the nearest faces of the index, those whose photos are read and compared again
-MORE = 20  # photos of the person found that are not among the nearest, and are read as well
+NEAREST = 50  # faces of the index, of each kind that is searched, that are compared by all that it keeps of them
+LOOKED_AT = 10  # of these the best, whose photos are read and compared again; more when more are asked for
+MORE = 10  # photos of the person found that are not among these, and are read as well
 
 
 @dataclass(frozen=True)
@@ -40,22 +44,22 @@ class Candidate:
     """A face that may serve as the reference.
 
     path, frame: as `Inpainter.fill` takes a reference and its face. identity: by the folder's name, or "".
-    similarity: cosine of the two faces with the same hole in both (`FaceSpace.holed`); first_similarity: of the
-    query to what the index keeps. probability: that it is the same person, for a collection of this size; verdict: a
-    key of `twoface.search.rank.VERDICTS`. quality: what it can give to the hole, 0..1, the product of `parts`.
-    face: its number in the photo. person: of `twoface.search.people`, by name or number, or ""; all photos of a person
-    share the probability of the one that is most like the query.
+    similarity: cosine of the two faces with the same hole in both (`twoface.core.identity.visible`); first_similarity:
+    of the query to what the index keeps of the whole face. probability: that it is the same person, for a collection
+    of this size; verdict: a key of `twoface.search.rank.VERDICTS`. quality: what it can give to the hole, 0..1, the
+    product of `parts`. face: its number in the photo. person: of `twoface.search.people`, by name or number, or "";
+    all photos of a person share the probability of the one that is most like the query.
     """
 
     path: str
-    frame: tuple
+    frame: Frame
     identity: str
     similarity: float
     first_similarity: float
     probability: float
     verdict: str
     quality: float
-    parts: dict
+    parts: dict[str, float]
     face: int = 0
     person: str = ""
 
@@ -65,19 +69,19 @@ class Answer:
     """What a search found.
 
     candidates: the best first. verdict: of the best, "nobody" also when there is none. faces: in the index.
-    left_out: how many of the nearest were the photo itself or a copy of it ("copies"), and how many could not be read.
+    left_out: how many of the best were the photo itself or a copy of it ("copies"), and how many could not be read.
     face: the frame that was searched. seconds: by stage. person: of the best candidate, when it is not "nobody".
     """
 
-    candidates: list
+    candidates: list[Candidate]
     verdict: str
     faces: int
-    left_out: dict
-    face: tuple
-    seconds: dict
+    left_out: dict[str, int]
+    face: Frame
+    seconds: dict[str, float]
     person: str = ""
 
-    def report(self):
+    def report(self) -> dict[str, Any]:
         """Ready for JSON -> dict."""
         return asdict(self) | {"verdict_text": VERDICTS[self.verdict]}
 
@@ -85,24 +89,42 @@ class Answer:
 class Collection:
     """An index and the networks that search it; may be used from several threads. Make one with `open`."""
 
-    def __init__(self, store, network, inpainter, embedder, space):
-        self.store, self._network, self.inpainter = store, network, inpainter
+    def __init__(self, store: Store, inpainter: Inpainter, embedder: Embedder, space: FaceSpace) -> None:
+        self.store, self.inpainter = store, inpainter
         self._embedder, self._space = embedder, space
-        self._people = (None, {})
+        self._people: tuple[list[str], dict[tuple[str, int], Person]] | None = None
 
     @classmethod
-    def open(cls, place, model=None, threads=None, detector=None, embedder=None):
+    def open(
+        cls,
+        place: str | Path,
+        model: Any = None,
+        threads: int | None = None,
+        detector: FaceDetector | None = None,
+        embedder: Embedder | None = None,
+    ) -> "Collection":
         """place: as of `twoface.search.store.open_store`; model: as of `Inpainter.load`. detector, embedder: a
-        FaceDetector and a BatchEmbedder that are loaded already.
+        FaceDetector and an Embedder that are loaded already.
 
         Raises as `open_store`, and InputError for an index of another version.
         """
         store, network = open_store(place), model if hasattr(model, "run") else FillModel(model, threads)
         check_space(settle(store))
-        inpainter = Inpainter(network, detector or FaceDetector(threads))
-        return cls(store, network, inpainter, embedder or BatchEmbedder(threads), FaceSpace.load())
+        embedder = embedder or Embedder(threads)
+        inpainter = Inpainter(network, detector or FaceDetector(threads), embedder)
+        return cls(store, inpainter, embedder, FaceSpace.load())
 
-    def references(self, photo, frame=None, mask=None, k=10, *, hole=None, frame_mask=None, center_size=64):
+    def references(
+        self,
+        photo: str | Path | bytes | Photo,
+        frame: Sequence[float] | None = None,
+        mask: np.ndarray | None = None,
+        k: int = 10,
+        *,
+        hole: str | Sequence[float] | None = None,
+        frame_mask: np.ndarray | None = None,
+        center_size: int = 64,
+    ) -> Answer:
         """The best references for the hole of a photo -> Answer with up to `k` candidates.
 
         photo: a path, bytes or a Photo. frame: its face as a square, (x0, y0, x1, y1) or with degrees, default the
@@ -115,169 +137,196 @@ class Collection:
         if all(value is None for value in given.values()):
             query = self._whole(photo, frame)
         else:
-            query = self._holed(photo, self.inpainter.fill(photo, face=frame, center_size=center_size, **given))
+            query = self._holed(self.inpainter.prepare(photo, face=frame, center_size=center_size, **given))
         looked = time.perf_counter()
         faces = len(self.store)
-        nearest = self.store.nearest(query.vector, LOOKED_AT)
+        nearest = self._nearest(query)
         found = time.perf_counter()
-        candidates, left_out = self._look_again(query, nearest, faces)
-        candidates = self._share(query, candidates, nearest, faces, left_out)
+        looks = _Looks(faces)
+        self._look_again(query, nearest, max(LOOKED_AT, k), looks)
+        candidates = self._share(query, looks)
         candidates.sort(key=_order)
         end = time.perf_counter()
         return Answer(
             candidates=candidates[:k],
             verdict=candidates[0].verdict if candidates else "nobody",
             faces=faces,
-            left_out=left_out,
+            left_out=looks.left_out,
             face=frame_of(query.transform),
             person=candidates[0].person if candidates and candidates[0].verdict != "nobody" else "",
             seconds={"photo": looked - start, "index": found - looked, "again": end - found, "total": end - start},
         )
 
-    def reach(self):
+    def reach(self) -> None:
         """Raises Unavailable, code "backend_away", while the index is."""
         self.store.reach()
 
-    def view(self, candidate):
-        """What FaceNet sees of a candidate -> uint8 (160, 160, 3)."""
+    def view(self, candidate: Candidate) -> np.ndarray:
+        """What the recogniser sees of a candidate -> uint8 (150, 150, 3)."""
         return face_view(read_photo(candidate.path).pixels, frame_transform(candidate.frame))
 
-    def embed(self, views):
-        """As `twoface.search.facenet.BatchEmbedder.embed`."""
+    def embed(self, views: np.ndarray) -> np.ndarray:
+        """As `twoface.core.identity.Embedder.embed`."""
         return self._embedder.embed(views)
 
-    def _whole(self, photo, frame):
+    def _whole(self, photo: Photo, frame: Sequence[float] | None) -> "_Query":
         """The query of a face without a hole."""
         if frame is None:
             frame = choose(self.inpainter.faces(photo)).frame
         transform = frame_transform(frame)
-        vector = self._space.index(self._embedder.embed(face_view(photo.pixels, transform)[None]))[0]
+        embeddings = self._embedder.embed(face_view(photo.pixels, transform)[None])
         nothing = np.zeros((SIZE, SIZE), bool)
         mesh = self.inpainter.mesher.find(photo.pixels, transform)
-        return _Query(photo, transform, nothing, vector, _wanted(mesh, transform, nothing))
+        vectors = {WHOLE: self._space.query(embeddings, nothing)[0]}
+        wanted = _wanted(mesh, transform, nothing)
+        return _Query(photo, transform, nothing, vectors, embeddings[0], calibration_for(nothing), wanted)
 
-    def _holed(self, photo, result):
-        """The query of a face with a hole, from a fill without reference."""
-        hole = result.mask_crop
-        vector = self._holed_vectors([result.masked_crop], hole)[0]
-        wanted = _wanted(Mesh(result.mesh, 1.0), result.transform, hole)
-        return _Query(photo, result.transform, hole, vector, wanted)
+    def _holed(self, prepared: Prepared) -> "_Query":
+        """The query of a face with a hole."""
+        hole, aligned, transform = prepared.unknown, prepared.crop, prepared.transform
+        seen = visible(self._embedder, aligned, prepared.invented, hole)
+        vectors = {WHOLE: self._space.query(seen[None], hole)[0]}
+        kind = kind_for(hole, prepared.mesh)
+        if kind != WHOLE:
+            view = flat_view(aligned, hole | kind_hole(kind, prepared.mesh))
+            vectors[kind] = directions(self._embedder.embed(view[None]), self._space.kept[kind])[0]
+        wanted = _wanted(Mesh(prepared.mesh, 1.0), transform, hole)
+        return _Query(prepared.photo, transform, hole, vectors, seen, calibration_for(hole), wanted)
 
-    def _holed_vectors(self, crops, hole):
-        """Crops (128, 128, 3), the hole in each of them -> unit (N, 512), of `FaceSpace.holed`."""
-        views = holed_views(crops, hole, self._network)
-        parts = (np.stack(views[i : i + BATCH]) for i in range(0, len(views), BATCH))
-        embeddings = np.concatenate([self._embedder.embed(part) for part in parts])
-        return self._space.holed(embeddings[::2], embeddings[1::2], hole)
+    def _nearest(self, query: "_Query") -> list["_Near"]:
+        """The faces nearest to a query by any of its kinds, compared by all that the index keeps of them, the best
+        first."""
+        found = [each.row for kind, v in query.vectors.items() for each in self.store.nearest(v, NEAREST, kind)]
+        places = {(row.path, row.face) for row in found}
+        rows = self.store.faces("path", sorted({path for path, _ in places}), vectors=True)
+        return query.compared([row for row in rows if (row.path, row.face) in places])
 
-    def _look_again(self, query, nearest, faces):
-        """Read the photos of the nearest faces, and compare them with the same hole -> candidates, left out."""
-        left_out = {"copies": 0, "unreadable": 0}
+    def _look_again(self, query: "_Query", nearest: list["_Near"], count: int, looks: "_Looks") -> None:
+        """Read the photos of the nearest faces until `count` can be used, and compare them with the same hole."""
         own = crop(query.photo.pixels, query.transform)
+        kept: list[tuple[_Near, _Picture]] = []
+        waiting = list(nearest)
         with ThreadPoolExecutor(2) as pool:
-            pictures = list(pool.map(_picture, [found.row for found in nearest]))
-        kept = []
-        for found, picture in zip(nearest, pictures, strict=True):
-            if picture is None:
-                left_out["unreadable"] += 1
-            elif same_picture(own, picture.aligned, ~query.hole):
-                left_out["copies"] += 1
-            else:
-                kept.append((found, picture))
-        if not kept:
-            return [], left_out
-        seconds = self._second_similarities(query, kept)
-        known = calibration_for(query.hole)
-        return [
-            self._candidate(query, found, picture, second, known.log_odds(found.similarity, second, faces))
-            for (found, picture), second in zip(kept, seconds, strict=True)
-        ], left_out
+            while waiting and len(kept) < count:
+                some = waiting[: count - len(kept)]
+                del waiting[: len(some)]
+                looks.seen |= {(near.row.path, near.row.face) for near in some}
+                for near, picture in zip(some, pool.map(_picture, [near.row for near in some]), strict=True):
+                    if picture is None:
+                        looks.left_out["unreadable"] += 1
+                    elif same_picture(own, picture.aligned, ~query.hole):
+                        looks.left_out["copies"] += 1
+                    else:
+                        kept.append((near, picture))
+        looks.candidates += [self._candidate(query, near, picture, looks.faces) for near, picture in kept]
 
-    def _candidate(self, query, found, picture, second, log_odds):
-        chance = probability(log_odds)
+    def _candidate(self, query: "_Query", near: "_Near", picture: "_Picture", faces: int) -> Candidate:
+        again = self._similarity(query, near, picture)
+        chance = probability(query.known.log_odds(near.whole, near.hidden, again, faces))
         told, hidden = verdict(chance), np.zeros_like(query.hole)
         if told != "nobody":  # who is not the person is no donor anyway
             hidden = self.inpainter.covered(picture.aligned)
-        parts = donor_quality(query.wanted, found.row, picture.aligned, picture.size, hidden)
+        parts = donor_quality(query.wanted, near.row, picture.aligned, picture.size, hidden)
         return Candidate(
-            path=found.row.path,
-            frame=tuple(found.row.frame),
-            identity=found.row.identity,
-            similarity=float(second),
-            first_similarity=float(found.similarity),
+            path=near.row.path,
+            frame=near.row.frame,
+            identity=near.row.identity,
+            similarity=again,
+            first_similarity=near.whole,
             probability=chance,
             verdict=told,
             quality=float(np.prod(list(parts.values()))),
             parts=parts,
-            face=found.row.face,
+            face=near.row.face,
         )
 
-    def _owners(self):
+    def _similarity(self, query: "_Query", near: "_Near", picture: "_Picture") -> float:
+        """Of the two faces, with the same hole in both."""
+        if not query.hole.any():
+            return near.whole
+        filled = invented(picture.aligned, query.hole, self.inpainter.network)
+        seen = visible(self._embedder, picture.aligned, filled, query.hole)
+        one, other = directions(np.stack([query.seen, seen]), origin())
+        return float(one @ other)
+
+    def _owners(self) -> dict[tuple[str, int], Person]:
         """-> {(path, face): Person}, read anew when it changed."""
         texts = self.store.people()
-        if texts != self._people[0]:
+        if self._people is None or texts != self._people[0]:
             people = People.read(self.store)
             self._people = (texts, people.owners() if people else {})
         return self._people[1]
 
-    def _share(self, query, candidates, nearest, faces, left_out):
+    def _share(self, query: "_Query", looks: "_Looks") -> list[Candidate]:
         """Say who the candidates are; a hit on one photo of a person counts for all -> candidates.
 
         Photos of the likeliest person that were not among the nearest are looked at as well, the largest first.
         """
         owners = self._owners()
-        known = [(owners[c.path, c.face], c) for c in candidates if (c.path, c.face) in owners]
+        known = [(owners[c.path, c.face], c) for c in looks.candidates if (c.path, c.face) in owners]
         best = max(known, key=lambda pair: pair[1].probability, default=None)
         if best and best[1].verdict != "nobody":
-            candidates = candidates + self._more(query, best[0], nearest, faces, left_out)
-        chances = {}
+            self._look_again(query, self._more(query, best[0], looks.seen), MORE, looks)
+        chances: dict[int, float] = {}
         for person, candidate in known:
             chances[person.number] = max(candidate.probability, chances.get(person.number, 0.0))
-        return [_shared(c, owners.get((c.path, c.face)), chances) for c in candidates]
+        return [_shared(c, owners.get((c.path, c.face)), chances) for c in looks.candidates]
 
-    def _more(self, query, person, nearest, faces, left_out):
-        seen = {(found.row.path, found.row.face) for found in nearest}
-        paths = sorted({path for path, face in person.faces if (path, face) not in seen})
-        rows = [r for r in self.store.faces("path", paths) if (r.path, r.face) in person.faces.keys() - seen]
-        rows = sorted(rows, key=lambda row: -row.size)[:MORE]
-        similarities = self._first_similarities(query, rows)
-        found = [Found(row, value) for row, value in zip(rows, similarities, strict=True) if value is not None]
-        more, others = self._look_again(query, found, faces)
-        left_out["copies"] += others["copies"]
-        left_out["unreadable"] += len(rows) - len(found) + others["unreadable"]
-        return more
-
-    def _first_similarities(self, query, rows):
-        """The cosine of each row's face to the query, None where its photo cannot be read."""
-        views = [_view(row) for row in rows]
-        read = [view for view in views if view is not None]
-        if not read:
-            return [None] * len(rows)
-        values = iter((self._space.index(self._embedder.embed(np.stack(read))) @ query.vector).tolist())
-        return [None if view is None else next(values) for view in views]
-
-    def _second_similarities(self, query, kept):
-        if not query.hole.any():
-            return [found.similarity for found, _ in kept]
-        return (self._holed_vectors([picture.aligned for _, picture in kept], query.hole) @ query.vector).tolist()
+    def _more(self, query: "_Query", person: Person, seen: set[tuple[str, int]]) -> list["_Near"]:
+        places = person.faces.keys() - seen
+        rows = self.store.faces("path", sorted({path for path, _ in places}), vectors=True)
+        rows = sorted((row for row in rows if (row.path, row.face) in places), key=lambda row: -row.size)
+        return query.compared(rows[:MORE])
 
 
 @dataclass(frozen=True)
 class _Query:
+    """vectors: by kind, what is compared with the index. seen: (128,), what is compared with other photos."""
+
     photo: Photo
     transform: np.ndarray
     hole: np.ndarray
-    vector: np.ndarray
+    vectors: dict[str, np.ndarray]
+    seen: np.ndarray
+    known: Calibration
     wanted: Wanted
+
+    def compared(self, rows: list[FaceRow]) -> list["_Near"]:
+        """The best first. rows: with their vectors."""
+        near = []
+        for row in rows:
+            assert row.vectors is not None
+            cosines = {kind: float(row.vectors[KINDS.index(kind)] @ v) for kind, v in self.vectors.items()}
+            near.append(_Near(row, cosines.pop(WHOLE), next(iter(cosines.values()), None)))
+        return sorted(near, key=lambda one: -self.known.order(one.whole, one.hidden))
+
+
+@dataclass(frozen=True)
+class _Near:
+    """A face of the index, and its cosines to the query, as of `Calibration`."""
+
+    row: FaceRow
+    whole: float
+    hidden: float | None
+
+
+@dataclass
+class _Looks:
+    """What was looked at again: which faces, and what came of it. faces: in the index."""
+
+    faces: int
+    seen: set[tuple[str, int]] = field(default_factory=set)
+    candidates: list[Candidate] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=lambda: {"copies": 0, "unreadable": 0})
 
 
 @dataclass(frozen=True)
 class _Picture:
     aligned: np.ndarray
-    size: tuple
+    size: tuple[int, int]
 
 
-def _wanted(mesh, transform, hole):
+def _wanted(mesh: Mesh, transform: np.ndarray, hole: np.ndarray) -> Wanted:
     """mesh: the face's, estimated where the hole hides it; whether eyes and mouth are open under it is not known."""
     facts = described(mesh)
     return Wanted(
@@ -289,7 +338,7 @@ def _wanted(mesh, transform, hole):
     )
 
 
-def _picture(row):
+def _picture(row: FaceRow) -> _Picture | None:
     """None for a photo that is gone or cannot be read."""
     try:
         photo = read_photo(row.path)
@@ -298,15 +347,7 @@ def _picture(row):
     return _Picture(crop(photo.pixels, frame_transform(row.frame)), photo.size)
 
 
-def _view(row):
-    """None for a photo that is gone or cannot be read."""
-    try:
-        return face_view(read_photo(row.path).pixels, frame_transform(row.frame))
-    except (TwoFaceError, OSError):
-        return None
-
-
-def _shared(candidate, person, chances):
+def _shared(candidate: Candidate, person: Person | None, chances: dict[int, float]) -> Candidate:
     """chances: the best probability of each person, by number."""
     if person is None:
         return candidate
@@ -314,7 +355,7 @@ def _shared(candidate, person, chances):
     return replace(candidate, person=person.label, probability=chance, verdict=verdict(chance))
 
 
-def _order(candidate):
+def _order(candidate: Candidate) -> tuple[int, float]:
     """Who it is first; among those who are very likely the person the best donor, among others the most alike."""
     tier = list(VERDICTS).index(candidate.verdict)
     return tier, -candidate.quality if tier == 0 else -candidate.probability

@@ -1,84 +1,143 @@
-"""The space in which an index compares faces: FaceNet's, moved and stretched so that people differ and photos do not.
+"""What an index keeps of a face, and what a search compares with it: embeddings of `twoface.core.identity`.
 
-Where the photos of one person spread, a difference says little: the directions are divided by that spread (within-class
-covariance normalisation, Hatch et al. 2006). And a FaceNet embedding of a face with a hole lies elsewhere than one of
-the whole face: for each kind of hole a linear map, fitted by ridge regression, says where the whole face would lie.
-`twoface.research.fitting.face_space` fitted both on people of the train split, and measures what they bring.
+A hole hides what tells people apart, and moves the embedding of every face to another place; embeddings of faces with
+different holes hardly compare. So an index keeps each face as several `KINDS`: whole, and with a part hidden in the
+mean colour of the rest. A face with a hole is compared with the whole faces and, the kind's part hidden in it too, with
+those of a kind that hides all of the hole. Embeddings are compared as directions from the mean of all faces of their
+kind: `twoface.research.fitting.face_space` measured the means on people of the train split, and what the kinds bring.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib import resources
+from typing import Protocol
 
 import numpy as np
 
-from twoface.core.identity import calibrated_holes, hide
-from twoface.search.facenet import embedding_view
+from twoface.core.blend import crop_mask
+from twoface.core.faces import SIZE, crop
+from twoface.core.identity import LENGTH, PLACE, VIEW, calibrated_holes, directions, face_view, flat
+from twoface.core.inpainter import FEATHER
+from twoface.core.parts import named_hole, part_hole
 
 FILE = resources.files("twoface") / "weights" / "search.npz"
+WHOLE = "whole"
+KINDS = (WHOLE, "eyes", "glasses", "lower", "mask", "left", "right", "center")  # the others by the hole they hide
+# The kind by which faces with a calibrated hole are searched; the others of these holes by whole faces alone.
+KIND_OF = {
+    **{kind: kind for kind in KINDS if kind not in (WHOLE, "center")},
+    "center 64": "center",
+    "nose": "mask",
+    "mouth": "lower",
+}
+COVERED = 0.9  # the share of a hole that its kind must hide
 FACTS = b"mesh"  # what tells pose and expression of an index's faces
+
+
+class Embeds(Protocol):
+    """As `twoface.core.identity.Embedder`."""
+
+    def embed(self, faces: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class FaceSpace:
-    """mean (512,) of whole faces; stretch (512, 512); for each measured hole its map: (1024,), (1024, 512)."""
+    """kept: of each of `KINDS` the mean (128,) of its embeddings; seen: of each calibrated hole the mean (128,) of what
+    `twoface.core.identity.visible` gives."""
 
-    mean: np.ndarray
-    stretch: np.ndarray
-    maps: dict
+    kept: dict[str, np.ndarray]
+    seen: dict[str, np.ndarray]
 
-    @classmethod
+    @staticmethod
     @cache
-    def load(cls):
-        """The one that was measured, from `FILE`."""
-        with np.load(FILE) as file:
-            arrays = {name: file[name].astype(np.float32) for name in file.files}
-        mean, stretch = arrays.pop("mean"), arrays.pop("stretch")
-        holes = {name.partition("/")[2] for name in arrays}
-        return cls(mean, stretch, {hole: (arrays[f"center/{hole}"], arrays[f"weights/{hole}"]) for hole in holes})
+    def load() -> "FaceSpace":
+        """The means that were measured, from `FILE`."""
+        with np.load(FILE) as file:  # type: ignore[call-overload]  # a Traversable of a real folder
+            arrays = {name: file[name] for name in file.files}
+        return FaceSpace(_below("kept/", arrays), _below("seen/", arrays))
 
-    def index(self, whole):
-        """Embeddings (N, 512) of whole faces -> what an index keeps of them, unit (N, 512)."""
-        return unit((whole - self.mean) @ self.stretch)
+    def index(self, embeddings: np.ndarray) -> np.ndarray:
+        """Embeddings of faces, each as all `KINDS`, (N, K, 128) -> what an index keeps of them, unit (N, K, 128)."""
+        means = [self.kept[kind] for kind in KINDS]
+        return np.stack([directions(embeddings[:, i], mean) for i, mean in enumerate(means)], 1)
 
-    def holed(self, hidden, filled, hole):
-        """Faces with a hole -> about where `index` would have put them whole, unit (N, 512).
+    def query(self, seen: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        """What a face with a hole is compared with whole faces by -> unit (N, 128).
 
-        hidden, filled: embeddings (N, 512) of a face with its hole closed smoothly (`twoface.core.identity.hide`), and
-        filled by the network without a reference. hole: bool (128, 128).
+        seen: (N, 128), as of `twoface.core.identity.visible`; hole: bool (128, 128).
         """
-        center, weights = self.maps[nearest_hole(hole, self.maps)]
-        return unit((np.concatenate([hidden, filled], 1) - center) @ weights)
+        return directions(seen, self.seen[nearest_hole(hole, self.seen)])
+
+
+@dataclass(frozen=True)
+class IndexEmbedder:
+    """Faces -> what an index keeps of them."""
+
+    embedder: Embeds
+    space: FaceSpace
+
+    def embed(self, faces: Sequence[np.ndarray]) -> np.ndarray:
+        """faces: each as `kind_views` gives it -> unit (N, K, 128)."""
+        if not faces:
+            return np.zeros((0, len(KINDS), LENGTH), np.float32)
+        embeddings = self.embedder.embed(np.concatenate(faces))
+        return self.space.index(embeddings.reshape(len(faces), len(KINDS), LENGTH))
+
+
+def kind_views(pixels: np.ndarray, transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A face of a photo as all `KINDS` -> views, uint8 (K, 150, 150, 3).
+
+    pixels: uint8 (H, W, 3); transform: photo -> crop; points: (478, 3), the face's mesh in crop pixels.
+    """
+    aligned = crop(pixels, transform)
+    hidden = [flat_view(aligned, kind_hole(kind, points)) for kind in KINDS[1:]]
+    return np.stack([face_view(pixels, transform), *hidden])
+
+
+def flat_view(aligned: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The view of a face in its crop, uint8 (128, 128, 3), with a hole in the mean colour of the rest."""
+    return face_view(flat(aligned, hole), np.eye(2, 3))
+
+
+def kind_hole(kind: str, points: np.ndarray) -> np.ndarray:
+    """What a kind hides of the face with this mesh, (478, 3) in crop pixels -> bool (128, 128), its feather too."""
+    hole = named_hole("center") if kind == "center" else part_hole(kind, points, (SIZE, SIZE))
+    return crop_mask(hole, np.eye(2, 3), FEATHER)
+
+
+def kind_for(hole: np.ndarray, points: np.ndarray) -> str:
+    """By which kind a face with a hole, bool (128, 128), is searched; `WHOLE` when by whole faces alone.
+
+    points: (478, 3), its mesh in crop pixels.
+    """
+    kind = KIND_OF.get(nearest_hole(hole, calibrated_holes()), WHOLE)
+    if kind == WHOLE:
+        return WHOLE
+    seen = hole & _viewed()
+    return kind if (seen & kind_hole(kind, points)).sum() >= COVERED * seen.sum() else WHOLE
 
 
 @cache
-def space_version():
-    """The first digits of the SHA-256 of `FILE` and `FACTS`: faces of two versions cannot be compared."""
-    return sha256(FILE.read_bytes() + FACTS).hexdigest()[:12]
+def space_version() -> str:
+    """The first digits of the SHA-256 of `FILE` and of what is kept: faces of two versions cannot be compared."""
+    return sha256(FILE.read_bytes() + FACTS + ",".join(KINDS).encode()).hexdigest()[:12]
 
 
-def holed_views(crops, hole, network):
-    """What `FaceSpace.holed` takes embeddings of: each crop, uint8 (128, 128, 3), its hole closed, and filled.
-
-    hole: bool (128, 128); network: what has a `run` as `twoface.core.network.FillModel`. -> list of views, two for each
-    crop, uint8 (160, 160, 3).
-    """
-    views = []
-    for aligned in crops:
-        masked = np.where(hole[..., None], np.uint8(0), aligned)
-        picture = np.ascontiguousarray(masked.transpose(2, 0, 1)[None], np.float32) / 255
-        fill = network.run(picture, hole[None, None].astype(np.float32), np.zeros_like(picture))["fill"][0]
-        filled = np.rint(fill.transpose(1, 2, 0) * 255).astype(np.uint8)
-        views += [embedding_view(hide(masked, hole)), embedding_view(np.where(hole[..., None], filled, masked))]
-    return views
-
-
-def nearest_hole(hole, names):
+def nearest_hole(hole: np.ndarray, names: Iterable[str]) -> str:
     """Which of the calibrated holes called `names` differs in the fewest pixels from `hole`, bool (128, 128)."""
     holes = calibrated_holes()
     return min(names, key=lambda name: np.count_nonzero(holes[name] ^ hole))
 
 
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+@cache
+def _viewed() -> np.ndarray:
+    """What of the crop the recogniser sees -> bool (128, 128)."""
+    (x0, x1), (y0, y1) = ((np.array([0, VIEW]) - PLACE[axis, 2]) / PLACE[axis, axis] for axis in (0, 1))
+    places = np.arange(SIZE)
+    return ((places >= y0) & (places < y1))[:, None] & ((places >= x0) & (places < x1))[None]
+
+
+def _below(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

@@ -1,18 +1,30 @@
 """Fill from an index: the best reference, or the best of several tried."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from twoface.core.errors import InputError
+from twoface.core.identity import face_view, similarity
 from twoface.core.images import Photo, read_photo
-from twoface.search.facenet import face_view
+from twoface.core.inpainter import FillResult
+from twoface.search.collection import Candidate, Collection
 from twoface.search.rank import VERDICTS
 
 KNOWN = 10  # candidates whose faces say what the person looks like
 
 
-def fill_from(collection, photo, tries=1, *, face=None, feather=None, **hole):
+def fill_from(
+    collection: Collection,
+    photo: str | Path | bytes | Photo,
+    tries: int = 1,
+    *,
+    face: tuple[float, ...] | None = None,
+    feather: float | None = None,
+    **hole: Any,
+) -> tuple[FillResult, dict[str, Any]]:
     """Find references for a photo, fill it with the best -> (FillResult, what the search told, for a report: dict).
 
     tries: of so many best candidates each fills it once, and the result most alike to the person is kept: by the mean
@@ -48,10 +60,10 @@ def fill_from(collection, photo, tries=1, *, face=None, feather=None, **hole):
     return dataclasses.replace(result, reference_why=told, warnings=warnings), search
 
 
-def _likeness(collection, result, used, alike):
+def _likeness(collection: Collection, result: FillResult, used: Candidate, alike: list[Candidate]) -> float:
     """How alike the filled face is to the person's other photos that were found, or to the one used if it is alone."""
     others = [candidate for candidate in alike if candidate.path != used.path] or [used]
     views = [face_view(result.photo.pixels, result.transform)]
     views += [collection.view(candidate) for candidate in others]
     filled, *known = collection.embed(np.stack(views))
-    return float(np.mean(np.stack(known) @ filled))
+    return float(np.mean([similarity(filled, face) for face in known]))

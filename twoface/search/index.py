@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import os
 import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,25 +17,39 @@ from tqdm import tqdm
 from twoface.core.choice import sharpness
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
-from twoface.core.faces import SIZE, align, crop, frame_of, scale_of
+from twoface.core.faces import SIZE, Face, align, crop, frame_of, scale_of
+from twoface.core.identity import Embedder
 from twoface.core.images import read_photo
 from twoface.core.mesh import MeshNetwork
 from twoface.core.workers import run_tasks
 from twoface.search.describe import described
-from twoface.search.face_space import FaceSpace, space_version
-from twoface.search.facenet import BatchEmbedder, face_view
+from twoface.search.face_space import KINDS, WHOLE, FaceSpace, IndexEmbedder, kind_views, space_version
 from twoface.search.people import People
 from twoface.search.people import bring_up as bring_up_people
 from twoface.search.people import damaged as people_damaged
 from twoface.search.people import mend as mend_people
+from twoface.search.people import renew as renew_people
 from twoface.search.rank import calibration_for, probability, verdict
-from twoface.search.settings import copies_differ, copy_damaged, read_settings, restore_settings, write_settings
-from twoface.search.store import FaceRow, PhotoRow, damaged_files, open_store
+from twoface.search.settings import (
+    Settings,
+    copies_differ,
+    copy_damaged,
+    read_settings,
+    restore_settings,
+    write_settings,
+)
+from twoface.search.store import FaceRow, PhotoRow, Store, damaged_files, open_store
 
 PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif")
 THUMBNAILS = ("@eadir", "#recycle", "$recycle.bin", "thumbnails", "thumbs")  # of file servers and photo programs
 TASK = 16  # photos that a process looks at together
+Networks = tuple[FaceDetector, IndexEmbedder, MeshNetwork]
+Load = Callable[[], Networks]
+Stamped = tuple[str, int, int]  # a photo: path, size, mtime_ns
+Seen = tuple[PhotoRow, list[FaceRow]]
+Look = Callable[[list[Stamped]], list[Seen]]
 COMMIT_PHOTOS, COMMIT_SECONDS = 512, 20.0  # what is written at once; a kill -9 loses no more than that
+OLD = "the index was made by another version of Two-Face: 'twoface index update' looks at its photos again"
 ALIKE = 50  # forgotten faces that are searched among the others, and as many found of each
 
 
@@ -48,29 +64,26 @@ class Summary:
     photos: int = 0
     faces: int = 0
     removed: int = 0
-    errors: dict = field(default_factory=dict)
-    copies: list = field(default_factory=list)
-    alike: list = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    copies: list[str] = field(default_factory=list)
+    alike: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class IndexEmbedder:
-    """Views -> what an index keeps of them."""
-
-    embedder: BatchEmbedder
-    space: FaceSpace
-
-    def embed(self, views):
-        return self.space.index(self.embedder.embed(views))
+def networks() -> Networks:
+    """What a process looks at photos with."""
+    return FaceDetector(1), IndexEmbedder(Embedder(1), FaceSpace.load()), MeshNetwork(1)
 
 
-def networks():
-    """What a process looks at photos with -> a detector and an embedder."""
-    return FaceDetector(1), IndexEmbedder(BatchEmbedder(1), FaceSpace.load()), MeshNetwork(1)
-
-
-def build(folders, place, people=False, workers=2, progress=True, load=networks, anew=False):
+def build(
+    folders: Iterable[str | Path],
+    place: str | Path,
+    people: bool = False,
+    workers: int = 2,
+    progress: bool = True,
+    load: Load = networks,
+    anew: bool = False,
+) -> Summary:
     """Make an index of folders, or go on with one that was interrupted -> Summary.
 
     place: a directory, or a server's address as of `open_store`. people: see `Settings`. load: picklable, as
@@ -98,7 +111,9 @@ def build(folders, place, people=False, workers=2, progress=True, load=networks,
         return _bring_up(store, settings, looked, partial(_setup, load), workers, progress)
 
 
-def update(place, workers=2, progress=True, load=networks, really=False):
+def update(
+    place: str | Path, workers: int = 2, progress: bool = True, load: Load = networks, really: bool = False
+) -> Summary:
     """Look through the folders of an index again: new, changed and vanished photos -> Summary. As `build`.
 
     All photos are looked at again when the index is of another version (`Settings.space`). really: remove also the
@@ -109,7 +124,7 @@ def update(place, workers=2, progress=True, load=networks, really=False):
         return _bring_up(store, settings, settings.folders, partial(_setup, load), workers, progress, vanished)
 
 
-def remove(paths, place):
+def remove(paths: Iterable[str | Path], place: str | Path) -> Summary:
     """Take photos, or all photos of a folder, out of an index; their folder is no longer looked through -> Summary."""
     with _changing(place) as (store, settings, _):
         lost = store.clean()  # of a `remove` that was interrupted
@@ -125,7 +140,7 @@ def remove(paths, place):
         return summary
 
 
-def forget(what, place):
+def forget(what: str | Path, place: str | Path) -> Summary:
     """Remove a photo (its path) or a person (an identity) for good, and never index it again -> Summary.
 
     Copies of the photos' files go with them. The store is rewritten, so that nothing of the removed rows stays on the
@@ -146,7 +161,8 @@ def forget(what, place):
         sizes = {known[p].size for p in paths}
         others = [p for p, row in known.items() if row.size in sizes and p not in paths]
         copies = [p for p in others if _content(p, known[p].size) in contents]
-        summary = Summary(copies=copies, alike=_alike(store, paths, copies))
+        alike = _alike(store, paths, copies) if settings.space == space_version() else []
+        summary = Summary(copies=copies, alike=alike)
         settings.forgotten = sorted({*settings.forgotten, *map(_mark, [*marks, *paths, *copies])})
         settings.copies = sorted({*settings.copies, *contents})
         settings.unfinished = True
@@ -155,14 +171,14 @@ def forget(what, place):
         return summary
 
 
-def _photos_of(store, who):
+def _photos_of(store: Store, who: str) -> set[str]:
     """The photos of a person by the folder's name, or by a name that a user gave -> set of paths."""
     people = People.read(store)
     named = [one for one in people.people.values() if one.name == str(who)] if people else []
     return {row.path for row in store.faces("identity", [str(who)])} | {path for one in named for path, _ in one.faces}
 
 
-def verify(place):
+def verify(place: str | Path) -> list[str]:
     """Read everything and compare it -> list of problems, in words. Raises InputError where there is no index, and
     Unavailable while another process writes."""
     try:
@@ -177,6 +193,8 @@ def verify(place):
                     "its people are damaged (people.json, people.copy.json): 'twoface index update' takes them from"
                     " their copy; where both are, 'twoface index people --clear' starts them anew"
                 )
+            if read_settings(store).space != space_version():
+                return [*problems, OLD]
             try:
                 return problems + _row_problems(store)
             except TwoFaceError as error:
@@ -187,7 +205,7 @@ def verify(place):
         return [str(error), *damaged_files(place)]
 
 
-def settle(store):
+def settle(store: Store) -> Settings:
     """Go on with a `forget` that was interrupted -> Settings."""
     settings = read_settings(store)
     if settings.unfinished:
@@ -201,7 +219,7 @@ def settle(store):
     return settings
 
 
-def pictures(folder):
+def pictures(folder: str) -> tuple[list[tuple[str, int, int]], int, dict[str, str]]:
     """The pictures in a folder and below -> (list of (path, size, mtime_ns) by name, links passed over, {path: error}).
 
     Hidden files and folders and those of thumbnails are left out, and links: what they lead to is indexed where it is,
@@ -230,15 +248,14 @@ def pictures(folder):
     return sorted(found), links, errors
 
 
-def check_space(settings):
+def check_space(settings: Settings) -> None:
     """Raises InputError when the embeddings of an index are of another version than ours."""
     if settings.space != space_version():
-        text = "the index was made by another version of Two-Face: 'twoface index update' looks at its photos again"
-        raise InputError(text, code="old_index")
+        raise InputError(OLD, code="old_index")
 
 
 @contextlib.contextmanager
-def _changing(place):
+def _changing(place: str | Path) -> Iterator[tuple[Store, Settings, int]]:
     """-> store, settings, how many photos a `forget` that was interrupted still had to remove."""
     store = open_store(place)
     with store.writing():
@@ -250,7 +267,7 @@ def _changing(place):
         yield store, settings, _finish(store, settings)
 
 
-def _finish(store, settings):
+def _finish(store: Store, settings: Settings) -> int:
     """Remove from the disk what is to be forgotten -> how many photos that were."""
     if not settings.unfinished:
         return 0
@@ -264,7 +281,15 @@ def _finish(store, settings):
     return removed
 
 
-def _bring_up(store, settings, folders, setup, workers, progress, vanished=None):
+def _bring_up(
+    store: Store,
+    settings: Settings,
+    folders: list[str],
+    setup: Callable[[bool], Look],
+    workers: int,
+    progress: bool,
+    vanished: Callable[..., tuple[list[str], dict[str, str]]] | None = None,
+) -> Summary:
     """Look at what is new or changed in the folders; with `vanished`, as `_vanished`, remove what is gone."""
     start = time.perf_counter()
     store.clean()
@@ -284,7 +309,8 @@ def _bring_up(store, settings, folders, setup, workers, progress, vanished=None)
         raise InputError(text, code="old_index")
     if old:
         summary.removed = len(gone)
-        store.drop(list(known))
+        renew_people(store, {path for path, row in known.items() if there.get(path) == (row.size, row.mtime_ns)})
+        store.empty()
         settings.space, known, gone = space_version(), {}, []
         write_settings(store, settings)
     summary.copies = _leave_out_copies(there, known, set(settings.copies))
@@ -300,7 +326,13 @@ def _bring_up(store, settings, folders, setup, workers, progress, vanished=None)
     return summary
 
 
-def _vanished(folders, known, there, errors, really):
+def _vanished(
+    folders: list[str],
+    known: dict[str, PhotoRow],
+    there: dict[str, tuple[int, int]],
+    errors: Collection[str],
+    really: bool,
+) -> tuple[list[str], dict[str, str]]:
     """Which known photos are gone -> list, and {folder: why its photos that are not there stay all the same}."""
     gone, doubts = {path for path in known if path not in there}, {}
     for place in errors:
@@ -320,7 +352,9 @@ def _vanished(folders, known, there, errors, really):
     return sorted(gone), {folder: why + advice for folder, why in doubts.items()}
 
 
-def _leave_out_copies(there, known, contents):
+def _leave_out_copies(
+    there: dict[str, tuple[int, int]], known: dict[str, PhotoRow], contents: set[str]
+) -> list[str]:
     """Take files that are copies of forgotten photos' out of `there` -> their paths."""
     sizes = {int(content.partition(":")[0]) for content in contents}
     asked = [path for path, (size, _) in there.items() if size in sizes and path not in known]
@@ -330,7 +364,7 @@ def _leave_out_copies(there, known, contents):
     return copies
 
 
-def _content(path, size):
+def _content(path: str, size: int) -> str | None:
     """What `Settings.copies` keeps of a file, or None when it cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -339,38 +373,44 @@ def _content(path, size):
         return None
 
 
-def _alike(store, paths, copies):
+def _alike(store: Store, paths: list[str], copies: list[str]) -> list[str]:
     """Photos besides these that show very likely somebody who is in the first of `paths` as the largest face."""
     count, known, alike = len(store), calibration_for(np.zeros((SIZE, SIZE), bool)), set()
     rows = [row for row in store.faces("path", paths, vectors=True) if row.face == 0][:ALIKE]
-    for found in (found for row in rows for found in store.nearest(row.vector, ALIKE)):
-        chance = probability(known.log_odds(found.similarity, found.similarity, count))
+    near = (found for row in rows for found in store.nearest(row.vectors[KINDS.index(WHOLE)], ALIKE))
+    for found in near:
+        chance = probability(known.log_odds(found.similarity, None, found.similarity, count))
         if verdict(chance) == "same":
             alike.add(found.row.path)
     return sorted(alike - {*paths, *copies})
 
 
-def _row_problems(store):
-    known, found, problems = store.photos(), {}, []
-    for paths, numbers, vectors in store.vectors():
-        lengths = np.linalg.norm(vectors, axis=1)
-        for path, number, length in zip(paths, numbers, lengths.tolist(), strict=True):
-            found.setdefault(path, []).append(number)
-            if not abs(length - 1) < 1e-3:
-                problems.append(f"{path}: face {number} has a damaged embedding")
+def _row_problems(store: Store) -> list[str]:
+    known, found, damaged = store.photos(), {}, {}
+    for kind in KINDS:
+        for paths, numbers, vectors in store.vectors(kind):
+            lengths = np.linalg.norm(vectors, axis=1)
+            for path, number, length in zip(paths, numbers, lengths.tolist(), strict=True):
+                if kind == WHOLE:
+                    found.setdefault(path, []).append(number)
+                if not abs(length - 1) < 1e-3:
+                    damaged[path, number] = f"{path}: face {number} has a damaged embedding"
+    problems = list(damaged.values())
     for path, row in known.items():
         if sorted(found.pop(path, [])) != list(range(row.faces)):
             problems.append(f"{path}: its faces are not all there, or doubled")
     return problems + [f"{path}: not finished; 'twoface index update' does" for path in found]
 
 
-def _look(store, photos, setup, workers, progress, summary):
+def _look(
+    store: Store, photos: list[Stamped], setup: Callable[[], Look], workers: int, progress: bool, summary: Summary
+) -> None:
     """Look at photos in `workers` processes and write what they found, some at a time."""
     if not photos:
         return
     waiting, written = [], time.monotonic()
 
-    def commit():
+    def commit() -> None:
         store.put([row for row, _ in waiting], [face for _, faces in waiting for face in faces])
         summary.photos += len(waiting)
         summary.faces += sum(row.faces for row, _ in waiting)
@@ -387,7 +427,7 @@ def _look(store, photos, setup, workers, progress, summary):
         commit()
 
 
-def _outcomes(setup, photos, workers):
+def _outcomes(setup: Callable[[], Look], photos: list[Stamped], workers: int) -> Iterator[list[Seen]]:
     """Lists of (PhotoRow, its FaceRows). Photos that a process died of are tried once more, each alone."""
     tasks = [photos[i : i + TASK] for i in range(0, len(photos), TASK)]
     lost = []
@@ -401,20 +441,20 @@ def _outcomes(setup, photos, workers):
         yield [(PhotoRow(*lost[index], error=str(outcome)), [])] if failed else outcome
 
 
-def _setup(load, people):
+def _setup(load: Load, people: bool) -> Look:
     """In a worker: list of (path, size, mtime_ns) -> list of (PhotoRow, list of FaceRow)."""
     cv2.setNumThreads(1)
     detector, embedder, mesher = load()
 
-    def look(photos):
+    def look(photos: list[Stamped]) -> list[Seen]:
         seen = [(photo, *_faces(detector, mesher, photo[0])) for photo in photos]
         views = [view for _, faces, _ in seen for _, view in faces]
-        vectors = iter(embedder.embed(np.stack(views)) if views else [])
+        vectors = iter(embedder.embed(views))
         rows = []
         for photo, faces, error in seen:
             identity = Path(photo[0]).parent.name if people else ""
             kept = [
-                FaceRow(path=photo[0], face=i, identity=identity if i == 0 else "", vector=next(vectors), **facts)
+                FaceRow(path=photo[0], face=i, identity=identity if i == 0 else "", vectors=next(vectors), **facts)
                 for i, (facts, _) in enumerate(faces)
             ]
             rows.append((PhotoRow(*photo, faces=len(kept), error=error), kept))
@@ -423,8 +463,8 @@ def _setup(load, people):
     return look
 
 
-def _faces(detector, mesher, path):
-    """-> list of (a face's facts, its view), "" or why the photo cannot be used."""
+def _faces(detector: Any, mesher: Any, path: str) -> tuple[list[tuple[dict[str, Any], np.ndarray]], str]:
+    """-> list of (a face's facts, its views as of `kind_views`), "" or why the photo cannot be used."""
     try:
         pixels = read_photo(path).pixels
         return [_facts(pixels, face, mesher) for face in detector.detect(pixels)], ""
@@ -432,7 +472,7 @@ def _faces(detector, mesher, path):
         return [], str(error)
 
 
-def _facts(pixels, face, mesher):
+def _facts(pixels: np.ndarray, face: Face, mesher: Any) -> tuple[dict[str, Any], np.ndarray]:
     transform = align(face.landmarks)
     facts = {
         "frame": frame_of(transform),
@@ -442,10 +482,11 @@ def _facts(pixels, face, mesher):
         "size": SIZE / scale_of(transform),
         "sharpness": sharpness(crop(pixels, transform)),
     }
-    return facts | described(mesher.find(pixels, transform)), face_view(pixels, transform)
+    mesh = mesher.find(pixels, transform)
+    return facts | described(mesh), kind_views(pixels, transform, mesh.moved(transform).points)
 
 
-def _folder(folder):
+def _folder(folder: str | Path) -> str:
     path = os.path.realpath(folder)
     if not os.path.isdir(path):
         raise InputError(f"{folder} is not a folder: give folders of photos", code="no_folder")
@@ -454,29 +495,29 @@ def _folder(folder):
     return path
 
 
-def _below(place, paths):
+def _below(place: str, paths: Iterable[str]) -> list[str]:
     """Those of `paths` that are `place`, or lie below it."""
     start = place.rstrip("/") + "/"
     return [path for path in paths if path == place or path.startswith(start)]
 
 
-def _of_thumbnails(name):
+def _of_thumbnails(name: str) -> bool:
     return name.lower() in THUMBNAILS or name.lower().endswith(".lrdata")
 
 
-def _utf8(path):
+def _utf8(path: str) -> bool:
     return path == _shown(path)
 
 
-def _shown(path):
+def _shown(path: str) -> str:
     """A name with what is not UTF-8 in it spelled out."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def _forgotten(marks, path):
+def _forgotten(marks: set[str], path: str) -> bool:
     """Only a person who was forgotten by name has a mark of the folder's name."""
     return bool(marks) and (_mark(path) in marks or _mark(f"identity/{Path(path).parent.name}") in marks)
 
 
-def _mark(text):
+def _mark(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

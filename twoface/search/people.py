@@ -7,13 +7,19 @@ stays.
 """
 
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.identity import LENGTH
+from twoface.search.face_space import WHOLE, space_version
 from twoface.search.rank import calibrations
 from twoface.search.settings import read_settings, seal, unseal, write_settings
+from twoface.search.store import FaceRow, Store
+
+Face = tuple[str, int]  # a photo's path, and the number of a face in it
 
 NEAR = 0.3  # that two faces are one person's: few groups are mixed, few people in parts (docs/search.md)
 NEAREST = 64  # near faces that a face listens to
@@ -22,6 +28,7 @@ FEWEST = 1000  # faces: a smaller collection is grouped as one of so many
 CLEAR = (80.0, 0.9)  # least size (photo pixels) and score: unclear faces look alike, whosever they are
 BLOCK = 1024  # faces that are compared with all others at once
 PURE = 0.97  # two faces of one group are the same person's (docs/search.md)
+RENEWED = -1  # the mark of a face whose embedding is being made anew, by another version of it
 OVERLAP = 0.5  # of two boxes, their intersection to their union: it is the same face in a photo that was written anew
 
 
@@ -31,7 +38,7 @@ class Placed:
     `FaceRow.box` where a user placed it, else ()."""
 
     mark: int
-    box: tuple = ()
+    box: tuple[float, ...] = ()
 
 
 @dataclass
@@ -40,10 +47,10 @@ class Person:
 
     number: int
     name: str = ""
-    faces: dict = field(default_factory=dict)
+    faces: dict[Face, Placed] = field(default_factory=dict)
 
     @property
-    def label(self):
+    def label(self) -> str:
         """What a person is called, as `People.find` takes it."""
         return self.name or str(self.number)
 
@@ -51,11 +58,11 @@ class Person:
 class People:
     """The people of an index. Read them with `read`; what a user decides is kept by `write`."""
 
-    def __init__(self, people=(), following=1):
+    def __init__(self, people: Iterable[Person] = (), following: int = 1) -> None:
         self.people, self.following = {person.number: person for person in people}, following
 
     @classmethod
-    def read(cls, store):
+    def read(cls, store: Store) -> "People | None":
         """None for an index whose faces were never grouped. Where they are damaged, their copy is read.
 
         Raises TwoFaceError when that is damaged, too.
@@ -67,7 +74,7 @@ class People:
             raise TwoFaceError(text)
         return people
 
-    def write(self, store):
+    def write(self, store: Store) -> None:
         people = [
             {"number": one.number, "name": one.name, "faces": [[*key, p.mark, p.box] for key, p in one.faces.items()]}
             for one in self.people.values()
@@ -75,18 +82,18 @@ class People:
         store.set_people(seal({"following": self.following, "people": people}))
         _remember(store, True)
 
-    def find(self, who):
+    def find(self, who: str) -> Person:
         """A person by name or number. Raises InputError, code "no_person"."""
         for person in self.people.values():
             if who in (person.name, str(person.number)):
                 return person
         raise InputError(f"nobody is called '{who}': 'twoface index people' lists all", code="no_person")
 
-    def owners(self):
+    def owners(self) -> dict[Face, Person]:
         """-> {(path, face): Person}."""
         return {place: person for person in self.people.values() for place in person.faces}
 
-    def name(self, who, name):
+    def name(self, who: str, name: str) -> None:
         """Name a person; "" takes the name away.
 
         Raises InputError for a name that is taken (code "name_taken", with the other's number) or a number.
@@ -100,15 +107,15 @@ class People:
             raise InputError(text, code="name_taken", person=others[0])
         person.name = name
 
-    def merge(self, first, *others):
+    def merge(self, first: str, *others: str) -> None:
         """The faces of all go to the first, who keeps his name, or takes that of one who has one."""
-        first, others = self.find(first), [self.find(other) for other in others]
-        for other in others:
-            if other is not first and self.people.pop(other.number, None):
-                first.faces |= other.faces
-                first.name = first.name or other.name
+        kept, merged = self.find(first), [self.find(other) for other in others]
+        for other in merged:
+            if other is not kept and self.people.pop(other.number, None):
+                kept.faces |= other.faces
+                kept.name = kept.name or other.name
 
-    def move(self, rows, who=None):
+    def move(self, rows: dict[FaceRow, int], who: str | None = None) -> Person:
         """Give faces ({FaceRow: its mark}, as of `place`), whosever they are, to a person -> Person.
 
         who: None makes a new one. People left without a face are removed.
@@ -121,7 +128,7 @@ class People:
         self._sweep()
         return person
 
-    def bring_up(self, store):
+    def bring_up(self, store: Store) -> None:
         """Follow the index: drop faces that are gone, place those that are new and clear."""
         places, marks, vectors = _read(store)
         self._follow(store, dict(zip(places, marks, strict=True)))
@@ -130,7 +137,7 @@ class People:
         chosen = [i for i, place in enumerate(places) if place in owners or place in clear]
         known = [owners[places[i]].number if places[i] in owners else 0 for i in chosen]
         labels = whisper(vectors[chosen], np.array(known, int), near_from(len(places)))
-        together = {}
+        together: dict[int, dict[Face, Placed]] = {}
         for i, label in zip(chosen, labels.tolist(), strict=True):
             if places[i] not in owners:
                 together.setdefault(label, {})[places[i]] = Placed(marks[i])
@@ -139,18 +146,34 @@ class People:
                 person = self.people[label] if label > 0 else self._new()
                 person.faces |= faces
 
-    def _new(self):
+    def renew(self, paths: Container[str]) -> None:
+        """The embeddings of these photos, which have not changed, are about to be made anew: their faces stay."""
+        for person in self.people.values():
+            for place, placed in person.faces.items():
+                if place[0] in paths:
+                    person.faces[place] = replace(placed, mark=RENEWED)
+
+    def keep(self, paths: Container[str]) -> None:
+        """Drop the faces of all other photos."""
+        for person in self.people.values():
+            person.faces = {place: placed for place, placed in person.faces.items() if place[0] in paths}
+        self._sweep()
+
+    def _new(self) -> Person:
         person = Person(self.following)
         self.people[person.number] = person
         self.following += 1
         return person
 
-    def _follow(self, store, there):
+    def _follow(self, store: Store, there: dict[Face, int]) -> None:
         """Drop what is gone or changed; a face that a user placed stays where its photo was only written anew.
 
         there: {(path, face): mark}.
         """
         for person in self.people.values():
+            for place, placed in person.faces.items():
+                if placed.mark == RENEWED and place in there:
+                    person.faces[place] = replace(placed, mark=there[place])
             changed = {place: p for place, p in person.faces.items() if there.get(place) != p.mark}
             for place in changed:
                 del person.faces[place]
@@ -162,38 +185,53 @@ class People:
                     person.faces[row.path, row.face] = Placed(there[row.path, row.face], tuple(row.box))
         self._sweep()
 
-    def _sweep(self):
+    def _sweep(self) -> None:
         self.people = {number: person for number, person in self.people.items() if person.faces}
 
 
-def clear(store):
+def clear(store: Store) -> None:
     """Remove all groups and names for good; a store that is held for `writing`."""
     store.set_people("")
     _remember(store, False)
     store.tidy(really=True)
 
 
-def damaged(store):
+def damaged(store: Store) -> bool:
     """Has the file of the people, or its copy, gone, or cannot be read?"""
     texts = store.people()
     return (any(texts) or read_settings(store).grouped) and not all(map(_parse, texts))
 
 
-def mend(store):
+def mend(store: Store) -> None:
     """Write anew what is damaged and has a copy."""
-    if damaged(store):
-        People.read(store).write(store)
-
-
-def bring_up(store):
-    """As `People.bring_up`, when the faces of this index were ever grouped: nobody is grouped without being asked."""
-    people = People.read(store)
+    people = People.read(store) if damaged(store) else None
     if people:
-        people.bring_up(store)
         people.write(store)
 
 
-def place(store, path, face):
+def bring_up(store: Store) -> None:
+    """As `People.bring_up`, when the faces of this index were ever grouped: nobody is grouped without being asked.
+
+    In an index of another version nobody is placed, and who is gone is dropped.
+    """
+    people = People.read(store)
+    if people:
+        if read_settings(store).space == space_version():
+            people.bring_up(store)
+        else:
+            people.keep(store.photos())
+        people.write(store)
+
+
+def renew(store: Store, paths: Container[str]) -> None:
+    """As `People.renew`."""
+    people = People.read(store)
+    if people:
+        people.renew(paths)
+        people.write(store)
+
+
+def place(store: Store, path: str, face: int) -> dict[FaceRow, int]:
     """A face of the index -> {its FaceRow: its mark}, as `People.move` takes it. Raises InputError."""
     rows = [row for row in store.faces("path", [path]) if row.face == face]
     if not rows:
@@ -202,14 +240,14 @@ def place(store, path, face):
     return {rows[0]: marks[places.index((path, face))]}
 
 
-def near_from(faces):
+def near_from(faces: int) -> float:
     """The cosine from which two faces of a collection of so many are near: a search would say `NEAR`."""
-    whole = calibrations()["whole"]
-    return (np.log(NEAR / (1 - NEAR)) + np.log(max(faces, FEWEST)) - whole.bias) / (whole.first + whole.second)
+    whole = calibrations()[WHOLE]
+    return float((np.log(NEAR / (1 - NEAR)) + np.log(max(faces, FEWEST)) - whole.alone.bias) / whole.alone.whole)
 
 
-def whisper(vectors, known, limit):
-    """Faces (N, 512), unit, and the person that each has, int (N,) above 0, 0 for none -> the person of each, (N,).
+def whisper(vectors: np.ndarray, known: np.ndarray, limit: float) -> np.ndarray:
+    """Faces (N, 128), unit, and the person that each has, int (N,) above 0, 0 for none -> the person of each, (N,).
 
     New ones are numbered below 0. limit: the least cosine of near faces. Faces that have a person keep it.
     """
@@ -227,7 +265,7 @@ def whisper(vectors, known, limit):
     return labels
 
 
-def _remember(store, grouped):
+def _remember(store: Store, grouped: bool) -> None:
     """That there are people, so that their loss is known."""
     settings = read_settings(store)
     if settings.grouped != grouped:
@@ -235,7 +273,7 @@ def _remember(store, grouped):
         write_settings(store, settings)
 
 
-def _parse(text):
+def _parse(text: str) -> People | None:
     """None for what is no people."""
     try:
         told = unseal(text)
@@ -248,7 +286,7 @@ def _parse(text):
         return None
 
 
-def _near(vectors, rows, limit):
+def _near(vectors: np.ndarray, rows: np.ndarray, limit: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each of the rows: the others above the limit, the nearest `NEAREST` of them, and how far above they are."""
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]
@@ -261,25 +299,26 @@ def _near(vectors, rows, limit):
             yield others, row[others] - limit
 
 
-def _read(store):
-    """All faces of an index, in the order of their places -> [(path, face)], [mark], (N, 512)."""
-    places, vectors = [], [np.zeros((0, 512), np.float32)]
+def _read(store: Store) -> tuple[list[Face], list[int], np.ndarray]:
+    """All faces of an index, in the order of their places -> [(path, face)], [mark], (N, 128)."""
+    places: list[Face] = []
+    parts = [np.zeros((0, LENGTH), np.float32)]
     for paths, faces, some in store.vectors():
         places += zip(paths, faces, strict=True)
-        vectors.append(some)
+        parts.append(some)
     order = sorted(range(len(places)), key=places.__getitem__)
-    vectors = np.concatenate(vectors)[order]
+    vectors = np.concatenate(parts)[order]
     return [places[i] for i in order], [zlib.crc32(v.astype(np.float16).tobytes()) for v in vectors], vectors
 
 
-def _clear(store, paths):
+def _clear(store: Store, paths: Iterable[str]) -> set[Face]:
     """The faces of these photos that are clear enough to be grouped -> set of (path, face)."""
     size, score = CLEAR
     rows = store.faces("path", sorted(set(paths)))
     return {(row.path, row.face) for row in rows if row.size >= size and row.score >= score}
 
 
-def _overlap(one, other):
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     """Two boxes (x0, y0, x1, y1): their intersection to their union."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])

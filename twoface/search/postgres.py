@@ -1,27 +1,40 @@
 """The same rows on a PostgreSQL server with pgvector, for collections that outgrow a machine or have many writers."""
 
 import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
-from twoface.search.store import COLUMNS, FIGURES, LENGTH, LISTS, FaceRow, Found, PhotoRow
+from twoface.core.identity import LENGTH
+from twoface.search.face_space import KINDS, WHOLE
+from twoface.search.store import COLUMNS, FIGURES, LISTS, FaceRow, Found, PhotoRow
 
+if TYPE_CHECKING:
+    import psycopg
+
+_VECTORS = ", ".join(f'"{kind}" vector({LENGTH})' for kind in KINDS)
+_NEAREST = "".join(
+    f'CREATE INDEX IF NOT EXISTS twoface_nearest_{kind} ON twoface_faces USING hnsw ("{kind}" vector_cosine_ops);\n'
+    for kind in KINDS
+)
 SCHEMA = f"""
 CREATE EXTENSION IF NOT EXISTS vector;
 CREATE TABLE IF NOT EXISTS twoface_photos (
     path text PRIMARY KEY, size bigint, mtime_ns bigint, faces int, error text);
 CREATE TABLE IF NOT EXISTS twoface_faces (
-    path text REFERENCES twoface_photos ON DELETE CASCADE, face int, identity text, vector vector({LENGTH}),
+    path text REFERENCES twoface_photos ON DELETE CASCADE, face int, identity text, {_VECTORS},
     {", ".join(f"{name} real[]" for name in LISTS)},
     {", ".join(f"{name} real" for name in FIGURES)},
     PRIMARY KEY (path, face));
 CREATE INDEX IF NOT EXISTS twoface_identity ON twoface_faces (identity);
-CREATE INDEX IF NOT EXISTS twoface_nearest ON twoface_faces USING hnsw (vector vector_cosine_ops);
+{_NEAREST}
 CREATE TABLE IF NOT EXISTS twoface_setting (one bool PRIMARY KEY DEFAULT true CHECK (one), text text);
 CREATE TABLE IF NOT EXISTS twoface_people (one bool PRIMARY KEY DEFAULT true CHECK (one), text text);
 """
+DROP = "DROP TABLE IF EXISTS twoface_faces, twoface_photos"
 AWAY = "the index's server is away: ask again when it is back"
 WRITING = 0x2FACE  # the number of the advisory lock that a writer holds
 
@@ -29,7 +42,7 @@ WRITING = 0x2FACE  # the number of the advisory lock that a writer holds
 class PostgresStore:
     """Tables `twoface_*` of a database, with the calls of `LanceStore`; photos and their faces are one transaction."""
 
-    def __init__(self, address, create=False, anew=False):
+    def __init__(self, address: str, create: bool = False, anew: bool = False) -> None:
         """address: postgresql://USER@HOST/DATABASE. Raises as `open_store`."""
         import psycopg
 
@@ -38,7 +51,7 @@ class PostgresStore:
         self._connection = self._connect()
         with self._told():
             if anew:
-                self._connection.execute("DROP TABLE IF EXISTS twoface_faces, twoface_photos")
+                self._connection.execute(DROP)
             if create:
                 self._connection.execute(SCHEMA)
             elif not self._connection.execute("SELECT to_regclass('twoface_photos')").fetchone()[0]:
@@ -46,7 +59,7 @@ class PostgresStore:
                 raise InputError(text, code="no_index")
             self._register()
 
-    def _connect(self):
+    def _connect(self) -> "psycopg.Connection[Any]":
         import psycopg
 
         try:
@@ -55,12 +68,12 @@ class PostgresStore:
             text = f"the index's server cannot be reached ({' '.join(str(error).split())}): is it running?"
             raise Unavailable(text, code="backend_away") from error
 
-    def _register(self):
+    def _register(self) -> None:
         from pgvector.psycopg import register_vector
 
         register_vector(self._connection)
 
-    def reach(self):
+    def reach(self) -> None:
         """Connect again where the server has closed the connection. Raises Unavailable while it is away."""
         if self._writing:  # the right to write went with the connection
             return
@@ -74,15 +87,15 @@ class PostgresStore:
                 raise Unavailable(AWAY, code="backend_away") from error
             self._register()
 
-    def untouched(self):
+    def untouched(self) -> bool:
         """Has nothing ever been written to it?"""
         return not self.photos()
 
-    def mend(self):
+    def mend(self) -> None:
         """The server keeps checksums of its own, if it was told to."""
 
     @contextlib.contextmanager
-    def writing(self):
+    def writing(self) -> Iterator[None]:
         """Hold the right to write. Raises Unavailable when another process has it."""
         self.reach()
         with self._told():
@@ -96,20 +109,26 @@ class PostgresStore:
             if not self._connection.closed:  # a closed one holds nothing
                 self._connection.execute("SELECT pg_advisory_unlock(%s)", [WRITING])
 
-    def photos(self):
+    def photos(self) -> dict[str, PhotoRow]:
         """All photos -> {path: PhotoRow}."""
         with self._told():
             rows = self._connection.execute("SELECT path, size, mtime_ns, faces, error FROM twoface_photos").fetchall()
         return {row[0]: PhotoRow(*row) for row in rows}
 
-    def clean(self):
+    def empty(self) -> None:
+        """Remove all photos and faces, whatever the columns that they had."""
+        with self._told(), self._connection.transaction():
+            self._connection.execute(DROP)
+            self._connection.execute(SCHEMA)
+
+    def clean(self) -> int:
         """Nothing is ever half done here."""
         return 0
 
-    def put(self, photos, faces):
+    def put(self, photos: Sequence[PhotoRow], faces: Sequence[FaceRow]) -> None:
         """Add photos (PhotoRow) and all their faces (FaceRow); none of these photos may be there (`drop`)."""
-        names = [f.name for f in fields(FaceRow)]
-        marks = ", ".join(["%s"] * len(names))
+        names = ", ".join([*COLUMNS, *(f'"{kind}"' for kind in KINDS)])
+        marks = ", ".join(["%s"] * (len(COLUMNS) + len(KINDS)))
         with self._told(), self._connection.transaction(), self._connection.cursor() as cursor:
             columns = [f.name for f in fields(PhotoRow)]
             cursor.executemany(
@@ -117,16 +136,16 @@ class PostgresStore:
                 [[getattr(photo, name) for name in columns] for photo in photos],
             )
             cursor.executemany(
-                f"INSERT INTO twoface_faces ({', '.join(names)}) VALUES ({marks})",
-                [[_plain(face, name) for name in names] for face in faces],
+                f"INSERT INTO twoface_faces ({names}) VALUES ({marks})",
+                [[*(_plain(face, name) for name in COLUMNS), *np.asarray(face.vectors, np.float32)] for face in faces],
             )
 
-    def drop(self, paths):
+    def drop(self, paths: Sequence[str]) -> int:
         """Remove photos and their faces -> how many photos there were."""
         with self._told():
             return self._connection.execute("DELETE FROM twoface_photos WHERE path = ANY(%s)", [list(paths)]).rowcount
 
-    def tidy(self, really=False):
+    def tidy(self, really: bool = False) -> None:
         """Rewrite the tables, so that nothing removed is left in their files; else the server does that in its time.
 
         The server's log of changes and its backups are its keeper's to clear.
@@ -138,9 +157,10 @@ class PostgresStore:
                 if self._has_people():
                     self._connection.execute("VACUUM FULL twoface_people")
 
-    def nearest(self, vector, count):
-        """The `count` faces nearest to an embedding -> list of Found, the nearest first."""
-        query = f"SELECT {', '.join(COLUMNS)}, 1 - (vector <=> %s) FROM twoface_faces ORDER BY vector <=> %s LIMIT %s"
+    def nearest(self, vector: np.ndarray, count: int, kind: str = WHOLE) -> list[Found]:
+        """The `count` faces that, as one of `KINDS`, are nearest to an embedding -> list of Found, the nearest first."""
+        away = f'"{kind}" <=> %s'
+        query = f"SELECT {', '.join(COLUMNS)}, 1 - ({away}) FROM twoface_faces ORDER BY {away} LIMIT %s"
         vector = np.asarray(vector, np.float32)
         self.reach()
         with self._told(), self._connection.transaction():
@@ -148,46 +168,48 @@ class PostgresStore:
             rows = self._connection.execute(query, [vector, vector, count]).fetchall()
         return [Found(_row(row[:-1]), float(row[-1])) for row in rows]
 
-    def faces(self, column, values, vectors=False):
+    def faces(self, column: str, values: Iterable[str], vectors: bool = False) -> list[FaceRow]:
         """The faces whose `path` or `identity` is one of `values` -> list of FaceRow, with `vectors` if asked."""
-        query = f"SELECT vector, {', '.join(COLUMNS)} FROM twoface_faces WHERE {column} = ANY(%s)"
+        kinds = [f'"{kind}"' for kind in KINDS] if vectors else []
+        query = f"SELECT {', '.join([*COLUMNS, *kinds])} FROM twoface_faces WHERE {column} = ANY(%s)"
         with self._told():
             rows = self._connection.execute(query, [list(values)]).fetchall()
-        return [_row(row[1:], _array(row[0]) if vectors else None) for row in rows]
+        width = len(COLUMNS)
+        return [_row(row[:width], np.stack([*map(_array, row[width:])]) if vectors else None) for row in rows]
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """-> {"photos", "faces", "bytes"}."""
         size = "pg_total_relation_size('twoface_faces') + pg_total_relation_size('twoface_photos')"
         with self._told():
             photos, size = self._connection.execute(f"SELECT count(*), {size} FROM twoface_photos").fetchone()
         return {"photos": photos, "faces": len(self), "bytes": size}
 
-    def __len__(self):
+    def __len__(self) -> int:
         """The number of faces."""
         self.reach()
         with self._told():
             return self._connection.execute("SELECT count(*) FROM twoface_faces").fetchone()[0]
 
-    def vectors(self):
-        """All faces' places and embeddings, in parts -> iterator of (paths, faces, (N, 512))."""
+    def vectors(self, kind: str = WHOLE) -> Iterator[tuple[list[str], list[int], np.ndarray]]:
+        """All faces' places and embeddings as one of `KINDS`, in parts -> iterator of (paths, faces, (N, 128))."""
         with self._told(), self._connection.transaction(), self._connection.cursor("twoface_vectors") as cursor:
-            cursor.execute("SELECT path, face, vector FROM twoface_faces")
+            cursor.execute(f'SELECT path, face, "{kind}" FROM twoface_faces')
             while rows := cursor.fetchmany(5000):
                 paths, numbers, vectors = zip(*rows, strict=True)
                 yield list(paths), list(numbers), np.stack([_array(vector) for vector in vectors])
 
-    def settings(self):
+    def settings(self) -> list[str]:
         """What `set_setting` kept -> list of one text, "" for nothing."""
         with self._told():
             row = self._connection.execute("SELECT text FROM twoface_setting").fetchone()
         return [row[0] if row else ""]
 
-    def set_setting(self, text):
+    def set_setting(self, text: str) -> None:
         with self._told():
             update = "ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
             self._connection.execute(f"INSERT INTO twoface_setting (text) VALUES (%s) {update}", [text])
 
-    def people(self):
+    def people(self) -> list[str]:
         """What `set_people` kept -> list of one text, "" for nothing."""
         self.reach()
         with self._told():
@@ -196,18 +218,18 @@ class PostgresStore:
             row = self._connection.execute("SELECT text FROM twoface_people").fetchone()
         return [row[0] if row else ""]
 
-    def _has_people(self):
+    def _has_people(self) -> bool:
         """No, in an index that was made before there were people."""
         return self._connection.execute("SELECT to_regclass('twoface_people')").fetchone()[0] is not None
 
-    def set_people(self, text):
+    def set_people(self, text: str) -> None:
         with self._told():
             self._connection.execute(SCHEMA)
             update = "ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
             self._connection.execute(f"INSERT INTO twoface_people (text) VALUES (%s) {update}", [text])
 
     @contextlib.contextmanager
-    def _told(self):
+    def _told(self) -> Iterator[None]:
         try:
             yield
         except self._errors as error:
@@ -216,17 +238,15 @@ class PostgresStore:
             raise TwoFaceError(f"the index's server says: {' '.join(str(error).split())}") from error
 
 
-def _plain(face, name):
+def _plain(face: FaceRow, name: str) -> Any:
     value = getattr(face, name)
-    if name == "vector":
-        return np.asarray(value, np.float32)
     return [float(v) for v in value] if name in LISTS else value
 
 
-def _array(vector):
+def _array(vector: Any) -> np.ndarray:
     return np.asarray(vector.to_numpy() if hasattr(vector, "to_numpy") else vector, np.float32)
 
 
-def _row(row, vector=None):
+def _row(row: Sequence[Any], vectors: np.ndarray | None = None) -> FaceRow:
     values = dict(zip(COLUMNS, row, strict=True))
-    return FaceRow(**values | {name: tuple(values[name]) for name in LISTS}, vector=vector)
+    return FaceRow(**values | {name: tuple(values[name]) for name in LISTS}, vectors=vectors)

@@ -4,12 +4,16 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from twoface.core.choice import sharpness
 from twoface.core.faces import SIZE, apply, frame_transform, invert
 from twoface.search.face_space import nearest_hole
+
+if TYPE_CHECKING:
+    from twoface.search.store import FaceRow
 
 SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"
 VERDICTS = {
@@ -20,43 +24,72 @@ VERDICTS = {
 POSE = 20.0  # degrees that two heads may be turned apart
 HINT = 0.2  # difference of an expression figure that matters
 ENOUGH = SIZE  # photo pixels a side of the frame
+Cosines = TypeVar("Cosines", float, np.ndarray)  # one, or of many pairs
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of a logistic regression: bias, and what each cosine counts, as of `Calibration`."""
+
+    bias: float
+    whole: float
+    hidden: float = 0.0
+    again: float = 0.0
 
 
 @dataclass(frozen=True)
 class Calibration:
     """How similarities under a hole become a probability; `twoface/research/fitting/probability.py` measures it.
 
-    The log odds that one face of a collection of N is the person: bias + first * (cosine to what the index keeps) +
-    second * (cosine with the same hole in both) - ln N.
+    Three cosines tell how alike two faces are: whole, to what the index keeps of the whole face; hidden, to what it
+    keeps of the face as the kind that hides the hole (`twoface.search.face_space`), None where there is no such kind;
+    again, with the same hole in both, after the photo was read. alone: the weights without hidden, both: with it.
+    share: what hidden counts beside whole, before the photo is read.
     """
 
     hole: str
-    bias: float
-    first: float
-    second: float
+    alone: Weights
+    both: Weights | None = None
+    share: float = 0.0
 
-    def log_odds(self, first, second, faces):
-        return self.bias + self.first * first + self.second * second - np.log(max(faces, 1))
+    def order(self, whole: Cosines, hidden: Cosines | None) -> Cosines:
+        """By what the index keeps alone: more is more alike."""
+        return whole if hidden is None else whole + self.share * hidden
+
+    def log_odds(self, whole: Cosines, hidden: Cosines | None, again: Cosines, faces: int) -> Cosines:
+        """That one face of a collection of so many is the person, when one of them is."""
+        if hidden is None or self.both is None:
+            known, hidden = self.alone, 0.0
+        else:
+            known = self.both
+        told = known.bias + known.whole * whole + known.hidden * hidden + known.again * again
+        return told - np.log(max(faces, 1))
 
 
-def calibration_for(hidden):
+def calibration_for(hidden: np.ndarray) -> Calibration:
     """The calibration of the measured hole that differs in the fewest pixels from `hidden`, bool (128, 128)."""
     known = calibrations()
     return known[nearest_hole(hidden, known)]
 
 
 @cache
-def calibrations():
+def calibrations() -> dict[str, Calibration]:
     """From `weights/search.json` -> {a hole's name: Calibration}."""
     figures = json.loads((resources.files("twoface") / "weights" / "search.json").read_text())["holes"]
-    return {name: Calibration(name, **values) for name, values in figures.items()}
+    return {name: _calibration(name, **about) for name, about in figures.items()}
 
 
-def probability(log_odds):
+def _calibration(
+    hole: str, alone: dict[str, float], both: dict[str, float] | None = None, share: float = 0.0
+) -> Calibration:
+    return Calibration(hole, Weights(**alone), Weights(**both) if both else None, share)
+
+
+def probability(log_odds: float) -> float:
     return float(1 / (1 + np.exp(-log_odds)))
 
 
-def verdict(chance):
+def verdict(chance: float) -> str:
     """A probability in one word: a key of `VERDICTS`."""
     return "same" if chance >= SAME else "maybe" if chance >= MAYBE else "nobody"
 
@@ -70,13 +103,15 @@ class Wanted:
     """
 
     hole: np.ndarray
-    pose: tuple
+    pose: tuple[float, float]
     size: float
     eyes_open: float | None
     mouth_open: float | None
 
 
-def donor_quality(wanted, row, aligned, photo_size, hidden):
+def donor_quality(
+    wanted: Wanted, row: "FaceRow", aligned: np.ndarray, photo_size: tuple[int, int], hidden: np.ndarray
+) -> dict[str, float]:
     """What a face can give to the hole -> {"visible", "pose", "expression", "sharp", "size"}, each 0..1, 1 is best.
 
     row: FaceRow; aligned: its crop, uint8 (128, 128, 3); photo_size: (width, height) of its photo. hidden: bool
@@ -92,14 +127,14 @@ def donor_quality(wanted, row, aligned, photo_size, hidden):
     }
 
 
-def _inside(row, hole, size):
+def _inside(row: "FaceRow", hole: np.ndarray, size: tuple[int, int]) -> float:
     """The share of the hole that the donor's photo really shows; beyond its border it would be a reflection."""
     y, x = np.nonzero(hole)
     places = apply(invert(frame_transform(row.frame)), np.stack([x, y], 1))
     return float(np.mean(((places >= -0.5) & (places < np.array(size) - 0.5)).all(1)))
 
 
-def _turned_to_us(yaw, hole):
+def _turned_to_us(yaw: float, hole: np.ndarray) -> float:
     """How well a head turned by `yaw` degrees shows the hole's part, beside one that looks at us.
 
     The head is taken for an upright cylinder as wide as the face.
@@ -109,18 +144,18 @@ def _turned_to_us(yaw, hole):
     return float(np.clip(np.cos(angle + np.radians(yaw)) / np.cos(angle), 0, 1).mean())
 
 
-def _alike_pose(pose, row):
+def _alike_pose(pose: tuple[float, float], row: "FaceRow") -> float:
     apart = (pose[0] - row.yaw) ** 2 + (pose[1] - row.pitch) ** 2
     return float(np.exp(-apart / (2 * POSE**2)))
 
 
-def _alike_expression(wanted, row):
+def _alike_expression(wanted: Wanted, row: "FaceRow") -> float:
     pairs = ((wanted.eyes_open, row.eyes_open), (wanted.mouth_open, row.mouth_open))
     known = [(a - b) ** 2 for a, b in pairs if a is not None]
     return float(np.exp(-sum(known) / (2 * HINT**2)))
 
 
-def hides(hole, places):
+def hides(hole: np.ndarray, places: np.ndarray) -> bool:
     """Does the hole, bool (128, 128), cover one of these places, fractions (N, 2) of the frame?"""
     x, y = np.round(np.asarray(places) * len(hole)).astype(int).T
     return bool(hole[y, x].any())

@@ -3,8 +3,12 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from twoface.core.errors import TwoFaceError
+
+if TYPE_CHECKING:
+    from twoface.search.store import Store
 
 
 @dataclass
@@ -17,21 +21,21 @@ class Settings:
     unfinished: what is forgotten may still be on the disk. grouped: there are people, as of `twoface.search.people`.
     """
 
-    folders: list = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
     people: bool = False
     space: str = ""
-    forgotten: list = field(default_factory=list)
-    copies: list = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)
     unfinished: bool = False
     grouped: bool = False
 
 
-def seal(facts):
+def seal(facts: dict[str, Any]) -> str:
     """A dict -> JSON with a checksum of its own."""
     return json.dumps({"sha256": _digest(facts), **facts}, indent=1)
 
 
-def unseal(text):
+def unseal(text: str) -> dict[str, Any]:
     """What `seal` was given. Raises ValueError for anything else."""
     facts = json.loads(text)
     if not isinstance(facts, dict) or facts.pop("sha256", None) != _digest(facts):
@@ -39,7 +43,7 @@ def unseal(text):
     return facts
 
 
-def read_settings(store):
+def read_settings(store: "Store") -> Settings:
     """The settings of an index. Raises TwoFaceError when they are damaged or gone."""
     settings = _parse(store.settings()[0], old=not any(store.settings()[1:]))
     if settings is None and (any(store.settings()) or not store.untouched()):
@@ -50,7 +54,7 @@ def read_settings(store):
     return settings or Settings()
 
 
-def restore_settings(store):
+def restore_settings(store: "Store") -> tuple[Settings, bool]:
     """As `read_settings`, and where they are damaged from their copy -> settings, whether that was so.
 
     Raises TwoFaceError when that is damaged, too.
@@ -67,22 +71,22 @@ def restore_settings(store):
     return next(filter(None, copies)), True
 
 
-def write_settings(store, settings):
+def write_settings(store: "Store", settings: Settings) -> None:
     store.set_setting(seal(asdict(settings)))
 
 
-def copies_differ(store):
+def copies_differ(store: "Store") -> bool:
     """Is a copy of the settings another than they are?"""
     first, *copies = store.settings()
     return any(copy != first for copy in copies)
 
 
-def copy_damaged(store):
+def copy_damaged(store: "Store") -> bool:
     """Has a copy of the settings gone, or cannot be read?"""
     return any(_parse(copy) is None for copy in store.settings()[1:])
 
 
-def _parse(text, old=False):
+def _parse(text: str, old: bool = False) -> Settings | None:
     """None for what is no settings. old: without a checksum, as they were written before there was one."""
     try:
         facts = json.loads(text) if old and '"sha256"' not in text else unseal(text)
@@ -98,5 +102,5 @@ def _parse(text, old=False):
     return settings
 
 
-def _digest(facts):
+def _digest(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

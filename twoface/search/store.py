@@ -9,19 +9,28 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import get_type_hints
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, get_type_hints
 
 import numpy as np
 
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.files import write_aside
+from twoface.core.identity import LENGTH
+from twoface.search.face_space import KINDS, WHOLE
 from twoface.search.sums import SHOWN, Sums
 
-LENGTH = 512  # of an embedding
+if TYPE_CHECKING:
+    from twoface.search.postgres import PostgresStore
+
+Store: TypeAlias = "LanceStore | PostgresStore"
+Frame = tuple[float, float, float, float, float]
+Told = TypeVar("Told")
+
 SETTINGS, COPY = "index.json", "index.copy.json"
 TABLES = ("faces.lance", "photos.lance")
 PAUSES = (0.05, 0.3, 1.0)  # seconds before a reader asks again that met a `forget`
@@ -40,8 +49,8 @@ class FaceRow:
     """A face of a photo, as it is kept.
 
     path: of the photo, absolute; face: its number in the photo, the largest 0. identity: whose it is by the folder's
-    name, or "". vector: unit (512,), of `FaceSpace.index`, kept as float16; None where it was not asked for. frame:
-    (x0, y0, x1, y1, degrees), as `twoface.core.faces.frame_transform` takes it; box, landmarks: as of
+    name, or "". vectors: unit (K, 128), of `FaceSpace.index`, kept as float16; None where they were not asked for.
+    frame: (x0, y0, x1, y1, degrees), as `twoface.core.faces.frame_transform` takes it; box, landmarks: as of
     `twoface.core.faces.Face`, in photo pixels, the landmarks flat. score: the detector's. size: photo pixels a side of
     the frame. yaw, pitch, roll: degrees. sharpness, eyes_open, mouth_open: as `twoface.search.describe` gives them.
     """
@@ -49,10 +58,10 @@ class FaceRow:
     path: str
     face: int
     identity: str
-    vector: np.ndarray | None
-    frame: tuple
-    box: tuple
-    landmarks: tuple
+    vectors: np.ndarray | None
+    frame: Frame
+    box: tuple[float, ...]
+    landmarks: tuple[float, ...]
     score: float
     size: float
     yaw: float
@@ -83,13 +92,13 @@ class Found:
 
 
 FIGURES = [name for name, kind in get_type_hints(FaceRow).items() if kind is float]
-COLUMNS = [f.name for f in fields(FaceRow) if f.name != "vector"]
+COLUMNS = [f.name for f in fields(FaceRow) if f.name != "vectors"]
 LISTS = {"frame": 5, "box": 4, "landmarks": 10}
 ABOUT = {**LISTS, **dict.fromkeys(FIGURES, 1)}  # what LanceDB keeps in one column: each column read costs time
 KEPT = ["path", "face", "identity", "about"]
 
 
-def open_store(place, create=False, anew=False):
+def open_store(place: str | Path, create: bool = False, anew: bool = False) -> Store:
     """The store at a directory, or at postgresql://USER@HOST/DATABASE. anew: without what it held, but its settings.
 
     Raises InputError when there is none and not `create`, TwoFaceError when it cannot be used.
@@ -101,7 +110,7 @@ def open_store(place, create=False, anew=False):
     return LanceStore(place, create, anew)
 
 
-def damaged_files(place):
+def damaged_files(place: str | Path) -> list[str]:
     """What is damaged in the files of a directory, in words -> list; none of a server. Reads all; hold `writing`."""
     return Sums(Path(place), TABLES, (BUILT,)).problems(whole=True) if os.path.isdir(place) else []
 
@@ -113,7 +122,7 @@ class LanceStore:
     half done is removed by `clean`, and the photo is looked at again. `twoface.search.sums` tells what is damaged.
     """
 
-    def __init__(self, folder, create=False, anew=False):
+    def __init__(self, folder: str | Path, create: bool = False, anew: bool = False) -> None:
         """Raises InputError when there is no index at `folder` (or, with `create`, something else)."""
         self.folder = self.place = Path(folder)
         self._sums, self._touched = Sums(self.folder, TABLES, (BUILT,)), False
@@ -124,13 +133,14 @@ class LanceStore:
                 raise InputError(f"there is no index at {folder}: make one with 'twoface index build'", code="no_index")
             _check_new(self.folder)
         elif anew:
-            self._empty()
+            with self.writing():
+                self._remove_tables()
         else:
             self._check()
         with _lance_errors(self.folder):
             self._open(create and (anew or not known))
 
-    def _open(self, create):
+    def _open(self, create: bool) -> None:
         import lancedb  # takes two seconds
 
         database = lancedb.connect(str(self.folder))
@@ -140,14 +150,19 @@ class LanceStore:
         else:
             self._faces, self._photos = database.open_table("faces"), database.open_table("photos")
 
-    def _empty(self):
-        with self.writing():
-            self._touch()
-            for name in TABLES:
-                shutil.rmtree(self.folder / name, ignore_errors=True)
-            (self.folder / BUILT).unlink(missing_ok=True)
+    def empty(self) -> None:
+        """Remove all photos and faces, whatever the columns that they had; hold `writing`."""
+        self._remove_tables()
+        with _lance_errors(self.folder):
+            self._open(create=True)
 
-    def _check(self):
+    def _remove_tables(self) -> None:
+        self._touch()
+        for name in TABLES:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        (self.folder / BUILT).unlink(missing_ok=True)
+
+    def _check(self) -> None:
         """Raises TwoFaceError when files are missing or cut, unless a writer has just removed them."""
         problems = self._sums.problems(whole=False)
         if problems:
@@ -158,17 +173,17 @@ class LanceStore:
             more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
             raise TwoFaceError(f"the index at {self.folder} is damaged ({', '.join(problems[:SHOWN])}{more}): {ANEW}")
 
-    def reach(self):
+    def reach(self) -> None:
         """Raises Unavailable while the directory is away."""
         if not self.folder.is_dir():
             raise Unavailable("the index's folder is away: ask again when it is back", code="backend_away")
 
-    def untouched(self):
+    def untouched(self) -> bool:
         """Has nothing ever been written to it?"""
         return self._faces.version == self._photos.version == 1
 
     @contextlib.contextmanager
-    def writing(self):
+    def writing(self) -> Iterator[None]:
         """Hold the right to write. Raises Unavailable when another process has it."""
         from filelock import FileLock, Timeout
 
@@ -185,23 +200,23 @@ class LanceStore:
                 self._sums.finish()
                 self._touched = False
 
-    def mend(self):
+    def mend(self) -> None:
         """Have lost checksums written anew at the end of `writing`."""
         if not self._sums.readable:
             self._touch()
 
-    def _touch(self):
+    def _touch(self) -> None:
         """Call it before anything is written."""
         if not self._touched:
             self._sums.begin()
             self._touched = True
 
-    def photos(self):
+    def photos(self) -> dict[str, PhotoRow]:
         """All photos -> {path: PhotoRow}."""
         rows = self._read(lambda: self._photos.to_arrow().to_pylist())
         return {row["path"]: PhotoRow(**row) for row in rows}
 
-    def _read(self, ask):
+    def _read(self, ask: Callable[[], Told]) -> Told:
         """What `ask` gives of the latest version; asked again when a `forget` has just removed that."""
         with _lance_errors(self.folder):
             for pause in (*PAUSES, None):
@@ -213,8 +228,9 @@ class LanceStore:
                     if pause is None:
                         raise
                     time.sleep(pause)
+        raise AssertionError("the last pause is None")
 
-    def clean(self):
+    def clean(self) -> int:
         """Remove faces whose photo was not finished -> how many paths."""
         finished = self.photos().keys()
         with _lance_errors(self.folder):
@@ -223,7 +239,7 @@ class LanceStore:
         self.drop(lost)
         return len(lost)
 
-    def put(self, photos, faces):
+    def put(self, photos: Sequence[PhotoRow], faces: Sequence[FaceRow]) -> None:
         """Add photos (PhotoRow) and all their faces (FaceRow); none of these photos may be there (`drop`)."""
         import pyarrow as pa
 
@@ -234,7 +250,7 @@ class LanceStore:
             self._photos.add(pa.Table.from_pylist([asdict(photo) for photo in photos], _photo_schema()))
         os.sync()  # LanceDB leaves that to the system
 
-    def drop(self, paths):
+    def drop(self, paths: Sequence[str]) -> int:
         """Remove photos and their faces -> how many photos there were."""
         if not paths:
             return 0
@@ -246,7 +262,7 @@ class LanceStore:
                     table.delete(_one_of("path", part))
             return before - self._photos.count_rows()
 
-    def tidy(self, really=False):
+    def tidy(self, really: bool = False) -> None:
         """Join small files, bring the search structure up to date, and remove old versions.
 
         really: all of them and at once, so that nothing removed can be found on the disk; a reader that is just
@@ -258,7 +274,8 @@ class LanceStore:
         with _lance_errors(self.folder):
             count, built = self._faces.count_rows(), self.folder / BUILT
             if count >= max(FLAT, GROWN * _number(built)):
-                self._faces.create_index("vector", config=IvfRq(distance_type="cosine", num_bits=1))
+                for kind in KINDS:
+                    self._faces.create_index(kind, config=IvfRq(distance_type="cosine", num_bits=1))
                 self._faces.create_index("path", config=BTree())
                 write_aside(built, str(count).encode(), force=True)
             for table in (self._faces, self._photos):
@@ -268,76 +285,76 @@ class LanceStore:
                     table.checkout_latest()
         os.sync()
 
-    def nearest(self, vector, count):
-        """The `count` faces nearest to an embedding -> list of Found, the nearest first."""
+    def nearest(self, vector: np.ndarray, count: int, kind: str = WHOLE) -> list[Found]:
+        """The `count` faces that, as one of `KINDS`, are nearest to an embedding -> list of Found, the nearest first."""
 
-        def ask():
-            query = self._faces.search(np.asarray(vector, np.float32), vector_column_name="vector")
+        def ask() -> list[dict[str, Any]]:
+            query = self._faces.search(np.asarray(vector, np.float32), vector_column_name=kind)
             query = query.distance_type("cosine").minimum_nprobes(50).maximum_nprobes(400)
             query = query.refine_factor(max(2, -(-REFINED // count)))
             return query.select([*KEPT, "_distance"]).limit(count).to_arrow().to_pylist()
 
         return [Found(_row(row), 1 - row["_distance"]) for row in self._read(ask)]
 
-    def faces(self, column, values, vectors=False):
+    def faces(self, column: str, values: Iterable[str], vectors: bool = False) -> list[FaceRow]:
         """The faces whose `path` or `identity` is one of `values` -> list of FaceRow, with `vectors` if asked."""
-        columns = [*KEPT, "vector"] if vectors else KEPT
+        columns = [*KEPT, *KINDS] if vectors else KEPT
 
-        def ask():
+        def ask() -> list[dict[str, Any]]:
             queries = [self._faces.search().where(_one_of(column, part)).select(columns) for part in _parts(values)]
             return [row for query in queries for row in query.limit(None).to_arrow().to_pylist()]
 
         return [_row(row) for row in self._read(ask)]
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """-> {"photos", "faces", "bytes"}."""
 
-        def ask():
+        def ask() -> dict[str, int]:
             size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
             return {"photos": self._photos.count_rows(), "faces": self._faces.count_rows(), "bytes": size}
 
         return self._read(ask)
 
-    def __len__(self):
+    def __len__(self) -> int:
         """The number of faces."""
         return self._read(self._faces.count_rows)
 
-    def vectors(self):
-        """All faces' places and embeddings, in parts -> iterator of (paths, faces, (N, 512))."""
+    def vectors(self, kind: str = WHOLE) -> Iterator[tuple[list[str], list[int], np.ndarray]]:
+        """All faces' places and embeddings as one of `KINDS`, in parts -> iterator of (paths, faces, (N, 128))."""
         with _lance_errors(self.folder):
             self._faces.checkout_latest()
-            for batch in self._faces.search().select(["path", "face", "vector"]).limit(None).to_batches():
-                flat = batch.column("vector").flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+            for batch in self._faces.search().select(["path", "face", kind]).limit(None).to_batches():
+                flat = batch.column(kind).flatten().to_numpy(zero_copy_only=False).astype(np.float32)
                 yield batch.column("path").to_pylist(), batch.column("face").to_pylist(), flat.reshape(-1, LENGTH)
 
-    def settings(self):
+    def settings(self) -> list[str]:
         """What `set_setting` kept, and its copy -> list of texts, "" for what is not there."""
         return [_text(self.folder / name) for name in (SETTINGS, COPY)]
 
-    def set_setting(self, text):
+    def set_setting(self, text: str) -> None:
         for name in (COPY, SETTINGS):
             write_aside(self.folder / name, (text + "\n").encode(), force=True)
 
-    def people(self):
+    def people(self) -> list[str]:
         """What `set_people` kept, and its copy -> list of texts, "" for what is not there."""
         return [_text(self.folder / name) for name in (PEOPLE, PEOPLE_COPY)]
 
-    def set_people(self, text):
+    def set_people(self, text: str) -> None:
         for name in (PEOPLE_COPY, PEOPLE):
             write_aside(self.folder / name, text.encode(), force=True)
 
 
-def _text(path):
+def _text(path: Path) -> str:
     return path.read_bytes().decode(errors="replace") if path.exists() else ""
 
 
-def _number(path):
+def _number(path: Path) -> int:
     """0 for what is no number: the search structure is then built anew."""
     text = _text(path)
     return int(text) if text.isdecimal() else 0
 
 
-def _rewrite(table):
+def _rewrite(table: Any) -> None:
     """Rewrite every file that holds a removed row, and remove the old ones with all older versions."""
     dataset = table.to_lance()  # LanceDB itself leaves a removed row on the disk until a tenth of its file is removed
     dataset.optimize.compact_files(materialize_deletions=True, materialize_deletions_threshold=0.0)
@@ -345,7 +362,7 @@ def _rewrite(table):
     dataset.cleanup_old_versions(timedelta(0), delete_unverified=True)
 
 
-def _check_new(folder):
+def _check_new(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = (name for name in os.listdir(folder) if not name.startswith("."))
@@ -357,7 +374,7 @@ def _check_new(folder):
 
 
 @contextlib.contextmanager
-def _lance_errors(folder):
+def _lance_errors(folder: Path) -> Iterator[None]:
     """LanceDB tells everything by RuntimeError, ValueError and OSError."""
     try:
         yield
@@ -367,45 +384,46 @@ def _lance_errors(folder):
         raise TwoFaceError(f"the index at {folder} cannot be used ({line}): if it is damaged, {ANEW}") from error
 
 
-def _face_schema():
+def _face_schema() -> Any:
     import pyarrow as pa
 
     kinds = {"path": pa.string(), "face": pa.int32(), "identity": pa.string()}
-    kinds |= {"vector": pa.list_(pa.float16(), LENGTH), "about": pa.list_(pa.float32(), sum(ABOUT.values()))}
+    kinds |= dict.fromkeys(KINDS, pa.list_(pa.float16(), LENGTH)) | {"about": pa.list_(pa.float32(), sum(ABOUT.values()))}
     return pa.schema(list(kinds.items()))
 
 
-def _photo_schema():
+def _photo_schema() -> Any:
     import pyarrow as pa
 
     kinds = {str: pa.string(), int: pa.int64()}
     return pa.schema([(name, kinds[kind]) for name, kind in get_type_hints(PhotoRow).items()])
 
 
-def _face_table(faces):
+def _face_table(faces: Sequence[FaceRow]) -> Any:
     import pyarrow as pa
 
     about = np.array([np.hstack([getattr(face, name) for name in ABOUT]) for face in faces], np.float32)
-    vectors = np.stack([face.vector for face in faces]).astype(np.float16)
+    vectors = np.stack([face.vectors for face in faces], 1).astype(np.float16)  # (K, N, 128)
     columns = [[getattr(face, name) for face in faces] for name in ("path", "face", "identity")]
-    columns += [pa.FixedSizeListArray.from_arrays(pa.array(a.reshape(-1)), a.shape[1]) for a in (vectors, about)]
+    columns += [pa.FixedSizeListArray.from_arrays(pa.array(a.reshape(-1)), a.shape[1]) for a in (*vectors, about)]
     return pa.Table.from_arrays([pa.array(c) if isinstance(c, list) else c for c in columns], schema=_face_schema())
 
 
-def _row(row):
+def _row(row: dict[str, Any]) -> FaceRow:
     values, about = {name: row[name] for name in ("path", "face", "identity")}, iter(row["about"])
     for name, length in ABOUT.items():
         some = tuple(islice(about, length))
         values[name] = some if name in LISTS else some[0]
-    return FaceRow(**values, vector=row.get("vector"))
+    vectors = np.array([row[kind] for kind in KINDS], np.float32) if WHOLE in row else None
+    return FaceRow(**values, vectors=vectors)
 
 
-def _parts(values):
+def _parts(values: Iterable[str]) -> list[list[str]]:
     values = list(values)
     return [values[i : i + AT_MOST] for i in range(0, len(values), AT_MOST)]
 
 
-def _one_of(column, values):
+def _one_of(column: str, values: list[str]) -> str:
     """An SQL condition."""
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     return f"{column} IN ({quoted})"

@@ -7,7 +7,9 @@ and one that is missing is damage unless a writer is at work, or was killed.
 import contextlib
 import hashlib
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from twoface.core.files import write_aside
 from twoface.search.settings import seal, unseal
@@ -20,24 +22,24 @@ SHOWN = 3  # files named in a message
 class Sums:
     """The file `SUMS` of a folder: {path: [bytes, SHA-256]} of what lies in `tables` and of `files`, which change."""
 
-    def __init__(self, folder, tables, files):
+    def __init__(self, folder: Path, tables: Iterable[str], files: Sequence[str]) -> None:
         self._folder, self._tables, self._files = folder, tables, files
 
     @property
-    def readable(self):
+    def readable(self) -> bool:
         return self._read() is not None
 
-    def begin(self):
+    def begin(self) -> None:
         """From now on files may come and go."""
         self._write((self._read() or {}).get("files", {}), True)
 
-    def finish(self):
+    def finish(self) -> None:
         """The files that are there now are those that must be. What was known of one that cannot change is kept."""
         known = (self._read() or {}).get("files", {})
         fixed = {name: about for name, about in known.items() if name not in self._files}
         self._write({name: fixed.get(name) or self._about(name) for name in self._there()}, False)
 
-    def problems(self, whole):
+    def problems(self, whole: bool) -> list[str]:
         """What is missing or damaged, in words -> list. whole: read every byte, otherwise sizes alone."""
         facts = self._read()
         if facts is None:
@@ -52,7 +54,7 @@ class Sums:
                 problems.append(f"{name} is damaged")
         return problems
 
-    def _there(self):
+    def _there(self) -> dict[str, int]:
         """-> {name: bytes}."""
         walks = [os.walk(self._folder / table) for table in self._tables]
         paths = [Path(folder) / name for walk in walks for folder, _, names in walk for name in names if name != HINT]
@@ -62,17 +64,17 @@ class Sums:
                 sizes[path.relative_to(self._folder).as_posix()] = path.stat().st_size
         return sizes
 
-    def _about(self, name):
+    def _about(self, name: str) -> list[Any]:
         with open(self._folder / name, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return [file.tell(), digest]
 
-    def _read(self):
+    def _read(self) -> dict[str, Any] | None:
         """None when it is damaged or missing."""
         try:
             return unseal((self._folder / SUMS).read_text())
         except (OSError, ValueError):
             return None
 
-    def _write(self, files, writing):
+    def _write(self, files: dict[str, list[Any]], writing: bool) -> None:
         write_aside(self._folder / SUMS, seal({"writing": writing, "files": files}).encode(), force=True)

@@ -38,7 +38,7 @@ class CandidateFound(BaseModel):
     frame: tuple[float, float, float, float, float] = Field(description="its face, to be sent as a reference's face")
     identity: str = Field(description="by the folder's name, or empty")
     similarity: float = Field(description="cosine, the same hole in both")
-    first_similarity: float = Field(description="cosine to what the index keeps")
+    first_similarity: float = Field(description="cosine to what the index keeps of the whole face")
     probability: float = Field(description="that it is the same person")
     verdict: Literal["same", "maybe", "nobody"]
     quality: float = Field(description="what it can give to the hole, 0..1: the product of the parts")

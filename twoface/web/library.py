@@ -103,12 +103,12 @@ def opener(inpainter: Inpainter) -> Opener:
 
     def open_index(place: Place) -> Collection:
         from twoface.search.collection import Collection  # only with an index
-        from twoface.search.facenet import BatchEmbedder
+        from twoface.core.identity import Embedder
 
         if not shared:
             ours = isinstance(inpainter.network, FillModel)
             shared["model"] = inpainter.network if ours else FillModel()
-            shared["embedder"] = BatchEmbedder()
+            shared["embedder"] = Embedder()
         return Collection.open(place, detector=inpainter.detector, **shared)
 
     return open_index

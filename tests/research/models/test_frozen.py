@@ -12,7 +12,7 @@ from twoface.core.mtcnn import Mtcnn
 from twoface.research.models.facenet import FaceNet
 from twoface.research.models.pretrained import cached, weights
 from twoface.research.models.vgg import LAYERS, VGG16
-from twoface.search.facenet import BatchEmbedder, embedding_view
+from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 

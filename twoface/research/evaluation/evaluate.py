@@ -43,7 +43,7 @@ from twoface.research.evaluation.metrics import bootstrap_interval, hole_detail,
 from twoface.research.evaluation.pairs import Pairs, fixed_pairs
 from twoface.research.evaluation.realism import HoleFeatures, discrepancies, kid, resampled_kid
 from twoface.research.evaluation.recogniser import Recogniser
-from twoface.search.facenet import BatchEmbedder, embedding_view
+from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
 
 Pictures: TypeAlias = NDArray[np.uint8]  # (N, H, W, 3)
 Masks: TypeAlias = NDArray[np.bool_]  # (N, H, W)

