@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from twoface.core.identity import LENGTH
+from twoface.search.face_space import KINDS
 from twoface.search.settings import Settings, write_settings
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
@@ -92,9 +94,9 @@ def work(place, ledger, number):
 
 
 def face(path, number):
-    vector = np.random.default_rng(abs(hash(path)) % 2**32).standard_normal(512).astype(np.float32)
-    vector /= np.linalg.norm(vector)
-    return FaceRow(path, number, "", vector, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
+    vectors = np.random.default_rng(abs(hash(path)) % 2**32).standard_normal((len(KINDS), LENGTH)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return FaceRow(path, number, "", vectors, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
 
 
 def lines(ledger):

@@ -13,10 +13,11 @@ import argparse
 import cv2
 import numpy as np
 
+from twoface.core.identity import Embedder, directions, face_view
+from twoface.research.data.meshes import FRAME
 from twoface.research.data.portraits import Portraits
 from twoface.search import people
-from twoface.search.face_space import FaceSpace
-from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
+from twoface.search.face_space import WHOLE, FaceSpace
 from twoface.search.people import whisper
 
 CHANCES = (0.1, 0.2, 0.3, 0.5, 0.9)
@@ -29,14 +30,14 @@ def main():
     parser.add_argument("--cache")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    val, embedder = Portraits.load(options.data, "val", options.cache), BatchEmbedder(1)
-    views = [embedding_view(crop) for crop in val.crops]
+    val, embedder = Portraits.load(options.data, "val", options.cache), Embedder(1)
+    views = [face_view(crop, FRAME) for crop in val.crops]
     parts = [embedder.embed(np.stack(views[i : i + BATCH])) for i in range(0, len(views), BATCH)]
-    show(FaceSpace.load().index(np.concatenate(parts)), val.identity)
+    show(directions(np.concatenate(parts), FaceSpace.load().kept[WHOLE]), val.identity)
 
 
 def show(vectors, person):
-    """vectors: unit (N, 512); person: int (N,)."""
+    """vectors: unit (N, 128); person: int (N,)."""
     print(f"{len(vectors)} faces of {len(set(person.tolist()))} people\n")
     print("| near from | how | groups | mixed | grouped | main person's | pairs | largest group |\n|---|" + "---|" * 7)
     nobody = np.zeros(len(vectors), int)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.research.fitting.face_space import Study, arguments, mask
-from twoface.search.face_space import unit
+from twoface.core.identity import LENGTH, directions
+from twoface.research.fitting.face_space import Study, arguments
+from twoface.search.face_space import KINDS, WHOLE
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 PER_PERSON = 46
@@ -32,7 +33,7 @@ def main():
     options = parser.parse_args()
 
     study = Study(options)
-    real = study.space.index(study.collection[: study.trains])
+    real = directions(study.kept[WHOLE][: study.trains], study.space.kept[WHOLE])
     draw = Drawn(real, study.owner[: study.trains], options.faces)
     share = eyes_share(study)
     del study, real
@@ -59,10 +60,8 @@ def main():
 
 def eyes_share(study):
     """How near faces with their eyes covered are to their person, as a share of what whole faces are."""
-    whole = study.space.index(study.collection[study.place])
-    holed = study.space.holed(*study.holed["eyes"], mask("eyes"))
-    same = (study.person[:, None] == study.person) & ~np.eye(len(whole), dtype=bool)
-    near = [(faces @ whole.T)[same].mean() for faces in (whole, holed)]
+    same = (study.person[:, None] == study.person) & ~np.eye(len(study.person), dtype=bool)
+    near = [study.similarities(hole, study.place)[0][same].mean() for hole in (WHOLE, "eyes")]
     print(f"cosine to a person's other faces: whole {near[0]:.3f}, eyes covered {near[1]:.3f}")
     return near[1] / near[0]
 
@@ -99,7 +98,10 @@ def add(store, draw, first, last):
 
 
 def row(number, vector):
-    return FaceRow(str(number), 0, "", vector, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
+    """Each kind of a face is taken for the whole one: their number, and not what they are, costs time."""
+    return FaceRow(
+        str(number), 0, "", np.tile(vector, (len(KINDS), 1)), (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8
+    )
 
 
 class Drawn:
@@ -121,18 +123,19 @@ class Drawn:
         self.real_means = f"{similar[alike].mean():.3f}, {similar[others].mean():.3f}"
 
     def part(self, first, last, seed=0):
-        """Faces `first` to `last` -> unit float32 (last - first, 512)."""
+        """Faces `first` to `last` -> unit float32 (last - first, 128)."""
         people = np.arange(first, last) // PER_PERSON
         centers = {p: self._normal((1, p)) @ self.between for p in np.unique(people).tolist()}
-        own = np.random.default_rng((2, seed, first)).standard_normal((last - first, 512)) @ self.within
+        own = np.random.default_rng((2, seed, first)).standard_normal((last - first, LENGTH)) @ self.within
         vectors = self.mean + np.stack([centers[p] for p in people.tolist()]) + own
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
     def queries(self, count, share=1.0):
-        """Further faces (N, 512) of people drawn, their cosine to them brought down to `share` of what it is."""
+        """Further faces (N, 128) of people drawn, their cosine to them brought down to `share` of what it is."""
         places = np.random.default_rng(3).integers(0, self.count, 2 * count)
         faces = np.concatenate([self.part(place, place + 1, seed=1) for place in places.tolist()])
-        return unit(share * faces[:count] + (1 - share**2) ** 0.5 * faces[count:])
+        mixed = share * faces[:count] + (1 - share**2) ** 0.5 * faces[count:]
+        return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
 
     def exact(self, queries, count):
         """The `count` nearest of all -> places (Q, count)."""
@@ -146,13 +149,13 @@ class Drawn:
         return best[0]
 
     def means(self):
-        vectors = self.part(0, 100 * PER_PERSON).reshape(100, PER_PERSON, 512)
+        vectors = self.part(0, 100 * PER_PERSON).reshape(100, PER_PERSON, LENGTH)
         within = np.mean([(v @ v.T)[np.triu_indices(PER_PERSON, 1)].mean() for v in vectors])
         first = vectors[:, 0]
         return f"{within:.3f}, {(first @ first.T)[np.triu_indices(100, 1)].mean():.3f}"
 
     def _normal(self, seed):
-        return np.random.default_rng(seed).standard_normal(512)
+        return np.random.default_rng(seed).standard_normal(LENGTH)
 
 
 def root(covariance):

@@ -114,7 +114,7 @@ def test_a_hit_on_one_photo_counts_for_all_and_says_who(people, index, photos, n
 
 
 def test_photos_beyond_the_nearest_are_looked_at_too(people, index, photos, network, monkeypatch):
-    monkeypatch.setattr("twoface.search.collection.LOOKED_AT", 2)  # the query itself and one other
+    monkeypatch.setattr("twoface.search.collection.NEAREST", 2)  # the query itself and one other
     answer = assemble(index, network()).references(photos / "p1" / "0.png", hole="eyes")
     assert [c.identity for c in answer.candidates] == ["p1", "p1"] and answer.person == "2"
     (photos / "p1" / answer.candidates[1].path).unlink()

@@ -11,6 +11,7 @@ from twoface.core.faces import TEMPLATE
 from twoface.core.identity import calibrated_holes
 from twoface.core.parts import named_hole
 from twoface.search.collection import _order
+from twoface.search.face_space import KIND_OF
 from twoface.search.rank import (
     Calibration,
     Wanted,
@@ -21,7 +22,6 @@ from twoface.search.rank import (
     probability,
     verdict,
 )
-from twoface.search.face_space import KIND_OF
 from twoface.search.store import FaceRow
 
 EYES = named_hole("eyes")

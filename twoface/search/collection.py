@@ -295,8 +295,7 @@ class _Query:
         """The best first. rows: with their vectors."""
         near = []
         for row in rows:
-            assert row.vectors is not None
-            cosines = {kind: float(row.vectors[KINDS.index(kind)] @ v) for kind, v in self.vectors.items()}
+            cosines = {kind: float(row.kept[KINDS.index(kind)] @ v) for kind, v in self.vectors.items()}
             near.append(_Near(row, cosines.pop(WHOLE), next(iter(cosines.values()), None)))
         return sorted(near, key=lambda one: -self.known.order(one.whole, one.hidden))
 

@@ -54,7 +54,7 @@ class FaceSpace:
     @cache
     def load() -> "FaceSpace":
         """The means that were measured, from `FILE`."""
-        with np.load(FILE) as file:  # type: ignore[call-overload]  # a Traversable of a real folder
+        with FILE.open("rb") as opened, np.load(opened) as file:
             arrays = {name: file[name] for name in file.files}
         return FaceSpace(_below("kept/", arrays), _below("seen/", arrays))
 

@@ -92,7 +92,7 @@ def build(
     Raises InputError for a folder that is missing and for an index of another version, Unavailable when another process
     writes, TwoFaceError for a damaged index.
     """
-    folders = [_folder(folder) for folder in folders]
+    given = [_folder(folder) for folder in folders]
     store = open_store(place, create=True, anew=anew)
     with store.writing():
         settings, restored = restore_settings(store)
@@ -102,12 +102,12 @@ def build(
             settings.space = space_version()
         check_space(settings)
         settings.people = settings.people or people
-        settings.folders = sorted({*settings.folders, *folders})
+        settings.folders = sorted({*settings.folders, *given})
         write_settings(store, settings)
         store.mend()
         mend_people(store)
         _finish(store, settings)
-        looked = settings.folders if anew else folders
+        looked = settings.folders if anew else given
         return _bring_up(store, settings, looked, partial(_setup, load), workers, progress)
 
 
@@ -293,7 +293,8 @@ def _bring_up(
     """Look at what is new or changed in the folders; with `vanished`, as `_vanished`, remove what is gone."""
     start = time.perf_counter()
     store.clean()
-    known, there, marks, summary = store.photos(), {}, set(settings.forgotten), Summary()
+    known, marks, summary = store.photos(), set(settings.forgotten), Summary()
+    there: dict[str, tuple[int, int]] = {}
     for folder in folders:
         found, links, errors = pictures(folder)
         there |= {path: (size, mtime) for path, size, mtime in found if not _forgotten(marks, path)}
@@ -352,9 +353,7 @@ def _vanished(
     return sorted(gone), {folder: why + advice for folder, why in doubts.items()}
 
 
-def _leave_out_copies(
-    there: dict[str, tuple[int, int]], known: dict[str, PhotoRow], contents: set[str]
-) -> list[str]:
+def _leave_out_copies(there: dict[str, tuple[int, int]], known: dict[str, PhotoRow], contents: set[str]) -> list[str]:
     """Take files that are copies of forgotten photos' out of `there` -> their paths."""
     sizes = {int(content.partition(":")[0]) for content in contents}
     asked = [path for path, (size, _) in there.items() if size in sizes and path not in known]
@@ -377,7 +376,7 @@ def _alike(store: Store, paths: list[str], copies: list[str]) -> list[str]:
     """Photos besides these that show very likely somebody who is in the first of `paths` as the largest face."""
     count, known, alike = len(store), calibration_for(np.zeros((SIZE, SIZE), bool)), set()
     rows = [row for row in store.faces("path", paths, vectors=True) if row.face == 0][:ALIKE]
-    near = (found for row in rows for found in store.nearest(row.vectors[KINDS.index(WHOLE)], ALIKE))
+    near = (found for row in rows for found in store.nearest(row.kept[KINDS.index(WHOLE)], ALIKE))
     for found in near:
         chance = probability(known.log_odds(found.similarity, None, found.similarity, count))
         if verdict(chance) == "same":
@@ -386,7 +385,9 @@ def _alike(store: Store, paths: list[str], copies: list[str]) -> list[str]:
 
 
 def _row_problems(store: Store) -> list[str]:
-    known, found, damaged = store.photos(), {}, {}
+    known = store.photos()
+    found: dict[str, list[int]] = {}
+    damaged: dict[tuple[str, int], str] = {}
     for kind in KINDS:
         for paths, numbers, vectors in store.vectors(kind):
             lengths = np.linalg.norm(vectors, axis=1)
@@ -408,7 +409,8 @@ def _look(
     """Look at photos in `workers` processes and write what they found, some at a time."""
     if not photos:
         return
-    waiting, written = [], time.monotonic()
+    waiting: list[Seen] = []
+    written = time.monotonic()
 
     def commit() -> None:
         store.put([row for row, _ in waiting], [face for _, faces in waiting for face in faces])
@@ -437,8 +439,9 @@ def _outcomes(setup: Callable[[], Look], photos: list[Stamped], workers: int) ->
         else:
             yield outcome
     for index, outcome in run_tasks(setup, [[photo] for photo in lost], workers):
+        path, size, mtime_ns = lost[index]
         failed = isinstance(outcome, Exception)
-        yield [(PhotoRow(*lost[index], error=str(outcome)), [])] if failed else outcome
+        yield [(PhotoRow(path, size, mtime_ns, error=str(outcome)), [])] if failed else outcome
 
 
 def _setup(load: Load, people: bool) -> Look:
@@ -477,7 +480,7 @@ def _facts(pixels: np.ndarray, face: Face, mesher: Any) -> tuple[dict[str, Any],
     facts = {
         "frame": frame_of(transform),
         "box": face.box,
-        "landmarks": tuple(np.ravel(face.landmarks).tolist()),
+        "landmarks": tuple(np.asarray(face.landmarks).ravel().tolist()),
         "score": face.score,
         "size": SIZE / scale_of(transform),
         "sharpness": sharpness(crop(pixels, transform)),

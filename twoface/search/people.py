@@ -111,7 +111,8 @@ class People:
         """The faces of all go to the first, who keeps his name, or takes that of one who has one."""
         kept, merged = self.find(first), [self.find(other) for other in others]
         for other in merged:
-            if other is not kept and self.people.pop(other.number, None):
+            if other is not kept and self.people.get(other.number):
+                del self.people[other.number]
                 kept.faces |= other.faces
                 kept.name = kept.name or other.name
 
@@ -171,18 +172,18 @@ class People:
         there: {(path, face): mark}.
         """
         for person in self.people.values():
-            for place, placed in person.faces.items():
-                if placed.mark == RENEWED and place in there:
-                    person.faces[place] = replace(placed, mark=there[place])
+            for place, old in person.faces.items():
+                if old.mark == RENEWED and place in there:
+                    person.faces[place] = replace(old, mark=there[place])
             changed = {place: p for place, p in person.faces.items() if there.get(place) != p.mark}
             for place in changed:
                 del person.faces[place]
             placed = {place: p for place, p in changed.items() if p.box}
             rows = store.faces("path", sorted({path for path, _ in placed})) if placed else []
-            for (path, _), old in placed.items():
-                near = [row for row in rows if row.path == path and _overlap(row.box, old.box) > OVERLAP]
+            for (path, _), gone in placed.items():
+                near = [row for row in rows if row.path == path and _overlap(row.box, gone.box) > OVERLAP]
                 for row in near[:1]:
-                    person.faces[row.path, row.face] = Placed(there[row.path, row.face], tuple(row.box))
+                    person.faces[row.path, row.face] = Placed(there[row.path, row.face], row.box)
         self._sweep()
 
     def _sweep(self) -> None:

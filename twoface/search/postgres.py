@@ -54,7 +54,7 @@ class PostgresStore:
                 self._connection.execute(DROP)
             if create:
                 self._connection.execute(SCHEMA)
-            elif not self._connection.execute("SELECT to_regclass('twoface_photos')").fetchone()[0]:
+            elif not self._value("SELECT to_regclass('twoface_photos')"):
                 text = "there is no index in this database: make one with 'twoface index build'"
                 raise InputError(text, code="no_index")
             self._register()
@@ -99,7 +99,7 @@ class PostgresStore:
         """Hold the right to write. Raises Unavailable when another process has it."""
         self.reach()
         with self._told():
-            if not self._connection.execute("SELECT pg_try_advisory_lock(%s)", [WRITING]).fetchone()[0]:
+            if not self._value("SELECT pg_try_advisory_lock(%s)", [WRITING]):
                 raise Unavailable("another process is writing to this index: wait for it", code="busy")
         self._writing = True
         try:
@@ -137,7 +137,7 @@ class PostgresStore:
             )
             cursor.executemany(
                 f"INSERT INTO twoface_faces ({names}) VALUES ({marks})",
-                [[*(_plain(face, name) for name in COLUMNS), *np.asarray(face.vectors, np.float32)] for face in faces],
+                [[*(_plain(face, name) for name in COLUMNS), *np.asarray(face.kept, np.float32)] for face in faces],
             )
 
     def drop(self, paths: Sequence[str]) -> int:
@@ -158,7 +158,7 @@ class PostgresStore:
                     self._connection.execute("VACUUM FULL twoface_people")
 
     def nearest(self, vector: np.ndarray, count: int, kind: str = WHOLE) -> list[Found]:
-        """The `count` faces that, as one of `KINDS`, are nearest to an embedding -> list of Found, the nearest first."""
+        """The `count` faces that as one of `KINDS` are nearest to an embedding -> list of Found, the nearest first."""
         away = f'"{kind}" <=> %s'
         query = f"SELECT {', '.join(COLUMNS)}, 1 - ({away}) FROM twoface_faces ORDER BY {away} LIMIT %s"
         vector = np.asarray(vector, np.float32)
@@ -181,14 +181,14 @@ class PostgresStore:
         """-> {"photos", "faces", "bytes"}."""
         size = "pg_total_relation_size('twoface_faces') + pg_total_relation_size('twoface_photos')"
         with self._told():
-            photos, size = self._connection.execute(f"SELECT count(*), {size} FROM twoface_photos").fetchone()
-        return {"photos": photos, "faces": len(self), "bytes": size}
+            photos, taken = self._value("SELECT count(*) FROM twoface_photos"), self._value(f"SELECT {size}")
+        return {"photos": photos, "faces": len(self), "bytes": taken}
 
     def __len__(self) -> int:
         """The number of faces."""
         self.reach()
         with self._told():
-            return self._connection.execute("SELECT count(*) FROM twoface_faces").fetchone()[0]
+            return int(self._value("SELECT count(*) FROM twoface_faces"))
 
     def vectors(self, kind: str = WHOLE) -> Iterator[tuple[list[str], list[int], np.ndarray]]:
         """All faces' places and embeddings as one of `KINDS`, in parts -> iterator of (paths, faces, (N, 128))."""
@@ -201,8 +201,7 @@ class PostgresStore:
     def settings(self) -> list[str]:
         """What `set_setting` kept -> list of one text, "" for nothing."""
         with self._told():
-            row = self._connection.execute("SELECT text FROM twoface_setting").fetchone()
-        return [row[0] if row else ""]
+            return [self._value("SELECT text FROM twoface_setting") or ""]
 
     def set_setting(self, text: str) -> None:
         with self._told():
@@ -215,18 +214,22 @@ class PostgresStore:
         with self._told():
             if not self._has_people():
                 return [""]
-            row = self._connection.execute("SELECT text FROM twoface_people").fetchone()
-        return [row[0] if row else ""]
+            return [self._value("SELECT text FROM twoface_people") or ""]
 
     def _has_people(self) -> bool:
         """No, in an index that was made before there were people."""
-        return self._connection.execute("SELECT to_regclass('twoface_people')").fetchone()[0] is not None
+        return self._value("SELECT to_regclass('twoface_people')") is not None
 
     def set_people(self, text: str) -> None:
         with self._told():
             self._connection.execute(SCHEMA)
             update = "ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
             self._connection.execute(f"INSERT INTO twoface_people (text) VALUES (%s) {update}", [text])
+
+    def _value(self, query: Any, values: Sequence[Any] = ()) -> Any:
+        """The first value of the first row, None for none."""
+        row = self._connection.execute(query, values).fetchone()
+        return row[0] if row else None
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

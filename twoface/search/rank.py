@@ -58,12 +58,9 @@ class Calibration:
 
     def log_odds(self, whole: Cosines, hidden: Cosines | None, again: Cosines, faces: int) -> Cosines:
         """That one face of a collection of so many is the person, when one of them is."""
-        if hidden is None or self.both is None:
-            known, hidden = self.alone, 0.0
-        else:
-            known = self.both
-        told = known.bias + known.whole * whole + known.hidden * hidden + known.again * again
-        return told - np.log(max(faces, 1))
+        known = self.alone if hidden is None or self.both is None else self.both
+        told = known.bias + known.whole * whole + known.again * again - np.log(max(faces, 1))
+        return told if hidden is None else told + known.hidden * hidden
 
 
 def calibration_for(hidden: np.ndarray) -> Calibration:

@@ -71,6 +71,12 @@ class FaceRow:
     eyes_open: float
     mouth_open: float
 
+    @property
+    def kept(self) -> np.ndarray:
+        """`vectors`, which were asked for."""
+        assert self.vectors is not None
+        return self.vectors
+
 
 @dataclass(frozen=True)
 class PhotoRow:
@@ -286,10 +292,10 @@ class LanceStore:
         os.sync()
 
     def nearest(self, vector: np.ndarray, count: int, kind: str = WHOLE) -> list[Found]:
-        """The `count` faces that, as one of `KINDS`, are nearest to an embedding -> list of Found, the nearest first."""
+        """The `count` faces that as one of `KINDS` are nearest to an embedding -> list of Found, the nearest first."""
 
         def ask() -> list[dict[str, Any]]:
-            query = self._faces.search(np.asarray(vector, np.float32), vector_column_name=kind)
+            query: Any = self._faces.search(np.asarray(vector, np.float32), vector_column_name=kind)
             query = query.distance_type("cosine").minimum_nprobes(50).maximum_nprobes(400)
             query = query.refine_factor(max(2, -(-REFINED // count)))
             return query.select([*KEPT, "_distance"]).limit(count).to_arrow().to_pylist()
@@ -388,7 +394,9 @@ def _face_schema() -> Any:
     import pyarrow as pa
 
     kinds = {"path": pa.string(), "face": pa.int32(), "identity": pa.string()}
-    kinds |= dict.fromkeys(KINDS, pa.list_(pa.float16(), LENGTH)) | {"about": pa.list_(pa.float32(), sum(ABOUT.values()))}
+    kinds |= dict.fromkeys(KINDS, pa.list_(pa.float16(), LENGTH)) | {
+        "about": pa.list_(pa.float32(), sum(ABOUT.values()))
+    }
     return pa.schema(list(kinds.items()))
 
 
@@ -403,7 +411,7 @@ def _face_table(faces: Sequence[FaceRow]) -> Any:
     import pyarrow as pa
 
     about = np.array([np.hstack([getattr(face, name) for name in ABOUT]) for face in faces], np.float32)
-    vectors = np.stack([face.vectors for face in faces], 1).astype(np.float16)  # (K, N, 128)
+    vectors = np.stack([face.kept for face in faces], 1).astype(np.float16)  # (K, N, 128)
     columns = [[getattr(face, name) for face in faces] for name in ("path", "face", "identity")]
     columns += [pa.FixedSizeListArray.from_arrays(pa.array(a.reshape(-1)), a.shape[1]) for a in (*vectors, about)]
     return pa.Table.from_arrays([pa.array(c) if isinstance(c, list) else c for c in columns], schema=_face_schema())

@@ -88,8 +88,8 @@ def setup_worker(
         mask = None
         if task.mask is not None:
             mask = read_mask(task.mask, photo.size, max_pixels, orientation=photo.orientation)
-        about = {"hole": task.hole, "center_size": task.center_size}
-        return collection.references(photo, task.face, mask, task.k, **about).report()
+        found = collection.references(photo, task.face, mask, task.k, hole=task.hole, center_size=task.center_size)
+        return found.report()
 
     return do
 

@@ -102,8 +102,8 @@ def opener(inpainter: Inpainter) -> Opener:
     shared: dict[str, Any] = {}
 
     def open_index(place: Place) -> Collection:
-        from twoface.search.collection import Collection  # only with an index
         from twoface.core.identity import Embedder
+        from twoface.search.collection import Collection  # only with an index
 
         if not shared:
             ours = isinstance(inpainter.network, FillModel)

@@ -2,59 +2,45 @@ import numpy as np
 import pytest
 
 from twoface.core.identity import calibrated_holes
-from twoface.research.fitting.face_space import map_to, save, stretch_of
-from twoface.search.face_space import FaceSpace, unit
-
-
-@pytest.fixture
-def people():
-    """300 people of four photos, which spread in one direction ten times as far as in the others -> (N, 8), (N,)."""
-    rng = np.random.default_rng(0)
-    centers = np.repeat(rng.normal(0, 1, (300, 8)), 4, axis=0)
-    return centers + rng.normal(0, 0.3, (1200, 8)) * ([3] + [0.3] * 7) + 5, np.repeat(np.arange(300), 4)
-
-
-def first_hits(vectors, person):
-    scores = vectors @ vectors.T
-    np.fill_diagonal(scores, -np.inf)
-    return np.mean(person[scores.argmax(1)] == person)
-
-
-def test_in_the_space_people_are_told_apart_better(people):
-    embeddings, person = people
-    space = FaceSpace(embeddings.mean(0), stretch_of(embeddings, person, 0.01), {})
-    missed, missed_before = 1 - first_hits(space.index(embeddings), person), 1 - first_hits(unit(embeddings), person)
-    assert missed < missed_before / 4
-    assert np.linalg.norm(space.index(embeddings), axis=1) == pytest.approx(1)
-
-
-def test_people_with_one_photo_say_nothing_of_the_spread(people):
-    embeddings, person = people
-    alone = np.concatenate([embeddings, embeddings[:5] * 100]), np.concatenate([person, 300 + np.arange(5)])
-    assert stretch_of(*alone) == pytest.approx(stretch_of(embeddings, person), rel=1e-6)
-
-
-def test_a_map_leads_from_a_face_with_a_hole_to_the_whole_one():
-    rng, holes = np.random.default_rng(0), calibrated_holes()
-    whole = unit(rng.normal(0, 1, (500, 8)))
-    turned = whole @ rng.normal(0, 1, (8, 8)) + 3  # as a hole moves and turns the embeddings of all
-    noise = whole + rng.normal(0, 0.5, whole.shape)
-    space = FaceSpace(None, None, {"eyes": map_to(whole[:400], turned[:400], noise[:400], 1e-6), "lower": (0, 0)})
-    found = space.holed(turned[400:], noise[400:], holes["eyes"])
-    assert (found * whole[400:]).sum(1).min() > 0.95 and np.linalg.norm(found, axis=1) == pytest.approx(1)
-
-
-def test_a_large_penalty_trusts_the_embeddings_less():
-    rng = np.random.default_rng(0)
-    whole, hidden = rng.normal(0, 1, (2, 100, 8))
-    small, large = (np.abs(map_to(whole, hidden, hidden, penalty)[1]).sum() for penalty in (1, 1000))
-    assert large < small / 2
+from twoface.core.mesh import template_mesh
+from twoface.research.fitting.face_space import HOLES, hole_of, save
+from twoface.research.fitting.probability import bins, fit, hits, judged, score
+from twoface.search.face_space import KINDS, FaceSpace
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path, monkeypatch):
-    mean, stretch, center, weights = (np.random.default_rng(0).normal(0, 1, shape) for shape in (4, (4, 4), 8, (8, 4)))
-    save(FaceSpace(mean, stretch, {"eyes": (center, weights)}), tmp_path / "again.npz")
+    means = np.random.default_rng(0).normal(0, 1, (len(KINDS), 128))
+    save(FaceSpace(dict(zip(KINDS, means, strict=True)), {"eyes": means[0]}), tmp_path / "again.npz")
     monkeypatch.setattr("twoface.search.face_space.FILE", tmp_path / "again.npz")
-    again = FaceSpace.load.__wrapped__(FaceSpace)
-    assert again.mean == pytest.approx(mean) and again.stretch == pytest.approx(stretch, rel=1e-3)
-    assert again.maps["eyes"][0] == pytest.approx(center) and again.maps["eyes"][1] == pytest.approx(weights, rel=1e-3)
+    again = FaceSpace.load.__wrapped__()
+    assert list(again.kept) == list(KINDS) and list(again.seen) == ["eyes"]
+    assert np.stack(list(again.kept.values())) == pytest.approx(means, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_holes_have_the_shape_of_the_face_and_a_feather(name):
+    hole, moved = (hole_of(name, template_mesh() + (shift, 0, 0)) for shift in (0, 5))
+    assert (hole >= calibrated_holes()[name]).all() and hole.sum() > calibrated_holes()[name].sum()
+    assert (hole == moved).all() == name.startswith("center")
+
+
+@pytest.fixture
+def looks():
+    """100 people of two photos; two cosines, of which the second tells less -> {name: (200, 200)}, (200,)."""
+    rng, person = np.random.default_rng(0), np.repeat(np.arange(100), 2)
+    same = (person[:, None] == person).astype(float)
+    noise = [rng.normal(0, spread, same.shape) for spread in (0.15, 0.5)]
+    return {"whole": same * 0.5 + noise[0], "hidden": same * 0.5 + noise[1]}, person
+
+
+def test_what_tells_more_counts_more_and_both_find_more(looks):
+    looks, person = looks
+    weights = fit(looks, person, np.ones(len(person), bool))
+    assert weights["whole"] > 5 * weights["hidden"] > 0
+    found = [float(hits(each, person)[:-1]) for each in (looks["hidden"], score(weights, looks))]
+    assert found[1] > found[0]
+
+
+def test_probabilities_are_as_often_right_as_they_say(looks):
+    for chance, right, count in bins(*judged(*looks)):
+        assert count < 40 or right == pytest.approx(chance, abs=0.12)

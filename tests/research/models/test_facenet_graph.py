@@ -4,7 +4,14 @@ import pytest
 
 from twoface.core.faces import apply
 from twoface.core.files import package_file
-from twoface.research.models.facenet_graph import SHA256, VIEW, BatchEmbedder, embedding_view, face_transform, facenet_file
+from twoface.research.models.facenet_graph import (
+    SHA256,
+    VIEW,
+    BatchEmbedder,
+    embedding_view,
+    face_transform,
+    facenet_file,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,9 +10,9 @@ import torch
 from twoface.core.faces import align, crop
 from twoface.core.mtcnn import Mtcnn
 from twoface.research.models.facenet import FaceNet
+from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
 from twoface.research.models.pretrained import cached, weights
 from twoface.research.models.vgg import LAYERS, VGG16
-from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 

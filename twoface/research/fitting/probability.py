@@ -4,11 +4,13 @@
         [--plot FILE.svg]
 
 The arguments are those of twoface/research/fitting/face_space.py. Each of its queries is compared with every other one:
-whole, and with the hole filled in both. A logistic regression over all pairs gives the log odds; what the pairs' own
-share of the same person adds is taken out, since in a search it is one of N. The reliability is that of a fit on one
-half of the people, for the ten best candidates of each search among the other half; the weights written come from all.
-Markdown.
+with what an index keeps of it, and with the same hole in both. A logistic regression over all pairs gives the log odds;
+what the pairs' own share of the same person adds is taken out, since in a search it is one of N. The reliability is
+that of a fit on one half of the people, for the ten best candidates of each search among the other half; the weights
+written come from all. Markdown.
 """
+
+from __future__ import annotations
 
 import json
 from importlib import resources
@@ -17,7 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from twoface.core.files import write_aside
-from twoface.research.fitting.face_space import Study, arguments, mask
+from twoface.core.identity import directions, origin
+from twoface.research.fitting.face_space import HOLES, Study, arguments
+from twoface.search.face_space import WHOLE
 from twoface.search.rank import MAYBE, SAME
 
 EDGES = (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0001)
@@ -26,27 +30,29 @@ SHOWN = ("whole", "center 64", "eyes", "lower")  # in the picture
 COLOURS = ("#2a6fbb", "#c8622e", "#3a9a6a", "#8650a6")
 
 
-def main():
+def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--write", action="store_true", help="keep the weights in twoface/weights")
     parser.add_argument("--plot", type=Path, help="write a picture of the reliability, SVG")
     options = parser.parse_args()
     study = Study(options)
     person, weights, points = study.person, {}, {}
-    whole = study.space.index(study.collection[study.place])
     ranges = " | ".join(f"{low:g} to {min(high, 1):g}" for low, high in zip(EDGES, EDGES[1:], strict=False))
     print(f"{len(person)} crops of {len(set(person.tolist()))} people\n")
-    print(f"| hole | hit@1 first look | second look | both | probability: {ranges} |")
-    print("|---" * (3 + len(EDGES)) + "|")
-    for hole in ("whole", *study.holed):
-        first, second = whole @ whole.T, np.zeros((len(whole), len(whole)))
-        if hole != "whole":
-            holed = study.space.holed(*study.holed[hole], mask(hole))
-            first, second = holed @ whole.T, holed @ holed.T
-        weights[hole] = fit(first, second, person, np.ones(len(person), bool))
-        found = [hits(first, person), hits(second, person) if second.any() else ""]
-        found.append(hits(score(weights[hole], first, second), person))
-        points[hole] = bins(*judged(first, second, person))
+    print(f"| hole | hit@1 by whole faces | by all that is kept | by all | probability: {ranges} |")
+    print("|---" * (4 + len(EDGES) - 1) + "|")
+    everybody = np.ones(len(person), bool)
+    for hole in (WHOLE, *HOLES):
+        looks = cosines(study, hole)
+        alone = {name: value for name, value in looks.items() if name != "hidden"}
+        weights[hole] = {"alone": fit(alone, person, everybody)}
+        kept = {name: value for name, value in looks.items() if name != "again"}
+        first = fit(kept, person, everybody)
+        if "hidden" in looks:
+            weights[hole] |= {"both": fit(looks, person, everybody), "share": first["hidden"] / first["whole"]}
+        found = [hits(looks["whole"], person), hits(score(first, kept), person)]
+        found.append(hits(score(fit(looks, person, everybody), looks), person))
+        points[hole] = bins(*judged(looks, person))
         cells = [f"{right:.0%} ({count})" if count else "" for _, right, count in points[hole]]
         print(f"| {hole} | {' | '.join([*found, *cells])} |", flush=True)
     print("\nUnder a probability: the share that is the same person (of how many candidates).")
@@ -54,17 +60,30 @@ def main():
     if options.plot:
         write_aside(options.plot, plot({hole: points[hole] for hole in SHOWN}).encode(), force=True)
     if options.write:
-        rounded = {name: {k: round(float(v), 3) for k, v in values.items()} for name, values in weights.items()}
-        text = json.dumps({"holes": rounded}, indent=1) + "\n"
+        text = json.dumps({"holes": rounded(weights)}, indent=1) + "\n"
         write_aside(resources.files("twoface") / "weights" / "search.json", text.encode(), force=True)
 
 
-def fit(first, second, person, chosen):
-    """Logistic regression over the pairs of the chosen -> {"bias", "first", "second"}."""
+def cosines(study: Study, hole: str) -> dict[str, np.ndarray]:
+    """Of all queries to each other, as of `twoface.search.rank.Calibration` -> {"whole", "hidden", "again"}: (Q, Q)."""
+    whole, hidden = study.similarities(hole, study.place)
+    looks = {"whole": whole} | ({} if hidden is None else {"hidden": hidden})
+    if hole != WHOLE:
+        seen = directions(study.seen[hole], origin())
+        looks["again"] = seen @ seen.T
+    return looks
+
+
+def rounded(weights: dict[str, dict]) -> dict[str, dict]:
+    return {k: rounded(v) if isinstance(v, dict) else round(float(v), 3) for k, v in weights.items()}
+
+
+def fit(looks: dict[str, np.ndarray], person: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
+    """Logistic regression over the pairs of the chosen -> {"bias", and a weight for each of `looks`}."""
     pairs = chosen[:, None] & chosen[None] & ~np.eye(len(person), dtype=bool)
     same = (person[:, None] == person[None])[pairs].astype(float)
-    columns = [np.ones(len(same)), first[pairs]] + ([second[pairs]] if second.any() else [])
-    values, weights = np.stack(columns, 1), np.zeros(len(columns))
+    values = np.stack([np.ones(len(same)), *(look[pairs] for look in looks.values())], 1)
+    weights = np.zeros(values.shape[1])
     weights[0] = -6.0
     for _ in range(50):  # Newton's steps
         chance = 1 / (1 + np.exp(-values @ weights))
@@ -74,26 +93,26 @@ def fit(first, second, person, chosen):
         if np.abs(step).max() < 1e-6:
             break
     bias = weights[0] - np.log(same.sum() / (len(same) - same.sum()))
-    return {"bias": bias, "first": weights[1], "second": weights[2] if second.any() else 0.0}
+    return {"bias": bias, **dict(zip(looks, weights[1:].tolist(), strict=True))}
 
 
-def score(weights, first, second):
-    return weights["bias"] + weights["first"] * first + weights["second"] * second
+def score(weights: dict[str, float], looks: dict[str, np.ndarray]) -> np.ndarray:
+    return weights["bias"] + sum(weights[name] * look for name, look in looks.items())
 
 
-def hits(scores, person):
+def hits(scores: np.ndarray, person: np.ndarray) -> str:
     """The share of queries whose best other crop is of the same person."""
     scores = scores - np.where(np.eye(len(person), dtype=bool), np.inf, 0)
     return f"{np.mean(person[scores.argmax(1)] == person):.1%}"
 
 
-def judged(first, second, person):
+def judged(looks: dict[str, np.ndarray], person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The best candidates, fitted on the other half of the people -> their probabilities (N,), whether right (N,)."""
     half = person % 2 == 0
     chances, rights = [], []
     for known, asked in ((half, ~half), (~half, half)):
-        weights = fit(first, second, person, known)
-        odds = score(weights, first, second)[np.ix_(asked, asked)] - np.log(asked.sum() - 1)
+        weights = fit(looks, person, known)
+        odds = score(weights, looks)[np.ix_(asked, asked)] - np.log(asked.sum() - 1)
         np.fill_diagonal(odds, -np.inf)
         best = np.argsort(-odds, 1)[:, :BEST]
         chances.append(1 / (1 + np.exp(-np.take_along_axis(odds, best, 1))).ravel())
@@ -101,7 +120,7 @@ def judged(first, second, person):
     return np.concatenate(chances), np.concatenate(rights)
 
 
-def bins(chances, rights):
+def bins(chances: np.ndarray, rights: np.ndarray) -> list[tuple[float, float, int]]:
     """-> for each range of `EDGES` (mean probability, share that is right, count)."""
     found = []
     for low, high in zip(EDGES, EDGES[1:], strict=False):
@@ -111,7 +130,7 @@ def bins(chances, rights):
     return found
 
 
-def plot(points):
+def plot(points: dict[str, list[tuple[float, float, int]]]) -> str:
     """The reliability of some holes -> SVG. Ranges with fewer than 10 candidates are left out."""
     side, edge = 320, 52
 
