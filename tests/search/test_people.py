@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -7,11 +8,12 @@ from test_collection import assemble
 
 from twoface.cli import main
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.search.collection import Collection
 from twoface.search.index import build, forget, remove, update, verify
 from twoface.search.people import People, near_from, place, whisper
 from twoface.search.rank import Calibration, Weights
-from twoface.search.settings import seal
-from twoface.search.store import LanceStore
+from twoface.search.settings import read_settings, seal, write_settings
+from twoface.search.store import LanceStore, PhotoRow
 
 CALIBRATION = Calibration("stand-in", Weights(-40.0, 80.0))  # 0.55 and more is the same texture
 OPTIONS = {"workers": 1, "progress": False, "load": networks}
@@ -120,6 +122,37 @@ def test_photos_beyond_the_nearest_are_looked_at_too(people, index, photos, netw
     (photos / "p1" / answer.candidates[1].path).unlink()
     answer = assemble(index, network()).references(photos / "p1" / "0.png")
     assert answer.left_out == {"copies": 1, "unreadable": 1}
+
+
+def test_people_keep_their_faces_and_names_when_an_older_index_is_brought_up_to_date(people, index, photos):
+    import lancedb
+
+    call(index, "--name", 2, "Anna")
+    store = LanceStore(index)
+    settings = read_settings(store)
+    with store.writing():
+        settings.space = "of FaceNet"
+        write_settings(store, settings)
+        store.empty()
+        rows = [{"path": str(photos / f"p{n}/{m}.png"), "face": 0, "vector": [1.0]} for n in range(4) for m in range(3)]
+        lancedb.connect(str(index)).create_table("faces", rows, mode="overwrite")
+        store.put([PhotoRow(row["path"], *stamp(row["path"]), faces=1) for row in rows], [])
+    assert verify(index) == [
+        "the index was made by another version of Two-Face: 'twoface index update' looks at its photos again"
+    ]
+    with pytest.raises(InputError, match="another version"):
+        Collection.open(index)
+    assert forget(photos / "p1" / "2.png", index).removed == 1
+    assert groups(people())[2] == ["p1/0", "p1/1"]
+    write(photos / "p1" / "1.png", person(30))
+    assert update(index, **OPTIONS).photos == 11
+    assert verify(index) == [] and groups(people())[2] == ["p1/0"] and people().find("Anna").number == 2
+    assert groups(people())[1] == ["p0/0", "p0/1", "p0/2"]
+
+
+def stamp(path):
+    about = os.stat(path)
+    return about.st_size, about.st_mtime_ns
 
 
 def test_the_list_the_faces_and_the_page(people, index, photos, tmp_path, capsys):

@@ -163,7 +163,8 @@ class LanceStore:
             self._open(create=True)
 
     def _remove_tables(self) -> None:
-        self._touch()
+        self._sums.begin(anew=True)
+        self._touched = True
         for name in TABLES:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         (self.folder / BUILT).unlink(missing_ok=True)

@@ -29,9 +29,9 @@ class Sums:
     def readable(self) -> bool:
         return self._read() is not None
 
-    def begin(self) -> None:
-        """From now on files may come and go."""
-        self._write((self._read() or {}).get("files", {}), True)
+    def begin(self, anew: bool = False) -> None:
+        """From now on files may come and go. anew: new ones may take the names of those that there were."""
+        self._write({} if anew else (self._read() or {}).get("files", {}), True)
 
     def finish(self) -> None:
         """The files that are there now are those that must be. What was known of one that cannot change is kept."""

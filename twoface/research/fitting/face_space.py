@@ -5,8 +5,9 @@
 The collection is train and val; the queries are the first four val crops of everyone who has two or more, each searched
 in all the rest (the crop itself is left out). A person is hit when one of the first 1 or 5 crops is his. Holes have the
 shape of each face's mesh, as in an index. The means are those of train alone; --write keeps them in
-twoface/weights/search.npz. The second look, at the best of the first, takes the weights of twoface/weights/search.json,
-which `probability.py` fits. Embeddings are kept in WORK: a second run only prints. Prints Markdown.
+twoface/weights/search.npz. The second look, at the best of the first, is measured on the first query of each person.
+The weights are those of twoface/weights/search.json, which `probability.py` fits. Embeddings are kept in WORK: a second
+run only prints. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -143,11 +144,11 @@ class Study:
         mean = self.space.kept[kind]
         return first, directions(self.hidden[hole], mean) @ directions(self.kept[kind][rows], mean).T
 
-    def show(self, hole: str, how: str, scores: np.ndarray) -> None:
-        """scores: (Q, N); a query itself counts for nothing."""
+    def show(self, hole: str, how: str, scores: np.ndarray, chosen: np.ndarray | slice = slice(None)) -> None:
+        """scores: (Q, N), of the `chosen` queries."""
         best = np.argpartition(-scores, 5, axis=1)[:, :5]
         best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), axis=1), 1)
-        right = self.owner[best] == self.person[:, None]
+        right = self.owner[best] == self.person[chosen][:, None]
         first, five = right[:, 0], right.any(1)
         print(f"| {hole} | {how} | {first.mean():.1%} ({first.sum()}) | {five.mean():.1%} ({five.sum()}) |", flush=True)
 
@@ -172,17 +173,20 @@ def first_look(study: Study, hole: str) -> tuple[np.ndarray, np.ndarray | None]:
 
 def second_look(study: Study, hole: str, whole: np.ndarray, hidden: np.ndarray | None) -> None:
     """The best of the first look again, with the same hole in both."""
-    known, everybody = calibrations()[hole], np.arange(len(whole))[:, None]
+    chosen = np.unique(study.person, return_index=True)[1]  # the first query of each person
+    known, everybody, whole = calibrations()[hole], np.arange(len(chosen))[:, None], whole[chosen]
+    hidden = None if hidden is None else hidden[chosen]
     order = known.order(whole, hidden)
+    study.show(hole, "first look, one query a person", order, chosen)
     best = np.argpartition(-order, LOOKED_AT, axis=1)[:, :LOOKED_AT]
     rows = np.unique(best)
-    again = directions(study.seen[hole], origin()) @ directions(study.embed_collection(hole, rows), origin()).T
+    again = directions(study.seen[hole][chosen], origin()) @ directions(study.embed_collection(hole, rows), origin()).T
     again = np.take_along_axis(again, np.searchsorted(rows, best), 1)
     odds = known.log_odds(whole[everybody, best], None if hidden is None else hidden[everybody, best], again, 1)
     for how, scores in ((f"the best {LOOKED_AT} again, by that alone", again), ("by all, as calibrated", odds)):
         spread = np.full(whole.shape, -np.inf)
         np.put_along_axis(spread, best, scores, 1)
-        study.show(hole, how, spread)
+        study.show(hole, how, spread, chosen)
 
 
 def save(space: FaceSpace, path: Path) -> None:
