@@ -11,7 +11,7 @@ from twoface.search.collection import Collection
 from twoface.search.fill import fill_from
 from twoface.search.index import build
 from twoface.search.page import write_page
-from twoface.search.rank import Calibration, Weights
+from twoface.search.rank import Calibration
 from twoface.search.store import LanceStore
 
 FACE = (16, 16, 144, 144)
@@ -20,7 +20,7 @@ FACE = (16, 16, 144, 144)
 @pytest.fixture
 def collection(index, network, monkeypatch):
     """A collection whose calibration suits the stand-ins: 0.55 and more is the same texture."""
-    known = Calibration("stand-in", Weights(-40.0, 80.0))
+    known = Calibration("stand-in", -40.0, 80.0)
     monkeypatch.setattr("twoface.search.collection.calibration_for", lambda hole: known)
     return assemble(index, network())
 

@@ -16,6 +16,7 @@ from twoface.search.face_space import (
     kind_hole,
     kind_views,
     nearest_hole,
+    share_of,
 )
 
 MESH = template_mesh()
@@ -37,6 +38,12 @@ def test_the_space_that_ships_is_whole():
 @pytest.mark.parametrize("name", KIND_OF)
 def test_a_kind_hides_the_holes_that_it_is_searched_for(name):
     assert kind_for(calibrated_holes()[name], MESH) == KIND_OF[name]
+
+
+def test_the_more_a_kind_hides_besides_the_hole_the_less_it_counts():
+    mouth, lower = named_hole("mouth"), kind_hole("lower", MESH)
+    assert share_of(lower, lower) == 1 and share_of(lower | ~lower, lower) == 1
+    assert share_of(mouth, lower) == pytest.approx(mouth.sum() / lower.sum()) < 0.6
 
 
 def test_a_hole_that_no_kind_hides_is_searched_by_whole_faces():

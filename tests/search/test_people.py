@@ -11,11 +11,11 @@ from twoface.core.errors import InputError, TwoFaceError
 from twoface.search.collection import Collection
 from twoface.search.index import build, forget, remove, update, verify
 from twoface.search.people import People, near_from, place, whisper
-from twoface.search.rank import Calibration, Weights
+from twoface.search.rank import Calibration
 from twoface.search.settings import read_settings, seal, write_settings
 from twoface.search.store import LanceStore, PhotoRow
 
-CALIBRATION = Calibration("stand-in", Weights(-40.0, 80.0))  # 0.55 and more is the same texture
+CALIBRATION = Calibration("stand-in", -40.0, 80.0)  # 0.55 and more is the same texture
 OPTIONS = {"workers": 1, "progress": False, "load": networks}
 
 

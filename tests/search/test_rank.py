@@ -11,11 +11,9 @@ from twoface.core.faces import TEMPLATE
 from twoface.core.identity import calibrated_holes
 from twoface.core.parts import named_hole
 from twoface.search.collection import _order
-from twoface.search.face_space import KIND_OF
 from twoface.search.rank import (
     Calibration,
     Wanted,
-    Weights,
     calibration_for,
     donor_quality,
     hides,
@@ -75,8 +73,8 @@ def test_another_picture_is_no_copy():
 
 
 def test_probability_falls_with_the_size_of_the_collection():
-    known = Calibration("whole", Weights(-6.0, 20.0))
-    few, many = (probability(known.log_odds(0.5, None, 0.5, n)) for n in (10, 10_000))
+    known = Calibration("whole", -6.0, 20.0)
+    few, many = (probability(known.log_odds(0.5, 0.5, n)) for n in (10, 10_000))
     assert few > 0.8 > 0.1 > many
     assert probability(0) == 0.5
 
@@ -107,8 +105,8 @@ def test_the_person_is_ordered_by_what_the_photos_give_and_others_by_who_they_ar
 def test_every_hole_has_a_calibration():
     for name, hole in calibrated_holes().items():
         known = calibration_for(hole)
-        assert known.hole == name and known.alone.whole > 0 and (known.both is not None) == (name in KIND_OF)
-    assert calibration_for(NOTHING).alone.again == 0, "nothing is hidden: the photo tells no more than the index"
+        assert known.hole == name and known.whole > 0 and (known.again > 0) == (name != "whole")
+    assert calibration_for(NOTHING).again == 0, "nothing is hidden: the photo tells no more than the index"
     assert calibration_for(EYES).hole == "eyes"
 
 

@@ -19,7 +19,7 @@ from twoface.core.inpainter import Inpainter, Prepared
 from twoface.core.mesh import Mesh, invented
 from twoface.core.network import FillModel
 from twoface.search.describe import described
-from twoface.search.face_space import KINDS, WHOLE, FaceSpace, flat_view, kind_for, kind_hole
+from twoface.search.face_space import KINDS, WHOLE, FaceSpace, flat_view, kind_for, kind_hole, share_of
 from twoface.search.index import check_space, settle
 from twoface.search.people import PURE, People, Person
 from twoface.search.rank import (
@@ -179,19 +179,20 @@ class Collection:
         mesh = self.inpainter.mesher.find(photo.pixels, transform)
         vectors = {WHOLE: self._space.query(embeddings, nothing)[0]}
         wanted = _wanted(mesh, transform, nothing)
-        return _Query(photo, transform, nothing, vectors, embeddings[0], calibration_for(nothing), wanted)
+        return _Query(photo, transform, nothing, vectors, 0.0, embeddings[0], calibration_for(nothing), wanted)
 
     def _holed(self, prepared: Prepared) -> "_Query":
         """The query of a face with a hole."""
         hole, aligned, transform = prepared.unknown, prepared.crop, prepared.transform
         seen = visible(self._embedder, aligned, prepared.invented, hole)
         vectors = {WHOLE: self._space.query(seen[None], hole)[0]}
-        kind = kind_for(hole, prepared.mesh)
+        kind, share = kind_for(hole, prepared.mesh), 0.0
         if kind != WHOLE:
-            view = flat_view(aligned, hole | kind_hole(kind, prepared.mesh))
+            part = kind_hole(kind, prepared.mesh)
+            share, view = share_of(hole, part), flat_view(aligned, hole | part)
             vectors[kind] = directions(self._embedder.embed(view[None]), self._space.kept[kind])[0]
         wanted = _wanted(Mesh(prepared.mesh, 1.0), transform, hole)
-        return _Query(prepared.photo, transform, hole, vectors, seen, calibration_for(hole), wanted)
+        return _Query(prepared.photo, transform, hole, vectors, share, seen, calibration_for(hole), wanted)
 
     def _nearest(self, query: "_Query") -> list["_Near"]:
         """The faces nearest to a query by any of its kinds, compared by all that the index keeps of them, the best
@@ -222,7 +223,7 @@ class Collection:
 
     def _candidate(self, query: "_Query", near: "_Near", picture: "_Picture", faces: int) -> Candidate:
         again = self._similarity(query, near, picture)
-        chance = probability(query.known.log_odds(near.whole, near.hidden, again, faces))
+        chance = probability(query.known.log_odds(near.whole, again, faces))
         told, hidden = verdict(chance), np.zeros_like(query.hole)
         if told != "nobody":  # who is not the person is no donor anyway
             hidden = self.inpainter.covered(picture.aligned)
@@ -281,12 +282,14 @@ class Collection:
 
 @dataclass(frozen=True)
 class _Query:
-    """vectors: by kind, what is compared with the index. seen: (128,), what is compared with other photos."""
+    """vectors: by kind, what is compared with the index; share: of the other kind's cosine beside that of whole faces.
+    seen: (128,), what is compared with other photos."""
 
     photo: Photo
     transform: np.ndarray
     hole: np.ndarray
     vectors: dict[str, np.ndarray]
+    share: float
     seen: np.ndarray
     known: Calibration
     wanted: Wanted
@@ -296,17 +299,18 @@ class _Query:
         near = []
         for row in rows:
             cosines = {kind: float(row.kept[KINDS.index(kind)] @ v) for kind, v in self.vectors.items()}
-            near.append(_Near(row, cosines.pop(WHOLE), next(iter(cosines.values()), None)))
-        return sorted(near, key=lambda one: -self.known.order(one.whole, one.hidden))
+            whole = cosines.pop(WHOLE)
+            near.append(_Near(row, whole, whole + self.share * sum(cosines.values())))
+        return sorted(near, key=lambda one: -one.alike)
 
 
 @dataclass(frozen=True)
 class _Near:
-    """A face of the index, and its cosines to the query, as of `Calibration`."""
+    """A face of the index. whole: its cosine to the query, as of `Calibration`; alike: by all that the index keeps."""
 
     row: FaceRow
     whole: float
-    hidden: float | None
+    alike: float
 
 
 @dataclass

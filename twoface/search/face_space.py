@@ -24,7 +24,7 @@ from twoface.core.parts import named_hole, part_hole
 
 FILE = resources.files("twoface") / "weights" / "search.npz"
 WHOLE = "whole"
-KINDS = (WHOLE, "eyes", "glasses", "lower", "mask", "left", "right", "center")  # the others by the hole they hide
+KINDS = (WHOLE, "eyes", "glasses", "lower", "mask", "center")  # the others by the hole that they hide
 # The kind by which faces with a calibrated hole are searched; the others of these holes by whole faces alone.
 KIND_OF = {
     **{kind: kind for kind in KINDS if kind not in (WHOLE, "center")},
@@ -94,6 +94,12 @@ def kind_views(pixels: np.ndarray, transform: np.ndarray, points: np.ndarray) ->
     aligned = crop(pixels, transform)
     hidden = [flat_view(aligned, kind_hole(kind, points)) for kind in KINDS[1:]]
     return np.stack([face_view(pixels, transform), *hidden])
+
+
+def share_of(hole: np.ndarray, kind: np.ndarray) -> float:
+    """How much a cosine of faces with the kind's part hidden counts beside that of whole ones, 0..1: the less the more
+    is hidden besides the hole. Both bool (128, 128)."""
+    return float(hole.sum() / (hole | kind).sum())
 
 
 def flat_view(aligned: np.ndarray, hole: np.ndarray) -> np.ndarray:

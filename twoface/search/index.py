@@ -378,7 +378,7 @@ def _alike(store: Store, paths: list[str], copies: list[str]) -> list[str]:
     rows = [row for row in store.faces("path", paths, vectors=True) if row.face == 0][:ALIKE]
     near = (found for row in rows for found in store.nearest(row.kept[KINDS.index(WHOLE)], ALIKE))
     for found in near:
-        chance = probability(known.log_odds(found.similarity, None, found.similarity, count))
+        chance = probability(known.log_odds(found.similarity, found.similarity, count))
         if verdict(chance) == "same":
             alike.add(found.row.path)
     return sorted(alike - {*paths, *copies})

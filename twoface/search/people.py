@@ -244,7 +244,7 @@ def place(store: Store, path: str, face: int) -> dict[FaceRow, int]:
 def near_from(faces: int) -> float:
     """The cosine from which two faces of a collection of so many are near: a search would say `NEAR`."""
     whole = calibrations()[WHOLE]
-    return float((np.log(NEAR / (1 - NEAR)) + np.log(max(faces, FEWEST)) - whole.alone.bias) / whole.alone.whole)
+    return float((np.log(NEAR / (1 - NEAR)) + np.log(max(faces, FEWEST)) - whole.bias) / whole.whole)
 
 
 def whisper(vectors: np.ndarray, known: np.ndarray, limit: float) -> np.ndarray:

@@ -28,39 +28,21 @@ Cosines = TypeVar("Cosines", float, np.ndarray)  # one, or of many pairs
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Of a logistic regression: bias, and what each cosine counts, as of `Calibration`."""
-
-    bias: float
-    whole: float
-    hidden: float = 0.0
-    again: float = 0.0
-
-
-@dataclass(frozen=True)
 class Calibration:
     """How similarities under a hole become a probability; `twoface/research/fitting/probability.py` measures it.
 
-    Three cosines tell how alike two faces are: whole, to what the index keeps of the whole face; hidden, to what it
-    keeps of the face as the kind that hides the hole (`twoface.search.face_space`), None where there is no such kind;
-    again, with the same hole in both, after the photo was read. alone: the weights without hidden, both: with it.
-    share: what hidden counts beside whole, before the photo is read.
+    whole: what the cosine counts to what the index keeps of the whole face; again: that with the same hole in both,
+    after the photo was read. How alike two faces are with a larger part hidden says nothing more then.
     """
 
     hole: str
-    alone: Weights
-    both: Weights | None = None
-    share: float = 0.0
+    bias: float
+    whole: float
+    again: float = 0.0
 
-    def order(self, whole: Cosines, hidden: Cosines | None) -> Cosines:
-        """By what the index keeps alone: more is more alike."""
-        return whole if hidden is None else whole + self.share * hidden
-
-    def log_odds(self, whole: Cosines, hidden: Cosines | None, again: Cosines, faces: int) -> Cosines:
+    def log_odds(self, whole: Cosines, again: Cosines, faces: int) -> Cosines:
         """That one face of a collection of so many is the person, when one of them is."""
-        known = self.alone if hidden is None or self.both is None else self.both
-        told = known.bias + known.whole * whole + known.again * again - np.log(max(faces, 1))
-        return told if hidden is None else told + known.hidden * hidden
+        return self.bias + self.whole * whole + self.again * again - np.log(max(faces, 1))
 
 
 def calibration_for(hidden: np.ndarray) -> Calibration:
@@ -73,13 +55,7 @@ def calibration_for(hidden: np.ndarray) -> Calibration:
 def calibrations() -> dict[str, Calibration]:
     """From `weights/search.json` -> {a hole's name: Calibration}."""
     figures = json.loads((resources.files("twoface") / "weights" / "search.json").read_text())["holes"]
-    return {name: _calibration(name, **about) for name, about in figures.items()}
-
-
-def _calibration(
-    hole: str, alone: dict[str, float], both: dict[str, float] | None = None, share: float = 0.0
-) -> Calibration:
-    return Calibration(hole, Weights(**alone), Weights(**both) if both else None, share)
+    return {name: Calibration(name, **weights) for name, weights in figures.items()}
 
 
 def probability(log_odds: float) -> float:

@@ -35,7 +35,7 @@ from twoface.research.data.meshes import FRAME, meshes_of
 from twoface.research.data.portraits import Portraits
 from twoface.research.fitting.identity import first_crops
 from twoface.search.collection import LOOKED_AT
-from twoface.search.face_space import FILE, KIND_OF, KINDS, WHOLE, FaceSpace, flat_view, kind_hole, kind_views
+from twoface.search.face_space import FILE, KIND_OF, KINDS, WHOLE, FaceSpace, flat_view, kind_hole, kind_views, share_of
 from twoface.search.rank import calibrations
 
 PER_PERSON = 4  # queries
@@ -76,7 +76,7 @@ class Study:
     """All embeddings, raw, and the space fitted on train.
 
     kept: {kind: (N, 128)} of the collection; seen, hidden: {hole: (Q, 128)} of the queries, as `FaceSpace.query` takes
-    them and with the kind's part in the mean colour.
+    them and with the kind's part in the mean colour; shares: {hole: (Q,)}, as of `share_of`.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -101,6 +101,8 @@ class Study:
         self.kept = {kind: kept[:, i] for i, kind in enumerate(KINDS)}
         self.seen = {hole: known["val", "visible", hole] for hole in HOLES}
         self.hidden = {hole: known["val", "hidden", hole] for hole in HOLES if hole in KIND_OF}
+        meshes = self._load("val")[1][self.queries]
+        self.shares = {hole: np.array([_share(hole, points) for points in meshes]) for hole in self.hidden}
         means = {kind: train_kept[:, i].mean(0) for i, kind in enumerate(KINDS)}
         seen = {hole: known["train", "visible", hole].mean(0) for hole in HOLES}
         self.space = FaceSpace(means, {WHOLE: means[WHOLE], **seen})
@@ -157,36 +159,39 @@ class Study:
         return self._work / f"{split}-{way}-{hole.replace(' ', '')}-{zlib.crc32(rows.tobytes()):08x}.npy"
 
 
-def first_look(study: Study, hole: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """What the index tells -> the cosines, a query's to itself -inf."""
-    looks = study.similarities(hole)
-    for scores in looks:
+def first_look(study: Study, hole: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the index tells -> cosines to whole faces and how alike by all that is kept, a query to itself -inf."""
+    whole, hidden = study.similarities(hole)
+    for scores in (whole, hidden):
         if scores is not None:
             scores[np.arange(len(study.place)), study.place] = -np.inf
-    whole, hidden = looks
     study.show(hole, "against whole faces", whole)
-    if hidden is not None:
-        study.show(hole, f"against faces with the same part hidden ({KIND_OF[hole]})", hidden)
-        study.show(hole, "both, as calibrated", calibrations()[hole].order(whole, hidden))
-    return looks
+    if hidden is None:
+        return whole, whole
+    study.show(hole, f"against faces with the same part hidden ({KIND_OF[hole]})", hidden)
+    both = whole + study.shares[hole][:, None] * hidden
+    study.show(hole, "both", both)
+    return whole, both
 
 
-def second_look(study: Study, hole: str, whole: np.ndarray, hidden: np.ndarray | None) -> None:
+def second_look(study: Study, hole: str, whole: np.ndarray, both: np.ndarray) -> None:
     """The best of the first look again, with the same hole in both."""
     chosen = np.unique(study.person, return_index=True)[1]  # the first query of each person
-    known, everybody, whole = calibrations()[hole], np.arange(len(chosen))[:, None], whole[chosen]
-    hidden = None if hidden is None else hidden[chosen]
-    order = known.order(whole, hidden)
+    order = both[chosen]
     study.show(hole, "first look, one query a person", order, chosen)
     best = np.argpartition(-order, LOOKED_AT, axis=1)[:, :LOOKED_AT]
     rows = np.unique(best)
     again = directions(study.seen[hole][chosen], origin()) @ directions(study.embed_collection(hole, rows), origin()).T
     again = np.take_along_axis(again, np.searchsorted(rows, best), 1)
-    odds = known.log_odds(whole[everybody, best], None if hidden is None else hidden[everybody, best], again, 1)
+    odds = calibrations()[hole].log_odds(np.take_along_axis(whole[chosen], best, 1), again, 1)
     for how, scores in ((f"the best {LOOKED_AT} again, by that alone", again), ("by all, as calibrated", odds)):
-        spread = np.full(whole.shape, -np.inf)
+        spread = np.full(order.shape, -np.inf)
         np.put_along_axis(spread, best, scores, 1)
         study.show(hole, how, spread, chosen)
+
+
+def _share(hole: str, points: np.ndarray) -> float:
+    return share_of(hole_of(hole, points), kind_hole(KIND_OF[hole], points))
 
 
 def save(space: FaceSpace, path: Path) -> None:

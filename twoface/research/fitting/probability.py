@@ -4,10 +4,10 @@
         [--plot FILE.svg]
 
 The arguments are those of twoface/research/fitting/face_space.py. Each of its queries is compared with every other one:
-with what an index keeps of it, and with the same hole in both. A logistic regression over all pairs gives the log odds;
-what the pairs' own share of the same person adds is taken out, since in a search it is one of N. The reliability is
-that of a fit on one half of the people, for the ten best candidates of each search among the other half; the weights
-written come from all. Markdown.
+with what an index keeps of the whole face, and with the same hole in both. A logistic regression over all pairs gives
+the log odds; what the pairs' own share of the same person adds is taken out, since in a search it is one of N. The
+reliability is that of a fit on one half of the people, for the ten best candidates of each search among the other half;
+the weights written come from all. Markdown.
 """
 
 from __future__ import annotations
@@ -39,19 +39,14 @@ def main() -> None:
     person, weights, points = study.person, {}, {}
     ranges = " | ".join(f"{low:g} to {min(high, 1):g}" for low, high in zip(EDGES, EDGES[1:], strict=False))
     print(f"{len(person)} crops of {len(set(person.tolist()))} people\n")
-    print(f"| hole | hit@1 by whole faces | by all that is kept | by all | probability: {ranges} |")
-    print("|---" * (4 + len(EDGES) - 1) + "|")
+    print(f"| hole | hit@1 by whole faces | by the same hole | by both | probability: {ranges} |")
+    print("|---" * (3 + len(EDGES)) + "|")
     everybody = np.ones(len(person), bool)
     for hole in (WHOLE, *HOLES):
         looks = cosines(study, hole)
-        alone = {name: value for name, value in looks.items() if name != "hidden"}
-        weights[hole] = {"alone": fit(alone, person, everybody)}
-        kept = {name: value for name, value in looks.items() if name != "again"}
-        first = fit(kept, person, everybody)
-        if "hidden" in looks:
-            weights[hole] |= {"both": fit(looks, person, everybody), "share": first["hidden"] / first["whole"]}
-        found = [hits(looks["whole"], person), hits(score(first, kept), person)]
-        found.append(hits(score(fit(looks, person, everybody), looks), person))
+        weights[hole] = fit(looks, person, everybody)
+        found = [hits(look, person) for look in looks.values()] + [""] * (2 - len(looks))
+        found.append(hits(score(weights[hole], looks), person))
         points[hole] = bins(*judged(looks, person))
         cells = [f"{right:.0%} ({count})" if count else "" for _, right, count in points[hole]]
         print(f"| {hole} | {' | '.join([*found, *cells])} |", flush=True)
@@ -60,22 +55,18 @@ def main() -> None:
     if options.plot:
         write_aside(options.plot, plot({hole: points[hole] for hole in SHOWN}).encode(), force=True)
     if options.write:
-        text = json.dumps({"holes": rounded(weights)}, indent=1) + "\n"
+        rounded = {hole: {name: round(float(v), 3) for name, v in each.items()} for hole, each in weights.items()}
+        text = json.dumps({"holes": rounded}, indent=1) + "\n"
         write_aside(resources.files("twoface") / "weights" / "search.json", text.encode(), force=True)
 
 
 def cosines(study: Study, hole: str) -> dict[str, np.ndarray]:
-    """Of all queries to each other, as of `twoface.search.rank.Calibration` -> {"whole", "hidden", "again"}: (Q, Q)."""
-    whole, hidden = study.similarities(hole, study.place)
-    looks = {"whole": whole} | ({} if hidden is None else {"hidden": hidden})
+    """Of all queries to each other, as of `twoface.search.rank.Calibration` -> {"whole", "again"}: (Q, Q)."""
+    looks = {"whole": study.similarities(hole, study.place)[0]}
     if hole != WHOLE:
         seen = directions(study.seen[hole], origin())
         looks["again"] = seen @ seen.T
     return looks
-
-
-def rounded(weights: dict[str, dict]) -> dict[str, dict]:
-    return {k: rounded(v) if isinstance(v, dict) else round(float(v), 3) for k, v in weights.items()}
 
 
 def fit(looks: dict[str, np.ndarray], person: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
