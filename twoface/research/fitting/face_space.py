@@ -5,7 +5,7 @@
 The collection is train and val; the queries are the first four val crops of everyone who has two or more, each searched
 in all the rest (the crop itself is left out). A person is hit when one of the first 1 or 5 crops is his. Holes have the
 shape of each face's mesh, as in an index. The means are those of train alone; --write keeps them in
-twoface/weights/search.npz. The second look, at the best of the first, is measured on the first query of each person.
+twoface/weights/search.npz. The second look, at the best of the first, is measured on the first queries of each person.
 The weights are those of twoface/weights/search.json, which `probability.py` fits. Embeddings are kept in WORK: a second
 run only prints. Prints Markdown.
 """
@@ -43,13 +43,13 @@ FITTED = 512  # train crops whose embeddings beside each hole give the mean
 BATCH = 16  # faces a task
 PART = 2048  # faces a file
 HOLES = tuple(name for name in calibrated_holes() if name != WHOLE)
-AGAIN = ("center 64", "eyes", "lower")  # holes whose second look is measured
+AGAIN = ("lower", "eyes", "center 64")  # holes whose second look is measured
 
 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--write", action="store_true", help="keep what was fitted in twoface/weights")
-    parser.add_argument("--no-second", action="store_true", help="leave out the second look")
+    parser.add_argument("--second", type=int, default=1, help="queries of each person that are looked at twice (0..4)")
     options = parser.parse_args()
     study = Study(options)
     if options.write:
@@ -57,9 +57,9 @@ def main() -> None:
     print(f"{len(study.queries)} queries of {len(set(study.person.tolist()))} people among {len(study.owner)} crops\n")
     print("| hole | how | hit@1 | hit@5 |\n|---|---|---|---|", flush=True)
     looks = {hole: first_look(study, hole) for hole in (WHOLE, *HOLES)}
-    if not options.no_second:
-        for hole in AGAIN:
-            second_look(study, hole, *looks[hole])
+    chosen = study.first_queries(options.second)
+    for hole in AGAIN if len(chosen) else ():
+        second_look(study, hole, *looks[hole], chosen)
 
 
 def arguments(about: str) -> argparse.ArgumentParser:
@@ -133,6 +133,10 @@ class Study:
         wanted += [("val", "visible", hole, rows[rows >= self.trains] - self.trains)]
         return np.concatenate(list(self.embed([part for part in wanted if len(part[3])]).values()))
 
+    def first_queries(self, count: int) -> np.ndarray:
+        """The places of the first `count` queries of each person."""
+        return np.concatenate([np.flatnonzero(self.person == p)[:count] for p in np.unique(self.person)])
+
     def similarities(self, hole: str, rows: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray | None]:
         """Cosines of all queries to the collection's crops `rows`, (Q, R): to whole ones, and to those of the hole's
         kind, None for a hole without one."""
@@ -174,11 +178,10 @@ def first_look(study: Study, hole: str) -> tuple[np.ndarray, np.ndarray]:
     return whole, both
 
 
-def second_look(study: Study, hole: str, whole: np.ndarray, both: np.ndarray) -> None:
-    """The best of the first look again, with the same hole in both."""
-    chosen = np.unique(study.person, return_index=True)[1]  # the first query of each person
+def second_look(study: Study, hole: str, whole: np.ndarray, both: np.ndarray, chosen: np.ndarray) -> None:
+    """The best of the first look of the `chosen` queries again, with the same hole in both."""
     order = both[chosen]
-    study.show(hole, "first look, one query a person", order, chosen)
+    study.show(hole, f"first look, {len(chosen)} queries", order, chosen)
     best = np.argpartition(-order, LOOKED_AT, axis=1)[:, :LOOKED_AT]
     rows = np.unique(best)
     again = directions(study.seen[hole][chosen], origin()) @ directions(study.embed_collection(hole, rows), origin()).T
