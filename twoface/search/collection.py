@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from twoface.core.arrays import Frame, Mask
 from twoface.core.copies import same_picture
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import TwoFaceError
@@ -32,7 +33,7 @@ from twoface.search.rank import (
     probability,
     verdict,
 )
-from twoface.search.store import FaceRow, Frame, Store, open_store
+from twoface.search.store import FaceRow, Store, open_store
 
 NEAREST = 50  # faces of the index, of each kind that is searched, that are compared by all that it keeps of them
 LOOKED_AT = 10  # of these the best, whose photos are read and compared again; more when more are asked for
@@ -117,12 +118,12 @@ class Collection:
     def references(
         self,
         photo: str | Path | bytes | Photo,
-        frame: Sequence[float] | None = None,
-        mask: np.ndarray | None = None,
+        frame: Frame | None = None,
+        mask: Mask | None = None,
         k: int = 10,
         *,
         hole: str | Sequence[float] | None = None,
-        frame_mask: np.ndarray | None = None,
+        frame_mask: Mask | None = None,
         center_size: int = 64,
     ) -> Answer:
         """The best references for the hole of a photo -> Answer with up to `k` candidates.
@@ -133,7 +134,7 @@ class Collection:
         """
         start = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        given = {"mask": mask, "hole": hole, "frame_mask": frame_mask}
+        given: dict[str, Any] = {"mask": mask, "hole": hole, "frame_mask": frame_mask}
         if all(value is None for value in given.values()):
             query = self._whole(photo, frame)
         else:
@@ -169,7 +170,7 @@ class Collection:
         """As `twoface.core.identity.Embedder.embed`."""
         return self._embedder.embed(views)
 
-    def _whole(self, photo: Photo, frame: Sequence[float] | None) -> "_Query":
+    def _whole(self, photo: Photo, frame: Frame | None) -> "_Query":
         """The query of a face without a hole."""
         if frame is None:
             frame = choose(self.inpainter.faces(photo)).frame

@@ -44,7 +44,7 @@ def fill_from(
     alike = [candidate for candidate in answer.candidates if candidate.verdict == answer.verdict]
     tried = []
     for candidate in alike[:tries]:
-        given = {"references": [candidate.path], "reference_face": [candidate.frame]}
+        given: dict[str, Any] = {"references": [candidate.path], "reference_face": [candidate.frame]}
         result = collection.inpainter.fill(photo, face=face or answer.face, feather=feather, **given, **hole)
         tried.append((_likeness(collection, result, candidate, alike) if tries > 1 else None, result, candidate))
     likeness, result, used = max(tried, key=lambda item: item[0] or 0)

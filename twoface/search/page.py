@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import cv2
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 
+from twoface.core.arrays import Frame
 from twoface.core.errors import TwoFaceError
 from twoface.core.faces import crop, frame_transform
 from twoface.core.files import write_aside
 from twoface.core.images import read_photo
 from twoface.search.people import People
 from twoface.search.rank import VERDICTS
-from twoface.search.store import Frame, Store
+from twoface.search.store import Store
 
 if TYPE_CHECKING:
     from twoface.search.collection import Answer

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, get_type_hints
 
 import numpy as np
 
+from twoface.core.arrays import Frame
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.files import write_aside
 from twoface.core.identity import LENGTH
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from twoface.search.postgres import PostgresStore
 
 Store: TypeAlias = "LanceStore | PostgresStore"
-Frame = tuple[float, float, float, float, float]
 Told = TypeVar("Told")
 
 SETTINGS, COPY = "index.json", "index.copy.json"

@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     study = Study(options)
     if options.write:
-        write_aside(FILE, partial(save, study.space), force=True)
+        write_aside(str(FILE), partial(save, study.space), force=True)
     print(f"{len(study.queries)} queries of {len(set(study.person.tolist()))} people among {len(study.owner)} crops\n")
     print("| hole | how | hit@1 | hit@5 |\n|---|---|---|---|", flush=True)
     looks = {hole: first_look(study, hole) for hole in (WHOLE, *HOLES)}
@@ -109,7 +109,7 @@ class Study:
 
     def embed(self, wanted: Iterable[tuple[str, str, str, np.ndarray]]) -> dict[tuple[str, str, str], np.ndarray]:
         """(split, way, hole, rows) each -> {(split, way, hole): embeddings}; made where they are missing."""
-        parts = [(*about, rows[i : i + PART]) for *about, rows in wanted for i in range(0, len(rows), PART)]
+        parts = [(s, way, hole, rows[i : i + PART]) for s, way, hole, rows in wanted for i in range(0, len(rows), PART)]
         missing = [part for part in parts if not self._file(part).exists()]
         tasks = [(n, i) for n, part in enumerate(missing) for i in range(0, len(part[3]), BATCH)]
         orders = [(*missing[n][:3], missing[n][3][i : i + BATCH]) for n, i in tasks]
@@ -201,7 +201,8 @@ def save(space: FaceSpace, path: Path) -> None:
     """Write what `FaceSpace.load` reads."""
     arrays = {f"kept/{kind}": mean for kind, mean in space.kept.items()}
     arrays |= {f"seen/{hole}": mean for hole, mean in space.seen.items()}
-    np.savez_compressed(path, **{name: mean.astype(np.float32) for name, mean in arrays.items()})
+    kept: dict[str, Any] = {name: mean.astype(np.float32) for name, mean in arrays.items()}
+    np.savez_compressed(path, **kept)
 
 
 def load(data: str, cache: Path, split: str) -> tuple[Portraits, np.ndarray]:

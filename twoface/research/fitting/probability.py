@@ -57,7 +57,7 @@ def main() -> None:
     if options.write:
         rounded = {hole: {name: round(float(v), 3) for name, v in each.items()} for hole, each in weights.items()}
         text = json.dumps({"holes": rounded}, indent=1) + "\n"
-        write_aside(resources.files("twoface") / "weights" / "search.json", text.encode(), force=True)
+        write_aside(str(resources.files("twoface") / "weights" / "search.json"), text.encode(), force=True)
 
 
 def cosines(study: Study, hole: str) -> dict[str, np.ndarray]:
@@ -88,7 +88,7 @@ def fit(looks: dict[str, np.ndarray], person: np.ndarray, chosen: np.ndarray) ->
 
 
 def score(weights: dict[str, float], looks: dict[str, np.ndarray]) -> np.ndarray:
-    return weights["bias"] + sum(weights[name] * look for name, look in looks.items())
+    return np.sum([weights[name] * look for name, look in looks.items()], axis=0) + weights["bias"]
 
 
 def hits(scores: np.ndarray, person: np.ndarray) -> str:
@@ -116,8 +116,8 @@ def bins(chances: np.ndarray, rights: np.ndarray) -> list[tuple[float, float, in
     found = []
     for low, high in zip(EDGES, EDGES[1:], strict=False):
         inside = (chances >= low) & (chances < high)
-        means = [values[inside].mean() if inside.any() else 0 for values in (chances, rights)]
-        found.append((*means, int(inside.sum())))
+        mean, right = (float(values[inside].mean()) if inside.any() else 0.0 for values in (chances, rights))
+        found.append((mean, right, int(inside.sum())))
     return found
 
 
@@ -125,7 +125,7 @@ def plot(points: dict[str, list[tuple[float, float, int]]]) -> str:
     """The reliability of some holes -> SVG. Ranges with fewer than 10 candidates are left out."""
     side, edge = 320, 52
 
-    def place(x, y):
+    def place(x: float, y: float) -> str:
         return f"{edge + x * side:.1f},{edge + (1 - y) * side:.1f}"
 
     box = f'<rect x="{edge}" y="{edge}" width="{side}" height="{side}" fill="none" stroke="#999"/>'

@@ -7,6 +7,8 @@ translated one by one; batch norms are folded into the convolutions already, but
 """
 
 from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ import onnx
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from onnx import TensorProto, helper, numpy_helper
 
+from twoface.core.arrays import Picture, Transform
 from twoface.core.faces import SIZE, crop
 from twoface.core.files import cache_folder, package_file, write_aside
 from twoface.core.network import open_session
@@ -24,6 +27,7 @@ VIEWED = 116  # crop pixels a side that it shows: [6:122] of the 128 frame, [22:
 ROOT = "InceptionResnetV1"
 TRUNK_END = f"{ROOT}/Block8/add"
 VERSION = 1  # of the file that we write
+Arrays: TypeAlias = dict[str, np.ndarray]
 
 # The part of TensorFlow's GraphDef that a frozen graph needs: message -> (field, number, type, repeated).
 _SCHEMA = {
@@ -42,10 +46,10 @@ _SCHEMA = {
 class BatchEmbedder:
     """FaceNet on ONNX Runtime, each view brought to zero mean and unit deviation first. threads: as `open_session`."""
 
-    def __init__(self, threads=None):
+    def __init__(self, threads: int | None = None) -> None:
         self._session = open_session(facenet_file(), threads)
 
-    def embed(self, faces):
+    def embed(self, faces: np.ndarray) -> np.ndarray:
         """Views (N, 160, 160, 3) uint8 RGB -> embeddings (N, 512) float32 of unit length."""
         faces = np.asarray(faces)
         if faces.ndim != 4 or faces.shape[1:] != (VIEW, VIEW, 3) or faces.dtype != np.uint8:
@@ -53,7 +57,7 @@ class BatchEmbedder:
         return self._session.run(None, {"faces": faces})[0]
 
 
-def face_transform(transform):
+def face_transform(transform: Transform) -> Transform:
     """The transform of a face's 128 crop -> the transform of its view (photo pixels -> view pixels)."""
     zoom = VIEW / VIEWED
     start = (SIZE - VIEWED) / 2
@@ -61,19 +65,19 @@ def face_transform(transform):
     return np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
 
 
-def face_view(pixels, transform):
+def face_view(pixels: Picture, transform: Transform) -> Picture:
     """The view of a face straight from the photo, in all its detail -> uint8 (160, 160, 3)."""
     return crop(pixels, face_transform(transform), VIEW)
 
 
-def embedding_view(aligned):
+def embedding_view(aligned: Picture) -> Picture:
     """The view of a face from its crop, uint8 (128, 128, 3) or with the margin (160, 160, 3) -> uint8 (160, 160, 3)."""
     start = (len(aligned) - VIEWED) // 2
     part = aligned[start : start + VIEWED, start : start + VIEWED]
     return cv2.resize(part, (VIEW, VIEW), interpolation=cv2.INTER_LINEAR)
 
 
-def facenet_file():
+def facenet_file() -> Path:
     """The ONNX file in the cache folder, written when it is not there yet -> Path. Raises TwoFaceError."""
     path = cache_folder() / f"facenet-casia-{SHA256[:12]}-{VERSION}.onnx"
     if not path.exists():
@@ -83,7 +87,7 @@ def facenet_file():
     return path
 
 
-def translate(graph):
+def translate(graph: bytes) -> onnx.ModelProto:
     """A frozen GraphDef (bytes) -> an ONNX model: faces uint8 (n, 160, 160, 3) -> embeddings float32 (n, 512)."""
     nodes = _message("Graph").FromString(graph).node
     constants = {node.name: _array(_attributes(node)["value"].tensor) for node in nodes if node.op == "Const"}
@@ -103,7 +107,7 @@ def translate(graph):
     return model
 
 
-def _trunk(nodes):
+def _trunk(nodes: Any) -> list[Any]:
     """The nodes that compute `TRUNK_END`, each after those that it reads; the file's own order is another."""
     named = {node.name: node for node in nodes if node.op in _TRANSLATIONS}
     wanted, graph = [TRUNK_END], {}
@@ -114,9 +118,9 @@ def _trunk(nodes):
     return [named[name] for name in TopologicalSorter(graph).static_order()]
 
 
-def _whitened():
+def _whitened() -> list[onnx.NodeProto]:
     """Nodes: faces (n, h, w, 3), 0..255 -> input (n, 3, h, w), each of zero mean and unit deviation."""
-    axes = {"axes": [1, 2, 3], "keepdims": 1}
+    axes: dict[str, Any] = {"axes": [1, 2, 3], "keepdims": 1}
     return [
         helper.make_node("Cast", ["faces"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
@@ -130,7 +134,7 @@ def _whitened():
     ]
 
 
-def _conv(node, constants, weights):
+def _conv(node: Any, constants: Arrays, weights: Arrays) -> list[onnx.NodeProto]:
     kernel = constants[node.input[1]].transpose(3, 2, 0, 1)  # HWIO -> OIHW
     weights[node.input[1]] = np.ascontiguousarray(kernel)
     same = _attributes(node)["padding"].s == b"SAME"  # only where the stride is 1
@@ -139,22 +143,22 @@ def _conv(node, constants, weights):
     return [helper.make_node("Conv", inputs, [node.name], strides=_attributes(node)["strides"].list.i[1:3], pads=pads)]
 
 
-def _bias(node, constants, weights):
+def _bias(node: Any, constants: Arrays, weights: Arrays) -> list[onnx.NodeProto]:
     weights[node.input[1]] = constants[node.input[1]].reshape(-1, 1, 1)
     return [helper.make_node("Add", list(node.input), [node.name])]
 
 
-def _pool(node, constants, weights):
+def _pool(node: Any, constants: Arrays, weights: Arrays) -> list[onnx.NodeProto]:
     about = _attributes(node)
     shape = {"kernel_shape": about["ksize"].list.i[1:3], "strides": about["strides"].list.i[1:3]}
     return [helper.make_node("MaxPool", list(node.input), [node.name], **shape)]
 
 
-def _concat(node, constants, weights):
+def _concat(node: Any, constants: Arrays, weights: Arrays) -> list[onnx.NodeProto]:
     return [helper.make_node("Concat", list(node.input)[:-1], [node.name], axis=1)]
 
 
-def _plain(node, constants, weights):
+def _plain(node: Any, constants: Arrays, weights: Arrays) -> list[onnx.NodeProto]:
     weights |= {name: constants[name] for name in node.input if name in constants}
     return [helper.make_node(node.op, list(node.input), [node.name])]
 
@@ -170,7 +174,7 @@ _TRANSLATIONS = {
 }
 
 
-def _head(constants, weights):
+def _head(constants: Arrays, weights: Arrays) -> list[onnx.NodeProto]:
     """Nodes: the trunk's end -> embeddings; mean over the picture, last layer, its batch norm, unit length."""
     norm = f"{ROOT}/Bottleneck/BatchNorm"
     scale = constants[f"{norm}/Const"] / np.sqrt(constants[f"{norm}/moving_variance"] + 1e-3)
@@ -184,18 +188,18 @@ def _head(constants, weights):
     ]
 
 
-def _attributes(node):
+def _attributes(node: Any) -> dict[str, Any]:
     return {attribute.key: attribute.value for attribute in node.attr}
 
 
-def _array(tensor):
+def _array(tensor: Any) -> np.ndarray:
     """A Tensor of floats -> float32 array; others are not used."""
     shape = [dim.size for dim in tensor.shape.dim]
     values = np.frombuffer(tensor.content, np.float32) if tensor.content else np.array(tensor.floats, np.float32)
     return values.reshape(shape) if values.size == np.prod(shape) else values
 
 
-def _message(name):
+def _message(name: str) -> Any:
     """A message class of `_SCHEMA`; fields that it does not name are skipped when reading."""
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="twoface_graph.proto", package="twoface_graph", syntax="proto3")
