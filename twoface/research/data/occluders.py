@@ -15,6 +15,8 @@ import numpy as np
 from twoface.core.faces import SIZE
 from twoface.core.mesh import POLYGONS, canonical_face, procrustes
 
+REAL_HANDS = 0.75  # the share of hands that are real ones, where there are some
+FEWEST = 40  # pixels of a hand worth laying
 FINER = 4  # shapes are drawn at so many times the size, and shrunk by area
 UNKNOWN = 255  # in `covered`: nobody says
 
@@ -26,6 +28,7 @@ class Scene:
 
     other: gives a crop of somebody else, uint8 (160, 160, 3), and its mesh in the crop's pixels.
     head: gives the head of somebody else, float32 (160, 160, 4), RGB 0..255 and alpha 0..1.
+    hand: gives a hand in the same way, and its 21 landmarks (21, 2) in the crop (`twoface.research.data.hands`).
     """
 
     rng: np.random.Generator
@@ -34,6 +37,7 @@ class Scene:
     covered: np.ndarray
     other: Callable[[], tuple[np.ndarray, np.ndarray]]
     head: Callable[[], np.ndarray] | None = None
+    hand: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
 
     def __post_init__(self) -> None:
         left, right = (self.points[list(pair), :2].mean(0) for pair in ((33, 133), (362, 263)))
@@ -333,7 +337,7 @@ def draw_hand(scene: Scene) -> None:
     if kind < 0.12:  # at both cheeks
         _hand(scene, scene.points[58, :2])
         _hand(scene, scene.points[288, :2])
-    elif kind < 0.3:  # under the chin
+    elif kind < 0.34:  # under the chin
         _hand(scene, scene.points[152, :2] + scene.rng.normal(0, 0.25, 2) * scene.unit)
     else:
         for _ in range(2 if scene.chance(0.15) else 1):
@@ -341,7 +345,10 @@ def draw_hand(scene: Scene) -> None:
 
 
 def _hand(scene: Scene, edge: np.ndarray | None = None) -> None:
-    """edge: where at the face it is; anywhere at its outline, below the eyes as a rule, where nothing is said."""
+    """A real one where there are some, else or now and then one of capsules.
+
+    edge: where at the face it is; anywhere at its outline, below the eyes as a rule, where nothing is said.
+    """
     rng, unit = scene.rng, scene.unit
     if edge is None:
         oval = scene.points[list(POLYGONS["oval"]), :2]
@@ -355,6 +362,8 @@ def _hand(scene: Scene, edge: np.ndarray | None = None) -> None:
     if scene.chance(0.4):
         heading = -np.pi / 2 + rng.normal(0, 0.5)  # upright, as a hand at the cheek
     along, across = np.array([np.cos(heading), np.sin(heading)]), np.array([-np.sin(heading), np.cos(heading)])
+    if scene.hand is not None and scene.chance(REAL_HANDS):
+        return _paste_hand(scene, edge + inward * scene.pick(-0.1, 0.5) * unit, heading)
     size = unit * scene.pick(0.85, 1.6)  # the palm's width
     skin = _skin(scene)
     side = 1 if scene.chance(0.5) else -1
@@ -406,6 +415,45 @@ def _hand(scene: Scene, edge: np.ndarray | None = None) -> None:
         _limb(scene, points, size * thick * scene.pick(0.9, 1.15), skin)
         if scene.chance(0.35) and pose != "fist":
             _nail(scene, points, size * thick)
+
+
+def _paste_hand(scene: Scene, goal: np.ndarray, heading: float) -> None:
+    """A real hand whose fingertips, knuckles or middle lie at `goal`, its fingers about towards `heading`."""
+    rng, unit = scene.rng, scene.unit
+    cut, marks = scene.hand()
+    if scene.chance(0.5):
+        cut, marks = cut[:, ::-1], np.column_stack([cut.shape[1] - 1 - marks[:, 0], marks[:, 1]])
+    way = marks[9] - marks[0]
+    palm = max(float(np.linalg.norm(marks[5] - marks[17])), 0.75 * float(np.linalg.norm(way)), 2.0)
+    scale = np.clip(unit / 32 * scene.pick(0.8, 1.5), 0.6 * unit / palm, 1.5 * unit / palm)  # eyes are 32 px apart
+    turn = heading - np.arctan2(way[1], way[0])
+    if scene.chance(0.35):
+        turn = rng.normal(0, 0.3)  # as it was held
+    linear = scale * _turn(turn)
+    touch = marks[int(rng.choice([4, 8, 12, 16, 5, 9, 13, 6, 10]))] if scene.chance(0.75) else marks.mean(0)
+    move = np.column_stack([linear, goal - linear @ touch])
+    layer = cv2.warpAffine(np.ascontiguousarray(cut), move, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
+    alpha, marks = np.clip(layer[..., 3], 0, 1), marks @ linear.T + move[:, 2]
+    if np.count_nonzero(alpha > 0.5) < FEWEST:
+        return
+    layer = layer[..., :3] / np.maximum(layer[..., 3:], 0.05)
+    tone = layer[alpha > 0.5].mean(0)
+    own = np.median(scene.picture[scene.face], axis=0) if scene.face.any() else tone
+    likeness = np.clip(np.maximum(own, 5) / np.maximum(tone, 5), 0.4, 1.7) ** scene.pick(0, 1)
+    gain = likeness * scene.pick(0.75, 1.25) * (1 + rng.normal(0, 0.04, 3))
+    layer, way = layer * gain, (marks[9] - marks[0]) / max(float(np.linalg.norm(marks[9] - marks[0])), 1e-3)
+    if scene.chance(0.8):  # its arm, from where the crop that it comes from may have cut it
+        width, root = palm * scale, marks[0] + way * palm * scale * 0.25
+        elbow = marks[0] - way * 5 * unit + rng.normal(0, 0.8, 2) * unit
+        flesh = tone * gain + noise(rng, 5) * scene.pick(1, 8)
+        _limb(scene, [root, elbow], width * scene.pick(0.28, 0.38), flesh)
+        if scene.chance(0.5):
+            start = marks[0] - way * width * scene.pick(-0.1, 0.5)
+            _limb(scene, [start, elbow], width * scene.pick(0.42, 0.65), texture(scene))
+    if scene.chance(0.8):
+        shift = (scene.pick(-2.5, 2.5), scene.pick(-1.5, 3))
+        scene.shade(alpha, scene.edge * scene.pick(0.2, 1.2), shift, scene.pick(0.8, 3.5))
+    scene.lay(layer, alpha, alpha)
 
 
 def _skin(scene: Scene) -> np.ndarray:
@@ -484,6 +532,8 @@ def draw_microphone(scene: Scene) -> None:
     if scene.chance(0.8):
         handle = dull * scene.pick(0.6, 1.4) + noise(rng, 12) * 4
         _limb(scene, [place + way * radius * 0.5, end], radius * scene.pick(0.35, 0.85), handle)
+    if scene.hand is not None and scene.chance(0.35):
+        _paste_hand(scene, place + way * radius * scene.pick(1.5, 4), scene.pick(0, 2 * np.pi))
     if scene.chance(0.15):  # a broadcaster's cube
         corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * radius * scene.pick(0.8, 1.3)
         shape = polygon_alpha([corners @ _turn(heading + rng.normal(0, 0.3)).T + place + way * radius * 2])
@@ -522,6 +572,8 @@ def draw_thing(scene: Scene) -> None:
         shape = polygon_alpha([corners])
         scene.shade(shape, scene.pick(0, 0.4), (scene.pick(-3, 3), scene.pick(-1, 3)), scene.pick(0.8, 3))
         scene.lay(layer, shape, shape)
+        if scene.hand is not None and scene.chance(0.5):
+            _paste_hand(scene, corners[rng.integers(4)], heading=scene.pick(0, 2 * np.pi))
     else:
         outline = blob(rng, place, (unit * scene.pick(0.25, 1.1), unit * scene.pick(0.25, 1.1)), 0.25)
         _flesh(scene, outline, layer, unit * scene.pick(0.1, 0.8))
@@ -532,10 +584,11 @@ def draw_person(scene: Scene) -> None:
     if scene.head is None:
         return draw_thing(scene)
     rng, head = scene.rng, scene.head()
-    angle, away = rng.uniform(0, 2 * np.pi), scene.pick(42, 80)
-    if scene.chance(0.7):
+    angle, scale = rng.uniform(0, 2 * np.pi), scene.pick(0.75, 1.5)
+    away = 28 + 40 * scale * scene.pick(0.5, 1.05)  # a face is about 28 wide from its middle, a head 40
+    if scene.chance(0.8):
         angle = rng.choice([0, np.pi]) + rng.normal(0, 0.4)  # beside it
-    move = cv2.getRotationMatrix2D((79.5, 79.5), rng.normal(0, 15), scene.pick(0.75, 1.3))
+    move = cv2.getRotationMatrix2D((79.5, 79.5), rng.normal(0, 20), scale)
     move[:, 2] += np.array([np.cos(angle), np.sin(angle)]) * away - 16
     if scene.chance(0.5):
         head = head[:, ::-1]
@@ -709,13 +762,13 @@ def draw_shadow(scene: Scene) -> None:
 
 
 OCCLUDERS: dict[str, tuple[Callable[[Scene], None], float]] = {  # and how often each is drawn
-    "glasses": (draw_glasses, 0.22),
+    "glasses": (draw_glasses, 0.2),
     "sunglasses": (draw_sunglasses, 0.08),
-    "hand": (draw_hand, 0.27),
+    "hand": (draw_hand, 0.33),
     "mask": (draw_mask, 0.05),
     "microphone": (draw_microphone, 0.11),
     "thing": (draw_thing, 0.06),
-    "person": (draw_person, 0.05),
+    "person": (draw_person, 0.09),
     "hair": (draw_hair, 0.03),
     "strokes": (draw_strokes, 0.04),
     "stain": (draw_stain, 0.02),

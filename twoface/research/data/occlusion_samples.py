@@ -10,10 +10,12 @@ import numpy as np
 from twoface.core.faces import SIZE
 from twoface.core.mesh import POLYGONS, mirrored, moved
 from twoface.research.data.found import Found
+from twoface.research.data.hands import Hands
 from twoface.research.data.occluders import OCCLUDERS, UNKNOWN, Scene, draw_shadow
 from twoface.research.data.parsing import BACKGROUND, CLOTH, GLASSES, HAIR, HAT, Parsed
 from twoface.research.data.portraits import CROP, Augmentation, Portraits, in_crop, moved_frame, recoloured
 
+ARMS = 9  # crop pixels, the width of where the arms of glasses may be
 NEAR, FEWEST = 9, 8  # crop pixels about the face, and how many of these something must cover to be in front of it
 
 
@@ -25,7 +27,8 @@ class OcclusionSamples:
 
     parsed: pictures whose parts are known; things are drawn over them. portraits, meshes (N, 478, 3): crops to cut
     things from. found: what covers the portraits; with it things are drawn over those that are bare, and some of the
-    others are shown as they are.
+    others are shown as they are. hands: of the portraits; real ones are laid over faces, and crops that show one are
+    not taken for bare.
     plain_share: of samples with nothing drawn; parsed_share: from `parsed`, all without `found`; glasses_share:
     besides, those of `parsed` with glasses; found_share: of the portraits, those that something covers.
     """
@@ -39,6 +42,7 @@ class OcclusionSamples:
         portraits: Portraits,
         meshes: np.ndarray,
         found: Found | None = None,
+        hands: Hands | None = None,
         plain_share: float = 0.27,
         parsed_share: float = 0.25,
         glasses_share: float = 0.06,
@@ -46,6 +50,11 @@ class OcclusionSamples:
     ) -> None:
         self.parsed, self.portraits, self.meshes = parsed, portraits, meshes
         self.found = found
+        self.bare = found.bare if found else None
+        self.hands, self.laid = hands, hands.free(meshes) if hands else []
+        if hands and found:
+            self.bare = np.setdiff1d(found.bare, hands.place)
+        self.handed = hands.shown() if hands else {}
         self.seed, self.length, self.augmentation = seed, length, augmentation
         self.plain_share, self.parsed_share = plain_share, parsed_share if found else 1.0
         self.glasses_share, self.found_share = glasses_share, found_share
@@ -68,7 +77,8 @@ class OcclusionSamples:
         points = moved(points, move)
         nearest = {"flags": cv2.INTER_NEAREST, "borderMode": cv2.BORDER_REFLECT_101}
         covered = cv2.warpAffine(known, move, (SIZE, SIZE), **nearest)
-        scene = Scene(rng, view.astype(np.float32), points, covered, lambda: self._other(rng), lambda: self._head(rng))
+        given = [lambda: self._other(rng), lambda: self._head(rng), (lambda: self._hand(rng)) if self.laid else None]
+        scene = Scene(rng, view.astype(np.float32), points, covered, *given)
         if behind is not None and rng.random() < 0.3:
             self._draw_behind(scene, cv2.warpAffine(behind, move, (SIZE, SIZE), **nearest) > 0)
         if rng.random() < 0.25:
@@ -92,8 +102,12 @@ class OcclusionSamples:
         else:
             assert self.found is not None  # else `parsed_share` is 1
             plain = len(self.found.covered) > 0 and rng.random() < self.found_share
-            place = int(rng.choice(self.found.covered if plain else self.found.bare))
-            crop, mesh, known, behind = self.portraits.crops[place], self.meshes[place], self.found.mask(place), None
+            place = int(rng.choice(self.found.covered if plain else self.bare))
+            crop, mesh, behind = self.portraits.crops[place], self.meshes[place], None
+            known = self.found.mask(place)
+            if plain:
+                unsure = _arms(mesh) | self.handed.get(place, False)
+                known[unsure & (known == 0)] = UNKNOWN
         points = in_crop(mesh)
         if not flip:
             return np.ascontiguousarray(crop), points, known, behind, plain
@@ -112,7 +126,14 @@ class OcclusionSamples:
     def _head(self, rng: np.random.Generator) -> np.ndarray:
         i = int(rng.integers(len(self.parsed)))
         alpha = (self.parsed.parts[i] != BACKGROUND).astype(np.float32)
+        alpha = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
         return np.dstack([self.parsed.crops[i] * alpha[..., None], alpha]).astype(np.float32)
+
+    def _hand(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        i = self.laid[int(rng.integers(len(self.laid)))]
+        alpha = self.hands.alphas[i][..., None].astype(np.float32) / 255
+        crop = self.portraits.crops[self.hands.place[i]]
+        return np.concatenate([crop * alpha, alpha], -1), self.hands.points[i]
 
     def _draw(self, scene: Scene) -> None:
         before = scene.covered.copy()
@@ -130,6 +151,14 @@ class OcclusionSamples:
         draw(scene)
         edge = cv2.GaussianBlur(background.astype(np.float32), (0, 0), 0.7)[..., None]
         scene.picture, scene.covered = picture + edge * (scene.picture - picture), covered
+
+
+def _arms(mesh: np.ndarray) -> np.ndarray:
+    """Where the arms of glasses may be, which a network's own marks leave out -> bool (160, 160)."""
+    points, lines = np.rint(in_crop(mesh)[:, :2]).astype(np.int32), np.zeros((CROP, CROP), np.uint8)
+    for corner, ear in ((33, 127), (263, 356)):
+        cv2.line(lines, points[corner].tolist(), points[ear].tolist(), 1, ARMS)
+    return lines > 0
 
 
 def _known(parts: np.ndarray, mesh: np.ndarray) -> np.ndarray:

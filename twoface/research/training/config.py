@@ -34,6 +34,7 @@ class DataConfig:
     found: str = (
         ""  # and what really covers the crops of `split`, as `twoface.research.data.found` writes it; else none is used
     )
+    hands: str = ""  # and hands in them, as `twoface.research.data.hands` writes it; else all are drawn
     shares: tuple[float, float, float] = (0.4, 0.4, 0.2)  # of triples: masked, real, reference pictures (0 = none)
     hole: int = 64  # px, the side of the centre square: the hole of triples and of validation
     split: str = "train"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from twoface.core.errors import InputError
 from twoface.core.faces import SIZE
 from twoface.research.data.found import Found
+from twoface.research.data.hands import Hands
 from twoface.research.data.mesh_samples import MeshSamples
 from twoface.research.data.meshes import meshes_of
 from twoface.research.data.mnist import SIZE as DIGIT_SIZE
@@ -227,9 +228,10 @@ def _occluders(experiment: Experiment, portraits: Portraits, cache: Path | None,
         raise InputError(f"{experiment.name}: say where the pictures with parts are: --set data.parsed=PATH")
     meshes = meshes_of(portraits, cache)
     found = Found.load(about.found, portraits) if about.found else None
+    hands = Hands.load(about.hands, portraits) if about.hands else None
     how = (about.augmentation, portraits, meshes)
     watching = OcclusionSamples(Parsed.load(about.parsed, "val", cache), seed + 1, len(portraits), *how)
     samples = OcclusionSamples(
-        Parsed.load(about.parsed, "train", cache), seed, experiment.train.samples, *how, found=found
+        Parsed.load(about.parsed, "train", cache), seed, experiment.train.samples, *how, found=found, hands=hands
     )
     return Task(samples, OcclusionValidation(watching, fabric), fabric)
