@@ -124,8 +124,9 @@ def test_what_lies_is_looked_for_in_the_photo_turned(detector, monkeypatch):
     def look(pixels, near):
         looks.append(pixels.shape[:2])
         if pixels.shape[:2] == (200, 300):
-            return [(lying, 90.0), (unsure, None)]
-        return [(Face((30, 250, 70, 290), TEMPLATE * 40 + (30, 250), 0.9), 0.0)]
+            return [(lying, lying), (unsure, None)]
+        upright = Face((30, 250, 70, 290), TEMPLATE * 40 + (30, 250), 0.9)
+        return [(upright, upright)]
 
     monkeypatch.setattr(detector, "_look", look)
     (face,) = detector.detect(np.zeros((200, 300, 3), np.uint8))
@@ -133,6 +134,35 @@ def test_what_lies_is_looked_for_in_the_photo_turned(detector, monkeypatch):
     monkeypatch.setattr(detector, "_look", lambda pixels, near: [(unsure, None)] if pixels.shape[0] == 200 else [])
     (face,) = detector.detect(np.zeros((200, 300, 3), np.uint8))
     assert face.box == unsure.box
+
+
+def leaning(x, degrees, side=40, score=0.9):
+    """A face whose middle is at (x, 100)."""
+    frame = (x - side / 2, 100 - side / 2, x + side / 2, 100 + side / 2, degrees)
+    landmarks = apply(invert(frame_transform(frame)), TEMPLATE * 128)
+    return Face((*landmarks.min(0), *landmarks.max(0)), landmarks, score)
+
+
+def test_the_look_counts_in_which_a_face_leans_less(detector, monkeypatch):
+    """So that it is found alike in a photo and in the photo turned."""
+    given = np.zeros((200, 200, 3), np.uint8)
+    for first, second in ((55, -35), (-35, 55)):
+        seen, turned = leaning(100, first), leaning(100, second, 44)
+        looks = iter([[(seen, seen)], [(turned, turned)]])
+        monkeypatch.setattr(detector, "_look", lambda pixels, near, looks=looks: next(looks))
+        (face,) = detector.detect(given)
+        side = face.frame[2] - face.frame[0]
+        assert side == pytest.approx(44 if first == 55 else 40, abs=0.1)
+
+
+def test_what_may_be_no_face_does_not_stand_before_a_sure_one(detector, monkeypatch):
+    small, large, sure = leaning(30, 0, 30, 0.65), leaning(300, 0, 60, 0.65), leaning(150, 0)
+    monkeypatch.setattr(detector, "_look", lambda pixels, near: [(face, face) for face in (small, large, sure)])
+    given = np.zeros((200, 400, 3), np.uint8)
+    assert [face.box for face in detector.detect(given)] == [sure.box, small.box]
+    assert len(detector.detect(given, near=(0, 0, 400, 200))) == 3  # there the user says where to look
+    monkeypatch.setattr(detector, "_look", lambda pixels, near: [(face, face) for face in (small, large)])
+    assert len(detector.detect(given)) >= 2
 
 
 def test_squares_that_show_a_photo():

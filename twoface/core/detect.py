@@ -2,7 +2,8 @@
 
 MTCNN looks first, since it gives the landmarks that the training data was aligned with; BlazeFace finds faces that are
 covered, and says of every face which way is up. Where a face is not upright, or none is found, the photo is looked at
-again turned by quarter turns. `benchmarks/detectors.py` compares the ways.
+again turned by quarter turns, and of two looks at a face the one in which it leans less counts: it is found alike however
+the photo lies. `benchmarks/detectors.py` compares the ways, `benchmarks/turned.py` turns photos.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from twoface.core.mtcnn import SMALLEST, Mtcnn
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 UPRIGHT = 60  # degrees that a face may lean: both detectors find it and its landmarks
 ABOUT = (1.2, 1.9)  # frames: the sides of the squares about a face in which BlazeFace looks at it again
+SURE, DOUBTFUL = 0.85, 0.7  # scores of a closer look, from which it shows a face, and below which it may be a dog
 DOUBT = 0.1  # of score: by how much another side must be surer
 HINTED = 0.3  # the score that is enough where a hole, or a first look, says that there is a face
 REACH = (1.6, 2.4, 3.6, 5.2)  # of a hole's larger side: squares about it in which its face is looked for
@@ -46,24 +48,29 @@ class FaceDetector:
             x1, y1 = np.ceil(center + reach).astype(int)
             pixels, near = pixels[y0:y1, x0:x1], (near[0] - x0, near[1] - y0, near[2] - x0, near[3] - y0)
         found = self._look(pixels, near)
-        turns = {round(degrees / 90) % 4 for _, degrees in found if degrees is not None} or {0, 1, 2, 3}
-        turned = [face for turn in turns - {0} for face in self._look_turned(turn, pixels, near)]
-        upright = [face for face, degrees in found if degrees is not None and abs(degrees) <= UPRIGHT]
-        lying = [face for face, degrees in found if degrees is not None and abs(degrees) > UPRIGHT]
-        unsure = [face for face, degrees in found if degrees is None]
-        faces = distinct(upright, turned, lying, [] if turned else unsure)
+        turns = {round(look.frame[4] / 90) % 4 for _, look in found if look is not None and look.score >= DOUBTFUL}
+        looks = [(abs(look.frame[4]), face, look.score) for face, look in found if look is not None]
+        turned = [each for turn in (turns or {0, 1, 2, 3}) - {0} for each in self._look_turned(turn, pixels, near)]
+        looks = sorted([*looks, *turned], key=lambda each: each[0])
+        scores = {id(face): score for _, face, score in looks}
+        faces = distinct(
+            [face for _, face, _ in looks], [] if turned else [face for face, look in found if look is None]
+        )
+        if near is None:
+            faces = _without_doubtful(faces, scores)
         back = np.array([[1.0, 0, x0], [0, 1, y0]])
         return [face.moved(back) for face in sorted(faces, key=lambda face: -face.area)]
 
-    def _look_turned(self, turn: int, pixels: Picture, near: Box | None) -> list[Face]:
-        """The faces that are upright in the photo turned -> list of Face, where they lie in the photo."""
+    def _look_turned(self, turn: int, pixels: Picture, near: Box | None) -> list[tuple[float, Face, float]]:
+        """The faces that are upright in the photo turned, as `looks` in `detect`, where they lie in the photo."""
         back = _back(turn, pixels.shape)
         near = None if near is None else _box(apply(invert(back), np.reshape(near, (2, 2))))
         found = self._look(cv2.rotate(pixels, TURNS[turn]), near)
-        return [face.moved(back) for face, degrees in found if degrees is not None and abs(degrees) <= UPRIGHT]
+        looks = [(abs(look.frame[4]), face, look.score) for face, look in found if look is not None]
+        return [(lean, face.moved(back), score) for lean, face, score in looks if lean <= UPRIGHT]
 
-    def _look(self, pixels: Picture, near: Box | None) -> list[tuple[Face, float | None]]:
-        """-> (Face, how many degrees clockwise it lies or None where that is not sure) for each found."""
+    def _look(self, pixels: Picture, near: Box | None) -> list[tuple[Face, Face | None]]:
+        """Each face found, and the closer look at it or None where that shows none."""
         squares = _overview(pixels.shape) if near is None else _about(near)
         ours = self._mtcnn.detect(pixels)
         least = SCORE if near is None else HINTED
@@ -72,9 +79,9 @@ class FaceDetector:
         found = []
         for i, (face, better) in enumerate(zip(seen, self._again(pixels, seen), strict=True)):
             if i < len(ours) and (better is None or _alike(face, better)):
-                found.append((face, None if better is None else better.frame[4]))
+                found.append((face, better))
             elif better is not None and better.score >= least:
-                found.append((better, better.frame[4]))
+                found.append((better, better))
         return found
 
     def _again(self, pixels: Picture, faces: Sequence[Face]) -> list[Face | None]:
@@ -86,6 +93,12 @@ class FaceDetector:
             squares += [(x, y, side * about, degrees + 90 * turn) for turn in range(4) for about in ABOUT]
         looks = iter(self._blazeface.look(pixels, squares, HINTED) if squares else [])
         return [_surest([[_same(face, next(looks)) for _ in ABOUT] for _ in range(4)]) for face in faces]
+
+
+def _without_doubtful(faces: Sequence[Face], scores: dict[int, float]) -> list[Face]:
+    """Faces without those that are doubtful and larger than all that are sure. scores: {id: of a closer look}."""
+    sure = max((face.area for face in faces if scores.get(id(face), 0) >= SURE), default=np.inf)
+    return [face for face in faces if scores.get(id(face), 0) >= DOUBTFUL or face.area <= sure]
 
 
 def _same(face: Face, found: Sequence[Face]) -> Face | None:
