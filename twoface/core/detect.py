@@ -2,8 +2,8 @@
 
 MTCNN looks first, since it gives the landmarks that the training data was aligned with; BlazeFace finds faces that are
 covered, and says of every face which way is up. Where a face is not upright, or none is found, the photo is looked at
-again turned by quarter turns, and of two looks at a face the one in which it leans less counts: it is found alike however
-the photo lies. `benchmarks/detectors.py` compares the ways, `benchmarks/turned.py` turns photos.
+again turned by quarter turns, and of two looks at a face the one in which it leans less counts: it is found alike
+however the photo lies. `benchmarks/detectors.py` compares the ways, `benchmarks/turned.py` turns photos.
 """
 
 from collections.abc import Sequence

@@ -363,7 +363,8 @@ def _hand(scene: Scene, edge: np.ndarray | None = None) -> None:
         heading = -np.pi / 2 + rng.normal(0, 0.5)  # upright, as a hand at the cheek
     along, across = np.array([np.cos(heading), np.sin(heading)]), np.array([-np.sin(heading), np.cos(heading)])
     if scene.hand is not None and scene.chance(REAL_HANDS):
-        return _paste_hand(scene, edge + inward * scene.pick(-0.1, 0.5) * unit, heading)
+        goal, rests = edge + inward * scene.pick(-0.1, 0.5) * unit, scene.chance(0.5)
+        return _paste_hand(scene, goal, heading, inward if rests else None)
     size = unit * scene.pick(0.85, 1.6)  # the palm's width
     skin = _skin(scene)
     side = 1 if scene.chance(0.5) else -1
@@ -417,8 +418,11 @@ def _hand(scene: Scene, edge: np.ndarray | None = None) -> None:
             _nail(scene, points, size * thick)
 
 
-def _paste_hand(scene: Scene, goal: np.ndarray, heading: float) -> None:
-    """A real hand whose fingertips, knuckles or middle lie at `goal`, its fingers about towards `heading`."""
+def _paste_hand(scene: Scene, goal: np.ndarray, heading: float, inward: np.ndarray | None = None) -> None:
+    """A real hand whose fingertips, knuckles or middle lie at `goal`, its fingers about towards `heading`.
+
+    inward: where the face lies, if it is to rest there: it is moved until a small part of it lies before the face.
+    """
     rng, unit = scene.rng, scene.unit
     cut, marks = scene.hand()
     if scene.chance(0.5):
@@ -432,6 +436,8 @@ def _paste_hand(scene: Scene, goal: np.ndarray, heading: float) -> None:
     linear = scale * _turn(turn)
     touch = marks[int(rng.choice([4, 8, 12, 16, 5, 9, 13, 6, 10]))] if scene.chance(0.75) else marks.mean(0)
     move = np.column_stack([linear, goal - linear @ touch])
+    if inward is not None:
+        move = _resting(scene, np.ascontiguousarray(cut[..., 3]), move, inward)
     layer = cv2.warpAffine(np.ascontiguousarray(cut), move, (SIZE, SIZE), flags=cv2.INTER_LINEAR)
     alpha, marks = np.clip(layer[..., 3], 0, 1), marks @ linear.T + move[:, 2]
     if np.count_nonzero(alpha > 0.5) < FEWEST:
@@ -454,6 +460,18 @@ def _paste_hand(scene: Scene, goal: np.ndarray, heading: float) -> None:
         shift = (scene.pick(-2.5, 2.5), scene.pick(-1.5, 3))
         scene.shade(alpha, scene.edge * scene.pick(0.2, 1.2), shift, scene.pick(0.8, 3.5))
     scene.lay(layer, alpha, alpha)
+
+
+def _resting(scene: Scene, alpha: np.ndarray, move: np.ndarray, inward: np.ndarray) -> np.ndarray:
+    """`move` shifted until something between a fiftieth and a third of what it shows lies before the face."""
+    most = scene.pick(0.05, 0.35)
+    for _ in range(14):
+        there = cv2.warpAffine(alpha, move, (SIZE, SIZE)) > 0.5
+        share = np.count_nonzero(there & scene.face) / max(np.count_nonzero(there), 1)
+        if 0.02 <= share <= most:
+            break
+        move = move + np.pad((inward if share < 0.02 else -inward)[:, None] * 2.5, ((0, 0), (2, 0)))
+    return move
 
 
 def _skin(scene: Scene) -> np.ndarray:

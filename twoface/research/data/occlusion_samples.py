@@ -30,7 +30,8 @@ class OcclusionSamples:
     others are shown as they are. hands: of the portraits; real ones are laid over faces, and crops that show one are
     not taken for bare.
     plain_share: of samples with nothing drawn; parsed_share: from `parsed`, all without `found`; glasses_share:
-    besides, those of `parsed` with glasses; found_share: of the portraits, those that something covers.
+    besides, those of `parsed` with glasses; found_share: of the portraits, those that something covers, half of them
+    by what is not glasses.
     """
 
     def __init__(
@@ -44,13 +45,14 @@ class OcclusionSamples:
         found: Found | None = None,
         hands: Hands | None = None,
         plain_share: float = 0.27,
-        parsed_share: float = 0.25,
+        parsed_share: float = 0.12,
         glasses_share: float = 0.06,
-        found_share: float = 0.12,
+        found_share: float = 0.18,
     ) -> None:
         self.parsed, self.portraits, self.meshes = parsed, portraits, meshes
         self.found = found
         self.bare = found.bare if found else None
+        self.worn = np.array([_worn(found.marks[i], meshes[i]) for i in found.covered.tolist()] if found else [], bool)
         self.hands, self.laid = hands, hands.free(meshes) if hands else []
         if hands and found:
             self.bare = np.setdiff1d(found.bare, hands.place)
@@ -102,7 +104,7 @@ class OcclusionSamples:
         else:
             assert self.found is not None  # else `parsed_share` is 1
             plain = len(self.found.covered) > 0 and rng.random() < self.found_share
-            place = int(rng.choice(self.found.covered if plain else self.bare))
+            place = self._covered(rng) if plain else int(rng.choice(self.bare))
             crop, mesh, behind = self.portraits.crops[place], self.meshes[place], None
             known = self.found.mask(place)
             if plain:
@@ -115,6 +117,10 @@ class OcclusionSamples:
         points[:, 0] = CROP - 1 - points[:, 0]
         turned = None if behind is None else np.ascontiguousarray(behind[:, ::-1])
         return np.ascontiguousarray(crop[:, ::-1]), points, np.ascontiguousarray(known[:, ::-1]), turned, plain
+
+    def _covered(self, rng: np.random.Generator) -> int:
+        kind = self.worn == (rng.random() < 0.5)
+        return int(rng.choice(self.found.covered[kind if kind.any() else ~kind]))
 
     def _other(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         if rng.random() < 0.8:
@@ -151,6 +157,14 @@ class OcclusionSamples:
         draw(scene)
         edge = cv2.GaussianBlur(background.astype(np.float32), (0, 0), 0.7)[..., None]
         scene.picture, scene.covered = picture + edge * (scene.picture - picture), covered
+
+
+def _worn(mark: np.ndarray, mesh: np.ndarray) -> bool:
+    """Whether most of a mark, as of `Found.marks`, lies about the eyes, as glasses do."""
+    eyes = mesh[[33, 133, 362, 263, 168], :2]
+    (x0, y0), (x1, y1) = (eyes.min(0) - 12).clip(0), eyes.max(0) + 12
+    near = mark[int(y0) : int(y1) + 1, int(x0) : int(x1) + 1] == 1
+    return np.count_nonzero(near) > 0.6 * np.count_nonzero(mark == 1)
 
 
 def _arms(mesh: np.ndarray) -> np.ndarray:
