@@ -4,10 +4,10 @@
 
 Prints a Markdown table: for each kind of cover, and all, how many photos; the mean overlap (intersection over union)
 of what is marked with the outlines, both cut by the face's frame; found, an overlap of .3 and more; and which share of
-the outlined part the proposed hole, which is grown by a rim, holds; of all photos with the 95 % interval of 10,000
-bootstrap samples of them. --against tells by how much another network is worse, photo by photo, likewise. Then the share of clean photos with anything
-marked, in how many of the others closed eyes are offered, and what a look takes. Photos in which no face is found count
-as not found. The pictures show outlines green, marks red.
+the outlined part the proposed hole, which is grown by a rim, holds. Then overlap and found of all with the middle 95 %
+of 10,000 bootstrap samples of the photos, and, --against another network, by how much they are more, photo by photo;
+the share of clean photos with anything marked, in how many of the others closed eyes are offered, and what a look
+takes. Photos in which no face is found count as not found. The pictures show outlines green, marks red.
 """
 
 import argparse
