@@ -77,3 +77,14 @@ def test_the_file_of_hands_belongs_to_its_crops(tmp_path):
 
 def test_shape_grows():
     assert shape_of(open_hand(), 2.0).sum() > shape_of(open_hand()).sum() > cv2.contourArea(open_hand()[[0, 1, 5, 17]])
+
+
+def test_of_what_covers_crops_glasses_are_half():
+    parsed = Parsed(portraits().crops, np.full((3, 160, 160), SKIN, np.uint8), MESHES)
+    glasses, hand = np.zeros((2, 128, 128), np.uint8)
+    glasses[52:66, 36:92] = hand[95:125, 40:80] = 1
+    found = Found(np.array([], int), np.array([0, 1, 2]), {0: glasses, 1: glasses, 2: hand})
+    shares = {"parsed_share": 0.0, "glasses_share": 0.0, "plain_share": 1.0, "found_share": 1.0}
+    drawn = OcclusionSamples(parsed, 1, 100, Augmentation(), portraits(), MESHES, found=found, **shares)
+    low = [(drawn[i]["covered"][90:] == 1).sum() > 300 for i in range(40)]
+    assert 10 < sum(low) < 30
