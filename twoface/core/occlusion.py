@@ -14,9 +14,9 @@ from twoface.core.mesh import POLYGONS, Mesh
 from twoface.core.network import open_session
 
 COVERED = 0.4  # probability from which a pixel shows something in front of the face
-SURE = 0.7  # which some pixel of a part must reach
+SURE = 0.8  # which some pixel of a part must reach
 FEWEST = 45  # crop pixels: a smaller part is an error
-TOUCHES = 0.1  # the share of a part, or of the face, that must lie in front of the face or at its edge
+TOUCHES = 0.05  # the share of a part, or of the face, that must lie in front of the face or at its edge
 GROWN = 2.0  # crop pixels that the proposed hole reaches further, so that nothing of the rim stays
 CLOSED = 0.08  # `Mesh.eye_open` of both eyes, below which they are closed and not only narrow
 WINK = (0.11, 0.2)  # of one eye that is closed while the other, open by more than this, is not

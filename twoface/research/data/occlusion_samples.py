@@ -45,7 +45,7 @@ class OcclusionSamples:
         found: Found | None = None,
         hands: Hands | None = None,
         plain_share: float = 0.27,
-        parsed_share: float = 0.12,
+        parsed_share: float = 0.18,
         glasses_share: float = 0.06,
         found_share: float = 0.18,
     ) -> None:
