@@ -3,9 +3,8 @@
     python -m twoface.research.data.hands --data DATA --out hands.npz
 
 MediaPipe's hand tracking (Apache-2.0) finds them. It needs other versions of NumPy and OpenCV than this project, so it
-gets an environment of its own: `pip install mediapipe==0.10.14 onnxruntime pillow tqdm`,
-with this repository in PYTHONPATH.
-No torch here.
+gets an environment of its own: `pip install mediapipe==0.10.14 onnxruntime pillow tqdm`, with this repository in
+PYTHONPATH. No torch here.
 """
 
 from __future__ import annotations
