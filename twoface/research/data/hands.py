@@ -76,7 +76,7 @@ class Hands:
 
 def look_through(portraits: Portraits) -> dict[str, np.ndarray]:
     """What `Hands.load` reads."""
-    import mediapipe
+    import mediapipe  # type: ignore[import-not-found]  # in an environment of its own
 
     finder = mediapipe.solutions.hands.Hands(static_image_mode=True, max_num_hands=2, min_detection_confidence=DETECTED)
     place, score, points = [], [], []
@@ -89,7 +89,7 @@ def look_through(portraits: Portraits) -> dict[str, np.ndarray]:
     held = np.array(points, np.float32).reshape(-1, 21, 2)
     alphas = [cut_out(portraits.crops[i], marks) for i, marks in zip(place, held, strict=True)]
     return {
-        "key": _key(portraits),
+        "key": np.array(_key(portraits)),
         "place": np.array(place, int),
         "score": np.array(score),
         "points": held,
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     found = look_through(Portraits.load(options.data, options.split, options.cache))
-    np.savez_compressed(options.out, **found)
+    np.savez_compressed(options.out, allow_pickle=False, **found)
     print(f"{options.out}: {len(found['place'])} hands in {len(set(found['place'].tolist()))} crops")
 
 

@@ -424,12 +424,13 @@ def _paste_hand(scene: Scene, goal: np.ndarray, heading: float, inward: np.ndarr
     inward: where the face lies, if it is to rest there: it is moved until a small part of it lies before the face.
     """
     rng, unit = scene.rng, scene.unit
+    assert scene.hand is not None
     cut, marks = scene.hand()
     if scene.chance(0.5):
         cut, marks = cut[:, ::-1], np.column_stack([cut.shape[1] - 1 - marks[:, 0], marks[:, 1]])
     way = marks[9] - marks[0]
     palm = max(float(np.linalg.norm(marks[5] - marks[17])), 0.75 * float(np.linalg.norm(way)), 2.0)
-    scale = np.clip(unit / 32 * scene.pick(0.8, 1.5), 0.6 * unit / palm, 1.5 * unit / palm)  # eyes are 32 px apart
+    scale = min(max(unit / 32 * scene.pick(0.8, 1.5), 0.6 * unit / palm), 1.5 * unit / palm)  # eyes are 32 px apart
     turn = heading - np.arctan2(way[1], way[0])
     if scene.chance(0.35):
         turn = rng.normal(0, 0.3)  # as it was held
@@ -467,7 +468,7 @@ def _resting(scene: Scene, alpha: np.ndarray, move: np.ndarray, inward: np.ndarr
     most = scene.pick(0.05, 0.35)
     for _ in range(14):
         there = cv2.warpAffine(alpha, move, (SIZE, SIZE)) > 0.5
-        share = np.count_nonzero(there & scene.face) / max(np.count_nonzero(there), 1)
+        share = float((there & scene.face).sum() / max(float(there.sum()), 1.0))
         if 0.02 <= share <= most:
             break
         move = move + np.pad((inward if share < 0.02 else -inward)[:, None] * 2.5, ((0, 0), (2, 0)))

@@ -51,7 +51,7 @@ class OcclusionSamples:
     ) -> None:
         self.parsed, self.portraits, self.meshes = parsed, portraits, meshes
         self.found = found
-        self.bare = found.bare if found else None
+        self.bare = found.bare if found else np.array([], int)
         self.worn = np.array([_worn(found.marks[i], meshes[i]) for i in found.covered.tolist()] if found else [], bool)
         self.hands, self.laid = hands, hands.free(meshes) if hands else []
         if hands and found:
@@ -79,8 +79,9 @@ class OcclusionSamples:
         points = moved(points, move)
         nearest = {"flags": cv2.INTER_NEAREST, "borderMode": cv2.BORDER_REFLECT_101}
         covered = cv2.warpAffine(known, move, (SIZE, SIZE), **nearest)
-        given = [lambda: self._other(rng), lambda: self._head(rng), (lambda: self._hand(rng)) if self.laid else None]
-        scene = Scene(rng, view.astype(np.float32), points, covered, *given)
+        hand = (lambda: self._hand(rng)) if self.laid else None
+        picture = view.astype(np.float32)
+        scene = Scene(rng, picture, points, covered, lambda: self._other(rng), lambda: self._head(rng), hand)
         if behind is not None and rng.random() < 0.3:
             self._draw_behind(scene, cv2.warpAffine(behind, move, (SIZE, SIZE), **nearest) > 0)
         if rng.random() < 0.25:
@@ -119,6 +120,7 @@ class OcclusionSamples:
         return np.ascontiguousarray(crop[:, ::-1]), points, np.ascontiguousarray(known[:, ::-1]), turned, plain
 
     def _covered(self, rng: np.random.Generator) -> int:
+        assert self.found is not None
         kind = self.worn == (rng.random() < 0.5)
         return int(rng.choice(self.found.covered[kind if kind.any() else ~kind]))
 
@@ -136,6 +138,7 @@ class OcclusionSamples:
         return np.dstack([self.parsed.crops[i] * alpha[..., None], alpha]).astype(np.float32)
 
     def _hand(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        assert self.hands is not None
         i = self.laid[int(rng.integers(len(self.laid)))]
         alpha = self.hands.alphas[i][..., None].astype(np.float32) / 255
         crop = self.portraits.crops[self.hands.place[i]]
@@ -164,7 +167,7 @@ def _worn(mark: np.ndarray, mesh: np.ndarray) -> bool:
     eyes = mesh[[33, 133, 362, 263, 168], :2]
     (x0, y0), (x1, y1) = (eyes.min(0) - 12).clip(0), eyes.max(0) + 12
     near = mark[int(y0) : int(y1) + 1, int(x0) : int(x1) + 1] == 1
-    return np.count_nonzero(near) > 0.6 * np.count_nonzero(mark == 1)
+    return bool(np.count_nonzero(near) > 0.6 * np.count_nonzero(mark == 1))
 
 
 def _arms(mesh: np.ndarray) -> np.ndarray:
