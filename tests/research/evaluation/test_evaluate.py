@@ -54,7 +54,7 @@ def test_a_network_that_returns_its_reference_scores_as_the_pasted_reference(run
 def test_each_reference_reaches_its_own_column(run):
     figures = run()["figures"]
     assert figures["right"]["to_reference"] > figures["wrong"]["to_reference"]
-    assert figures["wrong"]["to_stranger"] > figures["right"]["to_stranger"]
+    assert figures["wrong"]["to_impostor"] > figures["right"]["to_impostor"]
     assert figures["right"]["to_truth"] > figures["wrong"]["to_truth"]
     assert figures["none"]["psnr"] < figures["mean_colour"]["psnr"]  # the network without a reference answers black
 
@@ -64,7 +64,7 @@ def test_the_truth_is_itself(run):
     assert truth["psnr"] is None
     assert truth["ssim"] == 1
     assert truth["to_truth"] == pytest.approx(1)
-    assert truth["to_truth"] > truth["to_reference"] > truth["to_stranger"]
+    assert truth["to_truth"] > truth["to_reference"] > truth["to_impostor"]
 
 
 def test_means_and_intervals_come_from_the_pairs(run):

@@ -1,7 +1,7 @@
 """Fixed pairs and holes -> a table, a JSON file and a grid picture, with the simple methods beside ours.
 
 Everyone of a split who has two pictures gives one pair. The hole of the target is filled with the person's own
-reference, with none, and with a stranger's. Identity is the cosine of FaceNet embeddings and, where twoface[judge] is
+reference, with none, and with a wrong one. Identity is the cosine of FaceNet embeddings and, where twoface[judge] is
 installed, the distance of dlib's; realism is KID, where twoface[train] is. `docs/evaluation.md` says what each figure
 means.
 """
@@ -55,7 +55,7 @@ METHODS = {  # in the table's order
     "product": "ours, as `twoface fill` pastes it",
     "right": "ours, right reference",
     "none": "ours, no reference",
-    "wrong": "ours, a stranger's reference",
+    "wrong": "ours, a wrong reference",
     "telea": "OpenCV Telea, radius 5",
     "navier_stokes": "OpenCV Navier-Stokes, radius 5",
     "paste": "reference pasted into the hole",
@@ -69,7 +69,7 @@ FIGURES = {
     "detail": ("fine detail", ".2f"),
     "to_truth": ("cosine to truth", ".3f"),
     "to_reference": ("cosine to reference", ".3f"),
-    "to_stranger": ("cosine to stranger", ".3f"),
+    "to_impostor": ("cosine to impostor", ".3f"),
     "distance": ("dlib distance to truth", ".3f"),
 }
 KID = ("KID x 1000", ".1f")
@@ -244,7 +244,7 @@ def _score(
     people = {  # embeddings (P, 512), each computed once
         "to_truth": _embed(embedder, portraits.crops[pairs.target]),
         "to_reference": known,
-        "to_stranger": known[[row[place] for place in pairs.impostor.tolist()]],
+        "to_impostor": known[[row[place] for place in pairs.impostor.tolist()]],
     }
     shown: list[dict[str, Picture]] = []
     for start in tqdm(range(0, len(pairs), BATCH), "evaluating", unit="batch", disable=not progress):
@@ -410,7 +410,7 @@ def _bounds(drawn: Vector) -> tuple[float, float]:
 
 def _pair(portraits: Portraits, pairs: Pairs, scores: Scores, i: int) -> dict[str, Any]:
     """Which pictures pair `i` is, and its figures under each method."""
-    places = {"target": pairs.target[i], "reference": pairs.reference[i], "stranger": pairs.impostor[i]}
+    places = {"target": pairs.target[i], "reference": pairs.reference[i], "impostor": pairs.impostor[i]}
     names = {role: portraits.paths[place] for role, place in places.items()}
     return names | {method: {f: _finite(v[i]) for f, v in score.items()} for method, score in scores.items()}
 

@@ -64,7 +64,7 @@ class Validation:
         self.truth, self.known = self._embed(self.target), self._embed(_frames(portraits, right))
 
     def scores(self, generator: nn.Module) -> dict[str, float]:
-        """With the right reference, none, and a stranger's: hole PSNR (dB), SSIM of the whole picture, and the cosines
+        """With the right reference, none, and a wrong one: hole PSNR (dB), SSIM of the whole picture, and the cosines
 
         to the truth and to the right reference.
         """
