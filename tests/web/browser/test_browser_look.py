@@ -14,6 +14,7 @@ LOOKS = {
     "phone-light-es": ("es", PHONE | {"color_scheme": "light"}),
     "phone-dark-en": ("en", PHONE | {"color_scheme": "dark"}),
 }
+DIALOG_LOOKS = ("desktop-dark-es", "phone-light-es")  # both widths, both schemes, and the longer words
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 from searching import OWN, searching_studio
-from test_browser_look import LOOKS, judge
+from test_browser_look import DIALOG_LOOKS, LOOKS, judge
 from test_browser_search import cards, to_search
 from visitor import file
 from web_server import MARK, running
@@ -124,7 +124,7 @@ def test_what_fails_is_said_and_tried_again(ungrouped):
     me.problem("no_person")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", DIALOG_LOOKS)
 def test_the_dialog_is_accessible(visit, site, look):
     language, options = LOOKS[look]
     me = visit(language, reduced_motion="reduce", **options)

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from searching import ALIKE, OWN, STRANGER, make_index, searching_studio
-from test_browser_look import LOOKS, judge
+from test_browser_look import DIALOG_LOOKS, LOOKS, judge
 from visitor import file
 from web_server import MARK, running
 
@@ -237,7 +237,7 @@ def test_by_keyboard_alone(visit):
     me.page.get_by_label(me.words("hole.seen_reference", index=1)).wait_for()
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", DIALOG_LOOKS)
 def test_the_dialog_is_accessible(visit, look):
     language, options = LOOKS[look]
     me = visit(language, reduced_motion="reduce", **options)
