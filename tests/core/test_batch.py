@@ -311,7 +311,7 @@ def test_what_is_logged_but_is_gone_is_done_again(desk):
 
 
 @pytest.mark.parametrize("before", ["nothing", "a result of another photo", "a file of someone else"])
-def test_killed_between_the_log_and_the_file(desk, monkeypatch, before):
+def test_ended_between_the_log_and_the_file(desk, monkeypatch, before):
     write_jobs(desk, {"photo": "a.png"})
     if before == "a result of another photo":
         run(desk)
