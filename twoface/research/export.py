@@ -18,14 +18,14 @@ from torch import nn
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.faces import SIZE
 from twoface.core.files import check_output, write_aside
+from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
 from twoface.research.models.build import OURS
 from twoface.research.models.generator import FIELD
 from twoface.research.training.start import start_from
 from twoface.research.training.trained import trained
 
-INPUTS = {"image": 3, "mask": 1, "reference": 3, "trust": 1}  # depth of (N, depth, 128, 128)
-OUTPUTS = ("fill", "synthesis", "flow", "gain", "offset", "weight")
-CONTRACT = {"twoface.format": "3", "twoface.field_size": str(FIELD), "twoface.mask": "1=hole"}
+INPUTS = INPUT_DEPTHS  # depth of (N, depth, 128, 128)
+OUTPUTS = tuple(OUTPUT_SHAPES)
 HELPER_CONTRACTS = {  # inputs, outputs and metadata of the networks that fill nothing
     "see_through": (("image", "mask"), ("points",), {"twoface.mesh": "1", "twoface.mask": "1=hole"}),
     "occlusion": (("image",), ("covered",), {"twoface.occlusion": "1"}),
@@ -59,7 +59,7 @@ def export(
     if average_with is not None:
         average(generator, average_with)
     own = HELPER_CONTRACTS.get(experiment.model.name)
-    inputs, outputs, contract = own or (tuple(INPUTS), OUTPUTS, CONTRACT)
+    inputs, outputs, contract = own or (tuple(INPUTS), OUTPUTS, REQUIRED_METADATA)
     module = generator if own or experiment.model.name in OURS else Thesis(generator)
     model = half_weights(to_onnx(module, inputs, outputs))
     metadata = contract | {

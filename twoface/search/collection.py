@@ -18,7 +18,7 @@ from twoface.core.identity import Embedder, directions, face_view, origin, visib
 from twoface.core.images import Photo, read_photo
 from twoface.core.inpainter import Inpainter, Prepared
 from twoface.core.mesh import Mesh, invented
-from twoface.core.network import FillModel
+from twoface.core.network import FillModel, Network
 from twoface.search.describe import described
 from twoface.search.face_space import KINDS, WHOLE, FaceSpace, flat_view, kind_for, kind_hole, share_of
 from twoface.search.index import check_space, settle
@@ -109,7 +109,7 @@ class Collection:
 
         Raises as `open_store`, and InputError for an index of another version.
         """
-        store, network = open_store(place), model if hasattr(model, "run") else FillModel(model, threads)
+        store, network = open_store(place), model if isinstance(model, Network) else FillModel(model, threads)
         check_space(settle(store))
         embedder = embedder or Embedder(threads)
         inpainter = Inpainter(network, detector or FaceDetector(threads), embedder)

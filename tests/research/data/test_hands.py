@@ -6,7 +6,7 @@ from fakes import textured
 from twoface.core.errors import InputError
 from twoface.core.mesh import template_mesh
 from twoface.research.data.found import Found
-from twoface.research.data.hands import Hands, _key, cut_out, shape_of
+from twoface.research.data.hands import Hands, cut_out, shape_of
 from twoface.research.data.occluders import UNKNOWN
 from twoface.research.data.occlusion_samples import OcclusionSamples
 from twoface.research.data.parsing import SKIN, Parsed
@@ -65,7 +65,7 @@ def test_crops_with_hands_are_not_bare_and_unmarked_hands_are_unknown():
 
 def test_the_file_of_hands_belongs_to_its_crops(tmp_path):
     held = hands(open_hand())
-    np.savez(tmp_path / "hands.npz", key=_key(portraits()), **vars(held))
+    np.savez(tmp_path / "hands.npz", key=portraits().key, **vars(held))
     assert np.array_equal(Hands.load(tmp_path / "hands.npz", portraits()).points, held.points)
     given = portraits()
     with pytest.raises(InputError, match="other crops"):

@@ -10,7 +10,6 @@ network (self-training, Xie et al. 2020), and the rest is left out. No torch her
 from __future__ import annotations
 
 import argparse
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from twoface.core.errors import InputError
 from twoface.core.faces import SIZE
 from twoface.core.network import open_session
 from twoface.research.data.occluders import UNKNOWN
@@ -48,12 +46,8 @@ class Found:
 
     @classmethod
     def load(cls, path: str | Path, portraits: Portraits) -> Found:
-        """Raises InputError for a file that is missing or of other portraits."""
-        if not Path(path).is_file():
-            raise InputError(f"{path} not found: make it with python -m twoface.research.data.found")
-        held = np.load(path)
-        if held["key"] != _key(portraits):
-            raise InputError(f"{path} is of other crops: make it anew with python -m twoface.research.data.found")
+        """Raises InputError as `Portraits.read_made`."""
+        held = portraits.read_made(path, "twoface.research.data.found")
         return cls(held["bare"], held["covered"], dict(zip(held["covered"].tolist(), held["marks"], strict=True)))
 
 
@@ -72,7 +66,7 @@ def look_through(network: Path, portraits: Portraits) -> dict[str, Any]:
                 covered.append(start + i)
                 marks.append(mark)
     stacked = np.stack(marks) if marks else np.zeros((0, SIZE, SIZE), np.uint8)
-    return {"key": _key(portraits), "bare": np.array(bare, int), "covered": np.array(covered, int), "marks": stacked}
+    return {"key": portraits.key, "bare": np.array(bare, int), "covered": np.array(covered, int), "marks": stacked}
 
 
 def _believed(chance: np.ndarray) -> np.ndarray | None:
@@ -85,10 +79,6 @@ def _believed(chance: np.ndarray) -> np.ndarray | None:
         if np.count_nonzero(part) >= SURE[2] and chance[part].mean() >= SURE[1]:
             mark[part] = 1
     return mark if (mark == 1).any() else None
-
-
-def _key(portraits: Portraits) -> int:
-    return zlib.crc32("\n".join(portraits.paths).encode())
 
 
 def main() -> None:

@@ -10,15 +10,14 @@ PYTHONPATH. No torch here.
 from __future__ import annotations
 
 import argparse
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from twoface.core.errors import InputError
 from twoface.core.mesh import POLYGONS
 from twoface.research.data.portraits import CROP, Portraits, in_crop
 
@@ -44,12 +43,8 @@ class Hands:
 
     @classmethod
     def load(cls, path: str | Path, portraits: Portraits) -> Hands:
-        """Raises InputError for a file that is missing or of other portraits."""
-        if not Path(path).is_file():
-            raise InputError(f"{path} not found: make it with python -m twoface.research.data.hands")
-        held = np.load(path)
-        if held["key"] != _key(portraits):
-            raise InputError(f"{path} is of other crops: make it anew with python -m twoface.research.data.hands")
+        """Raises InputError as `Portraits.read_made`."""
+        held = portraits.read_made(path, "twoface.research.data.hands")
         return cls(held["place"], held["score"], held["points"], held["alphas"])
 
     def free(self, meshes: np.ndarray) -> list[int]:
@@ -74,7 +69,7 @@ class Hands:
         return result
 
 
-def look_through(portraits: Portraits) -> dict[str, np.ndarray]:
+def look_through(portraits: Portraits) -> dict[str, Any]:
     """What `Hands.load` reads."""
     import mediapipe  # type: ignore[import-not-found]  # in an environment of its own
 
@@ -89,7 +84,7 @@ def look_through(portraits: Portraits) -> dict[str, np.ndarray]:
     held = np.array(points, np.float32).reshape(-1, 21, 2)
     alphas = [cut_out(portraits.crops[i], marks) for i, marks in zip(place, held, strict=True)]
     return {
-        "key": np.array(_key(portraits)),
+        "key": portraits.key,
         "place": np.array(place, int),
         "score": np.array(score),
         "points": held,
@@ -137,10 +132,6 @@ def cut_out(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
     return alpha
 
 
-def _key(portraits: Portraits) -> int:
-    return zlib.crc32("\n".join(portraits.paths).encode())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
@@ -149,7 +140,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     found = look_through(Portraits.load(options.data, options.split, options.cache))
-    np.savez_compressed(options.out, allow_pickle=False, **found)
+    np.savez_compressed(options.out, **found)
     print(f"{options.out}: {len(found['place'])} hands in {len(set(found['place'].tolist()))} crops")
 
 

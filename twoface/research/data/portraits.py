@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,23 @@ class Portraits:
 
     def __len__(self) -> int:
         return len(self.crops)
+
+    @property
+    def key(self) -> int:
+        """Tells these crops from others, in a file that was made of them."""
+        return zlib.crc32("\n".join(self.paths).encode())
+
+    def read_made(self, path: str | Path, maker: str) -> dict[str, Any]:
+        """The arrays of an .npz file that the module `maker` made of these crops.
+
+        Raises InputError for a file that is missing or of other crops.
+        """
+        if not Path(path).is_file():
+            raise InputError(f"{path} not found: make it with python -m {maker}")
+        with np.load(path) as held:
+            if held["key"] != self.key:
+                raise InputError(f"{path} is of other crops: make it anew with python -m {maker}")
+            return dict(held)
 
     @classmethod
     def load(cls, data: str | Path, split: str, cache: str | Path | None = None) -> Portraits:

@@ -39,7 +39,7 @@ class TransferGenerator(nn.Module):
     (N,2,32,32) px, `gain` (N,3,32,32), `weight` (N,1,32,32). What `image` holds inside the hole does not matter.
     """
 
-    STARTS_AS_NOTHING = ("correct.",)  # layers that weights of before they were there lack, and that then say nothing
+    STARTS_AS_NOTHING = ("correct.",)  # layers that older weights lack; new ones change nothing
 
     def __init__(self, widths: tuple[int, int, int, int] = (48, 96, 160, 192), transfer: bool = True) -> None:
         super().__init__()
@@ -118,24 +118,24 @@ class TransferGenerator(nn.Module):
         offset = torch.tanh(fields[:, 5:8] / 2)
         weight = torch.sigmoid(fields[:, 8:9]) * _trusted(trust) * present * float(self.transfer)
         offset = enlarged(offset)
-        first = transfer(reference, synthesis, flow, gain, offset, weight)
-        seen = torch.cat([first - 0.5, known - 0.5, mask, enlarged(weight)], dim=1)
-        correction = self.correct(torch.cat([F.pixel_unshuffle(seen, 2), activate(y64)], dim=1)).float()
-        offset = offset + CORRECTION_LIMIT * torch.tanh(correction)
-        fill = transfer(reference, synthesis, flow, gain, offset, weight)
+        mixed, share = transfer(reference, synthesis, flow, gain, offset, weight), enlarged(weight)
+        seen = torch.cat([mixed.clamp(0, 1) - 0.5, known - 0.5, mask, share], dim=1)
+        corrected = self.correct(torch.cat([F.pixel_unshuffle(seen, 2), activate(y64)], dim=1)).float()
+        correction = CORRECTION_LIMIT * torch.tanh(corrected)
+        fill, offset = (mixed + share * correction).clamp(0, 1), offset + correction
         return {"fill": fill, "synthesis": synthesis, "flow": flow, "gain": gain, "offset": offset, "weight": weight}
 
 
 def transfer(
     reference: Tensor, synthesis: Tensor, flow: Tensor, gain: Tensor, offset: Tensor, weight: Tensor
 ) -> Tensor:
-    """weight * (gain * reference(p + flow) + offset) + (1 - weight) * synthesis, clipped to [0, 1].
+    """weight * (gain * reference(p + flow) + offset) + (1 - weight) * synthesis, not clipped.
 
-    Shapes as in TransferGenerator; fields are enlarged bilinearly to the pictures' size.
+    Shapes as in TransferGenerator; the fields of 32x32 cells are enlarged bilinearly.
     """
     flow, gain, weight = enlarged(torch.cat([flow, gain, weight], 1)).split([2, 3, 1], dim=1)
     moved = weight * (gain * warp(reference, flow) + offset)
-    return (moved + (1 - weight) * synthesis).clamp(0, 1)
+    return moved + (1 - weight) * synthesis
 
 
 def enlarged(field: Tensor) -> Tensor:
