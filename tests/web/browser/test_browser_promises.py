@@ -71,23 +71,31 @@ def test_what_is_marked_stays_where_it_is_in_the_photo(visit):
         assert me.covered() == pytest.approx(left, abs=0.03)
 
 
-def test_a_pinch_paints_nothing_and_takes_no_step_back(visit):
+def test_one_finger_paints_and_a_pinch_neither_paints_nor_takes_a_step_back(visit):
     me = visit(**TOUCH)
     me.to_hole(file())
     me.preset("nose")
     me.preset("eyes")
     me.button("hole.undo").click()
     covered = me.covered()
-    box = me.page.get_by_role("application").bounding_box()
-    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     touch = me.context.new_cdp_session(me.page)
-    for kind, ways in (("touchStart", [20]), ("touchStart", [20, -20]), ("touchMove", [60, -60]), ("touchEnd", [])):
-        points = [{"x": middle[0] + way, "y": middle[1], "id": i} for i, way in enumerate(ways)]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def move(*kinds):
+        me.page.get_by_role("application").scroll_into_view_if_needed()
+        box = me.page.get_by_role("application").bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for kind, ways in kinds:
+            points = [{"x": middle[0] + way, "y": middle[1], "id": i} for i, way in enumerate(ways)]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    move(("touchStart", [20]), ("touchStart", [20, -20]), ("touchMove", [60, -60]), ("touchEnd", []))
     assert me.covered() == covered
     assert me.button("hole.undo").is_enabled()
     me.button("hole.redo").click()  # what was undone before is still there
     assert me.covered() != covered and me.button("hole.redo").is_disabled()
+    me.button("hole.undo").click()
+    move(("touchStart", [-80]), ("touchMove", [0]), ("touchMove", [80]), ("touchEnd", []))  # one finger paints
+    assert me.covered() > covered
 
 
 def test_a_reload_keeps_the_history_and_the_brush(visit):
