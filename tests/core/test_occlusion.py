@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from test_mesh import turned
 
-from twoface.core.mesh import Mesh, template_mesh
-from twoface.core.occlusion import GROWN, closed_eyes, grown, marked
+from twoface.core.mesh import Mesh, inside, template_mesh
+from twoface.core.occlusion import GROWN, OUTLINE, closed_eyes, grown, marked, proposed
 
 
 def chances(*boxes, sure=0.95):
@@ -54,6 +54,35 @@ def test_a_hole_stays_in_the_frame_and_in_the_photo():
     hole = grown(everything, np.array([[1.0, 0, -50], [0, 1, -30]]), (100, 300))
     assert hole[32:, 52:176].all() and not hole[:, :48].any() and not hole[:, 180:].any() and not hole[:28].any()
     assert not grown(~everything, np.eye(2, 3), (128, 128)).any()
+
+
+def boxes(*places):
+    mask = np.zeros((128, 128), bool)
+    for x0, y0, x1, y1 in places:
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def test_what_goes_on_beside_the_face_is_filled_in_front_of_it_alone():
+    points, same = template_mesh(), np.eye(2, 3)
+    face = inside(points, "oval")
+    glasses, hand = boxes((18, 50, 110, 66)), boxes((0, 84, 60, 128))
+    hole, goes_on = proposed(glasses | hand, points, same, (128, 128))
+    assert goes_on and (hole[50:66] == grown(glasses, same, (128, 128))[50:66]).all()
+    over = grown(face, same, (128, 128), OUTLINE)
+    assert hole[hand & face].all() and not hole[80:][~over[80:]].any()
+    hole, goes_on = proposed(glasses, points, same, (128, 128))
+    assert not goes_on and (hole == grown(glasses, same, (128, 128))).all()
+
+
+def test_what_hides_next_to_nothing_of_the_face_is_no_hole():
+    points = template_mesh()
+    face = inside(points, "oval")
+    left = int(np.nonzero(face[90])[0].min())
+    beside = boxes((0, 86, left + 3, 96))
+    assert 0 < (beside & face).sum() < 45
+    hole, goes_on = proposed(beside, points, np.eye(2, 3), (128, 128))
+    assert goes_on and not hole.any()
 
 
 @pytest.mark.parametrize(

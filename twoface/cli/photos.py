@@ -203,7 +203,8 @@ def _tell(report: dict[str, Any]) -> None:
     if report["faces"]["found"] > 1:
         print(f"face       {_which(report['faces'], '--face')}")
     if found := report["found"]:
-        print(f"found      {found['what']}, {found['share']:.0%} of the face's frame")
+        rest = "; what of it lies beside the face stays" if found["goes_on"] else ""
+        print(f"found      {found['what']}, {found['share']:.0%} of the face's frame{rest}")
     print("\n".join(_identity(report)))
     print(f"picture    {Outlook(**report['outlook']).text}")
     for warning in report["warnings"]:

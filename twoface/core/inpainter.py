@@ -43,7 +43,7 @@ from twoface.core.images import Photo, encode_photo, losses, output_format, read
 from twoface.core.masks import box_hole
 from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved
 from twoface.core.network import FillModel, Network
-from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked
+from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, proposed
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
 from twoface.core.reference import Registered, no_reference, registered, shrunk, uncovered
@@ -481,7 +481,7 @@ class Inpainter:
     def _cover(self, photo: Photo, transform: Transform) -> Cover:
         aligned, shape = crop(photo.pixels, transform), photo.pixels.shape
         hidden, what = self.covered(aligned), "something"
-        hole = grown(hidden, transform, shape)
+        hole, goes_on = proposed(hidden, self.mesher.through(aligned, hidden), transform, shape)
         if not hole.any():
             mesh = self.mesher.find(photo.pixels, transform)
             closed = closed_eyes(mesh)
@@ -490,7 +490,8 @@ class Inpainter:
                 raise InputError(f"{text}: name a part of the face to fill, or paint a mask", code="nothing_found")
             what = closed
             hole = part_of_face(what, SIZE, mesh.moved(transform).points, transform, shape)
-        return Cover(hole, what, float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2))
+        share = float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2)
+        return Cover(hole, what, share, goes_on)
 
     def _visible(self, aligned: Picture, filled: Picture, unknown: Mask) -> Vector:
         return visible(self._embedder, aligned, filled, unknown)

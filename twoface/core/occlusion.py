@@ -10,7 +10,7 @@ import numpy as np
 from twoface.core.arrays import Field, Mask, Picture, Points, Shape, Transform
 from twoface.core.faces import SIZE, shifted, window
 from twoface.core.files import PathLike
-from twoface.core.mesh import POLYGONS, Mesh
+from twoface.core.mesh import POLYGONS, Mesh, inside
 from twoface.core.network import open_session
 
 COVERED = 0.4  # probability from which a pixel shows something in front of the face
@@ -18,6 +18,8 @@ SURE = 0.8  # which some pixel of a part must reach
 FEWEST = 45  # crop pixels: a smaller part is an error
 TOUCHES = 0.05  # the share of a part, or of the face, that must lie in front of the face or at its edge
 GROWN = 2.0  # crop pixels that the proposed hole reaches further, so that nothing of the rim stays
+BESIDE = 0.5  # the share of a part beside the face from which on it is a thing that goes on there: a hand, a microphone
+OUTLINE = 1.0  # crop pixels that the hole of such a thing reaches over the face's outline
 CLOSED = 0.08  # `Mesh.eye_open` of both eyes, below which they are closed and not only narrow
 WINK = (0.11, 0.2)  # of one eye that is closed while the other, open by more than this, is not
 WORDS = {
@@ -30,15 +32,19 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Cover:
-    """What is to be filled: hole, bool (H, W), in photo pixels. what: a key of `WORDS`. share: of the face's frame."""
+    """What is to be filled: hole, bool (H, W), in photo pixels. what: a key of `WORDS`. share: of the face's frame.
+
+    goes_on: whether some of it lies beside the face, and stays there.
+    """
 
     hole: Mask
     what: str
     share: float
+    goes_on: bool = False
 
     def report(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {"code": self.what, "what": WORDS[self.what], "share": round(self.share, 4)}
+        return {"code": self.what, "what": WORDS[self.what], "share": round(self.share, 4), "goes_on": self.goes_on}
 
 
 class Occlusion:
@@ -80,6 +86,27 @@ def marked(chance: Field, points: Points) -> Mask:
         if size >= FEWEST and chance[part].max() >= SURE and before >= TOUCHES * min(size, face.sum()):
             kept |= part
     return kept
+
+
+def proposed(hidden: Mask, points: Points, transform: Transform, shape: Shape) -> tuple[Mask, bool]:
+    """The hole for what is in front of a face -> bool (H, W), in photo pixels; whether some of it stays.
+
+    hidden: as of `marked`; points: (478, 3), the face's mesh in crop pixels. transform: photo -> crop; shape: (H, W) of
+    the photo. What lies beside the face for its greater part, a hand or a microphone, goes on where the crop ends, and
+    what it hides beside the face nobody knows. So its hole ends at the face's outline: what stays looks as if it were
+    behind the face. Glasses, of which only the temples lie beside it, are filled altogether.
+    """
+    face, stays = inside(points, "oval"), np.zeros((SIZE, SIZE), bool)
+    count, labels = cv2.connectedComponents(hidden.view(np.uint8))
+    for number in range(1, count):
+        part = labels == number
+        before = np.count_nonzero(part & face)
+        if before < (1 - BESIDE) * np.count_nonzero(part):
+            stays |= part if before < FEWEST else part & ~face
+    hole = grown(hidden & ~stays, transform, shape)
+    if stays.any():
+        hole &= grown(face, transform, shape, OUTLINE) | ~grown(stays, transform, shape, 2 * GROWN)
+    return hole, bool(stays.any())
 
 
 def grown(hidden: Mask, transform: Transform, shape: Shape, reach: float = GROWN) -> Mask:

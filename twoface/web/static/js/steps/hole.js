@@ -136,24 +136,24 @@ function show(root, app) {
   function takeCover() {
     return take(takeCover, async () => {
       const found = await work.photo.cover(SIDE);
-      return [found.mask, t(`hole.auto.${found.code}`)];
+      return [found.mask, t(`hole.auto.${found.code}`), ...(found.goes_on ? [t("hole.auto.goes_on")] : [])];
     });
   }
 
-  /** Make a drawing the mask. draw: async () -> [its Blob, its name]; again: what tries once more. */
+  /** Make a drawing the mask. draw: async () -> [its Blob, its name, more to say]; again: what tries once more. */
   async function take(again, draw) {
-    let name;
+    let words;
     try {
-      const [blob, called] = await draw();
+      const [blob, name, ...more] = await draw();
       work.mask.takePicture(await createImageBitmap(blob));
-      name = called;
+      words = [t("hole.preset_set", { name }), ...more].join(" ");
     } catch (error) {
       const retry = error.code === "nothing_found" ? [] : [{ text: t("action.retry"), run: again }];
       trouble.replaceChildren(problem(error, ...retry));
       return;
     }
-    trouble.replaceChildren(el("p", { class: "muted" }, t("hole.preset_set", { name })));
-    announce(t("hole.preset_set", { name }));
+    trouble.replaceChildren(el("p", { class: "muted" }, words));
+    announce(words);
     refresh();
   }
 
