@@ -27,6 +27,7 @@ from twoface.core.images import read_photo
 from twoface.core.mesh import GREY, MeshNetwork, to_template
 from twoface.core.mtcnn import Mtcnn
 from twoface.core.parts import named_hole
+from twoface.core.pyramid import Pyramid
 
 COVERED = {"eyes": ("eyes", 64), "lower": ("lower", 64), "center 64": ("center", 64), "left": ("left", 64)}
 TURNED = (30, 60, 90, 180)
@@ -74,7 +75,7 @@ def detectors(yunet):
 
     def whole(pixels, _):
         height, width = pixels.shape[:2]
-        return blazeface.look(pixels, [((width - 1) / 2, (height - 1) / 2, max(width, height), 0)])[0]
+        return blazeface.look(Pyramid(pixels), [((width - 1) / 2, (height - 1) / 2, max(width, height), 0)])[0]
 
     ways = {
         "MTCNN": lambda pixels, _: mtcnn.detect(pixels),

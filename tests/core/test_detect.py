@@ -7,6 +7,7 @@ from twoface.core.blazeface import BlazeFace
 from twoface.core.detect import FaceDetector, _about, _alike, _overview, _surest
 from twoface.core.faces import TEMPLATE, Face, apply, frame_transform, invert
 from twoface.core.mtcnn import Mtcnn, _suppress
+from twoface.core.pyramid import Pyramid
 
 TURNED = np.array([[0.0, -1, 50], [1, 0, 30]])  # a face of 40 pixels that lies on its side, at (10, 30)
 
@@ -99,7 +100,7 @@ def test_blazeface_sees_in_each_square_what_is_there(portrait):
     network = BlazeFace(threads=1)
     wide = np.zeros((300, 900, 3), np.uint8)
     wide[:, 600:] = cv2.resize(portrait[:, 80:380], (300, 300))
-    empty, full, turned = network.look(wide, [(150, 150, 300, 0), (750, 150, 300, 0), (750, 150, 300, 30)])
+    empty, full, turned = network.look(Pyramid(wide), [(150, 150, 300, 0), (750, 150, 300, 0), (750, 150, 300, 30)])
     assert empty == [] and len(full) == len(turned) == 1 and full[0].score > 0.5
     apart, ratio, degrees = frames_apart(full[0].frame, turned[0].frame)
     assert apart < 0.15 and 0.8 < ratio < 1.25 and degrees < 15  # of the photo, not of the square

@@ -146,7 +146,8 @@ def test_of_a_reference_only_the_part_that_is_used_is_kept(inpainter, photo):
     inpainter = inpainter(placed_face(FRAME))
     prepared = inpainter.prepare(photo, hole=HOLE)
     visible = inpainter._visible(prepared.crop, prepared.invented, prepared.unknown)
-    kept = inpainter._reference(encode_photo(Photo(large), "PNG"), None, prepared, visible).pixels
+    looked = inpainter._reference_photo(encode_photo(Photo(large), "PNG"), None)
+    kept = inpainter._reference(looked, prepared, visible).pixels
     assert kept.size < large.size / 50 and kept.base is None
 
 

@@ -11,11 +11,12 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Field, Numbers, Picture, Points, Transform, Vector
+from twoface.core.arrays import Field, Numbers, Points, Transform, Vector
 from twoface.core.faces import ALIKE, SIZE, TEMPLATE, Face, apply, invert, overlap, scale_of, similarity_transform
 from twoface.core.mesh import SIDE as CUT
 from twoface.core.mesh import cut, region_transform
 from twoface.core.network import open_session
+from twoface.core.pyramid import Pyramid
 
 SIDE = 128  # pixels a side of what the network sees
 CELLS = ((16, 2), (8, 6))  # of its two grids: cells a side, anchors in each
@@ -35,15 +36,15 @@ class BlazeFace:
         self._session = open_session(resources.files("twoface") / "weights" / "blazeface.onnx", threads)
 
     def look(
-        self, pixels: Picture, squares: Sequence[tuple[float, float, float, float]], least: float = SCORE
+        self, photo: Pyramid, squares: Sequence[tuple[float, float, float, float]], least: float = SCORE
     ) -> list[list[Face]]:
         """What it finds in each of some squares of a photo -> a list of Face for each, the surest first.
 
-        pixels: uint8 (H, W, 3) RGB. squares: (x, y, side, degrees) each: a centre and a side in pixels, turned
-        clockwise as seen; what lies beyond the photo is black. least: score of a face.
+        squares: (x, y, side, degrees) each: a centre and a side in the photo's pixels, turned clockwise as seen; what
+        lies beyond the photo is black. least: score of a face.
         """
         backs = [region_transform((x, y, side, np.radians(degrees))) for x, y, side, degrees in squares]
-        shown = np.stack([_shown(pixels, back) for back in backs])
+        shown = np.stack([_shown(photo, back) for back in backs])
         boxes, scores = self._session.run(["boxes", "scores"], {"image": shown})
         return [
             [_face(back, *face) for face in _merged(*_decoded(values, logits, least))]
@@ -51,8 +52,8 @@ class BlazeFace:
         ]
 
 
-def _shown(pixels: Picture, back: Transform) -> Field:
-    part = cut(pixels, back, cv2.BORDER_CONSTANT)
+def _shown(photo: Pyramid, back: Transform) -> Field:
+    part = cut(*photo.level(back), cv2.BORDER_CONSTANT)
     return cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 127.5 - 1
 
 

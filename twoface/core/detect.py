@@ -16,6 +16,7 @@ from twoface.core.arrays import Box, Picture, Points, Shape, Transform
 from twoface.core.blazeface import SCORE, BlazeFace
 from twoface.core.faces import ALIKE, Face, apply, distinct, invert, overlap
 from twoface.core.mtcnn import SMALLEST, Mtcnn
+from twoface.core.pyramid import Pyramid
 
 # A face that lies so many quarter turns clockwise is upright in the photo turned so.
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
@@ -72,26 +73,26 @@ class FaceDetector:
     def _look(self, pixels: Picture, near: Box | None) -> list[tuple[Face, Face | None]]:
         """Each face found, and the closer look at it or None where that shows none."""
         squares = _overview(pixels.shape) if near is None else _about(near)
-        ours = self._mtcnn.detect(pixels)
+        ours, photo = self._mtcnn.detect(pixels), Pyramid(pixels)
         least = SCORE if near is None else HINTED
-        seen = [face for faces in self._blazeface.look(pixels, squares, least) for face in faces]
+        seen = [face for faces in self._blazeface.look(photo, squares, least) for face in faces]
         seen = distinct(ours, sorted(seen, key=lambda face: -face.score))
         found = []
-        for i, (face, better) in enumerate(zip(seen, self._again(pixels, seen), strict=True)):
+        for i, (face, better) in enumerate(zip(seen, self._again(photo, seen), strict=True)):
             if i < len(ours) and (better is None or _alike(face, better)):
                 found.append((face, better))
             elif better is not None and better.score >= least:
                 found.append((better, better))
         return found
 
-    def _again(self, pixels: Picture, faces: Sequence[Face]) -> list[Face | None]:
+    def _again(self, photo: Pyramid, faces: Sequence[Face]) -> list[Face | None]:
         """A closer look at each face, from four sides -> the Face as it lies, or None where none shows it."""
         squares = []
         for face in faces:
             x0, y0, x1, y1, degrees = face.frame
             x, y, side = (x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, x1 - x0
             squares += [(x, y, side * about, degrees + 90 * turn) for turn in range(4) for about in ABOUT]
-        looks = iter(self._blazeface.look(pixels, squares, HINTED) if squares else [])
+        looks = iter(self._blazeface.look(photo, squares, HINTED) if squares else [])
         return [_surest([[_same(face, next(looks)) for _ in ABOUT] for _ in range(4)]) for face in faces]
 
 

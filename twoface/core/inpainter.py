@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -203,6 +204,19 @@ class _ReferenceFace:
     mesh: Mesh
 
 
+@dataclass(frozen=True)
+class _ReferencePhoto:
+    """A reference photo and the faces in it. frames: theirs, as found; told: its one face was given as a square; owned:
+    it was decoded for this fill.
+    """
+
+    photo: Photo
+    faces: Sequence[_ReferenceFace]
+    frames: Sequence[Frame]
+    told: bool
+    owned: bool
+
+
 class Inpainter:
     """Fills holes in face photos. Make one with `load` and use it for many photos, from several threads too.
 
@@ -304,16 +318,19 @@ class Inpainter:
         clock = _Clock()
         given = [*([] if reference is None else [reference]), *references]
         squares = _squares(reference_face, len(given))
-        prepared = self.prepare(
-            photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
-        )
+        owned = not isinstance(photo, Photo | np.ndarray)  # a file that is decoded here
+        photo = _as_photo(photo)
+        with ThreadPoolExecutor(1) as beside:
+            ahead = [beside.submit(self._reference_photo, *each) for each in zip(given[:1], squares, strict=False)]
+            prepared = self.prepare(
+                photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
+            )
         clock.lap("photo")
-        found, chosen, warnings = self._references(given, squares, prepared, same_photo) if given else ([], None, [])
+        found, chosen, warnings = self._references(given, squares, ahead, prepared, same_photo)
         used = None if chosen is None else found[chosen]
         clock.lap("references")
         fields = self.predict(prepared, used)
         clock.lap("network")
-        owned = not isinstance(photo, Photo | np.ndarray)  # a file that was decoded here
         pixels = self.paste(prepared, fields, used, owned)
         clock.lap("blend")
         identity = self._identity(pixels, prepared, used)
@@ -500,32 +517,32 @@ class Inpainter:
         self,
         given: Sequence[PhotoSource],
         squares: Sequence[Sequence[float] | None],
+        ahead: "list[Future[_ReferencePhoto]]",
         prepared: Prepared,
         same_photo: bool,
     ) -> tuple[list[Reference], int | None, list[str]]:
         """-> a Reference for each that is given, the index of the one to use, warnings.
 
-        Of large ones only that to be used has its pixels.
+        ahead: the first of them is looked at already; taken out, so that no large one is held longer than needed. Of
+        large ones only that to be used has its pixels.
         """
+        if not given:
+            return [], None, []
         embedding = self._visible(prepared.masked, prepared.invented, prepared.unknown)
         found = []
         for each in zip(given, squares, strict=True):
-            reference = self._reference(*each, prepared, embedding)
+            looked = ahead.pop().result() if ahead else self._reference_photo(*each)
+            reference = self._reference(looked, prepared, embedding)
             if len(given) > 1 and reference.pixels is not None and reference.pixels.nbytes > HELD:
                 reference = dataclasses.replace(reference, pixels=None)
             found.append(reference)
         chosen, warnings = _chosen(found, same_photo)
         if chosen is not None and found[chosen].pixels is None:
-            found[chosen] = self._reference(given[chosen], squares[chosen], prepared, embedding)
+            found[chosen] = self._reference(self._reference_photo(given[chosen], squares[chosen]), prepared, embedding)
         return found, chosen, warnings
 
-    def _reference(
-        self, item: PhotoSource, square: Sequence[float] | None, prepared: Prepared, embedding: Vector
-    ) -> Reference:
-        """The face of a reference photo that is given, or most like what is visible of the photo.
-
-        embedding: of what is visible of the photo.
-        """
+    def _reference_photo(self, item: PhotoSource, square: Sequence[float] | None) -> "_ReferencePhoto":
+        """A reference photo and its faces, or the one in the square that is given."""
         photo = dataclasses.replace(_as_photo(item), original=None)  # the file's own samples are not needed
         try:
             if square is not None:
@@ -538,19 +555,25 @@ class Inpainter:
         except InputError as error:
             raise InputError(f"reference {photo.name}: {error}", code=error.code, reference=photo.name) from error
         faces = [self._reference_face(photo, *place) for place in places]
-        alike = [self._likeness(face.picture, prepared, embedding) for face in faces]
-        if square is not None:
-            taken = _given(square)
-        else:
-            taken = most_alike([frame_of(transform) for _, transform in places], alike)
-        face = faces[taken.number]
+        frames = [frame_of(transform) for _, transform in places]
+        return _ReferencePhoto(photo, faces, frames, square is not None, not isinstance(item, Photo | np.ndarray))
+
+    def _reference(self, looked: "_ReferencePhoto", prepared: Prepared, embedding: Vector) -> Reference:
+        """The face of a reference photo that is given, or most like what is visible of the photo.
+
+        embedding: of what is visible of the photo.
+        """
+        photo = looked.photo
+        alike = [self._likeness(face.picture, prepared, embedding) for face in looked.faces]
+        taken = Taken(tuple(looked.frames), 0, "given") if looked.told else most_alike(looked.frames, alike)
+        face = looked.faces[taken.number]
         points = face.mesh.moved(face.transform).points
         laid = registered(prepared.mesh, prepared.unknown, photo.pixels, face.mesh.points)
         bare = uncovered(laid, self.covered(face.picture, points), face.transform)
         finer = scale_of(prepared.transform) / scale_of(face.transform)
         value = worth(prepared.mesh, prepared.unknown, (laid.trust, bare.trust), face.picture, points, finer)
         part, grid = shrunk(photo.pixels, bare.map, max(1 / scale_of(prepared.transform), 1))
-        if not isinstance(item, Photo | np.ndarray) and 2 * part.nbytes < photo.pixels.nbytes:
+        if looked.owned and 2 * part.nbytes < photo.pixels.nbytes:
             part = np.ascontiguousarray(part).copy()  # the rest of a photo that was decoded here is let go
         return Reference(
             name=photo.name,

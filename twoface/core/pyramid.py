@@ -1,0 +1,32 @@
+"""A picture at half its size, a quarter and so on: who looks at much of it in few pixels need not read it all."""
+
+import cv2
+import numpy as np
+
+from twoface.core.arrays import Picture, Transform
+from twoface.core.faces import scale_of
+
+LEAST = 2.0  # times that a level is still shrunk by whoever takes it, so that its own filter decides what is seen
+
+
+class Pyramid:
+    """pixels: uint8 (H, W, 3). Levels are made when they are first asked for, by area; not for several threads."""
+
+    def __init__(self, pixels: Picture) -> None:
+        self.pixels = pixels
+        self._levels = [pixels]
+
+    def level(self, back: Transform) -> tuple[Picture, Transform]:
+        """What of the picture is enough for a look at it -> the smallest level, and the affine to its pixels.
+
+        back: (2, 3), from the look's pixels to the picture's.
+        """
+        number = max(0, int(np.log2(max(scale_of(back) / LEAST, 1))))
+        while len(self._levels) <= number and min(self._levels[-1].shape[:2]) > 1:
+            height, width = (side // 2 for side in self._levels[-1].shape[:2])
+            even = self._levels[-1][: 2 * height, : 2 * width]
+            self._levels.append(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
+        number = min(number, len(self._levels) - 1)
+        there = back / 2**number
+        there[:, 2] -= 0.5 - 0.5 / 2**number
+        return self._levels[number], there
