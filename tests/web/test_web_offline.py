@@ -12,7 +12,7 @@ import pytest
 from web_server import fake_studio, good, mask_text, running, upload
 
 from twoface.search.index import build
-from twoface.serving.connections import is_loopback
+from twoface.serving.settings import is_loopback
 from twoface.web.tasks import load_inpainter, setup_worker
 
 

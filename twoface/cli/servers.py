@@ -1,10 +1,12 @@
 """Servers on the command line: web, serve. What a command needs is imported inside it."""
 
 import argparse
-from pathlib import Path
+from dataclasses import replace
 
-from twoface.cli.options import Command, Commands, command, number, require
+from twoface.cli.options import Command, Commands, add_settings, command, number, require, settings_of
 from twoface.cli.search import NEEDED as SEARCH
+from twoface.service.settings import Settings as ServiceSettings
+from twoface.web.settings import Settings as WebSettings
 
 
 def add_commands(commands: Commands) -> None:
@@ -14,51 +16,19 @@ def add_commands(commands: Commands) -> None:
 
 def web(args: argparse.Namespace) -> int:
     require("web", "fastapi", "uvicorn")
-    if args.index:
+    if args.indexes:
         require("search", *SEARCH)
     from twoface.web.server import serve as run
-    from twoface.web.settings import Settings
 
-    settings = Settings(
-        host=args.host,
-        port=args.port,
-        auth=args.auth,
-        tls_cert=args.tls_cert,
-        tls_key=args.tls_key,
-        backend=args.backend,
-        backend_key=args.backend_key,
-        proxies=(*Settings.proxies, *args.proxy),
-        indexes=tuple(args.index),
-        workers=args.workers,
-    )
-    run(settings, args.open)
+    run(settings_of(args, WebSettings), args.open)
     return 0
 
 
 def serve(args: argparse.Namespace) -> int:
     require("serve", "fastapi_offline", "uvicorn", "simdjson", "orjson", "prometheus_client", "grpc", "tritonclient")
-    from twoface.service.settings import Settings
-
-    settings = Settings(
-        model=args.model,
-        host=args.host,
-        port=args.port,
-        grpc_port=None if args.no_grpc else args.grpc_port,
-        api_keys=args.api_key,
-        tls_cert=args.tls_cert,
-        tls_key=args.tls_key,
-        cors=tuple(args.cors),
-        device=args.device,
-        threads=args.threads,
-        batch_size=args.batch_size,
-        batch_wait=args.batch_wait_ms / 1000,
-        queue=args.queue,
-        rows=args.rows,
-        timeout=args.timeout,
-        drain=args.drain,
-        photo_workers=args.photo_workers,
-        index=args.index,
-    )
+    settings = settings_of(args, ServiceSettings)
+    if args.no_grpc:
+        settings = replace(settings, grpc_port=None)
     if args.index:
         require("search", *SEARCH)
     if args.replicas:
@@ -101,48 +71,13 @@ put there while it runs is taken in. Ctrl-C or SIGTERM: what was accepted is sti
 def _web_options(command: Command) -> None:
     add, _ = command
     add("--open", action="store_true", help="open the page in the browser")
-    add("--host", metavar="ADDRESS", default="127.0.0.1", help="default 127.0.0.1; any other needs --auth")
-    add("--port", metavar="N", type=number(int, 0, 65535), default=8000, help="default 8000; 0: any free")
-    add("--auth", metavar="FILE", type=Path, help="require a password of this file: one a line, 16 letters or more")
-    add("--tls-cert", metavar="FILE.pem", type=Path, help="certificate chain, for HTTPS")
-    add("--tls-key", metavar="FILE.pem", type=Path, help="its private key")
-    add(
-        "--backend", metavar="URL", help="a `twoface serve` that fills: http://, https://, grpc:// or grpcs://HOST:PORT"
-    )
-    add("--backend-key", metavar="FILE", type=Path, help="a file with its API key")
-    add("--proxy", metavar="ADDRESS", action="append", default=[],
-        help="trust X-Forwarded-For from this reverse proxy (127.0.0.1 and ::1 are trusted)")  # fmt: skip
-    add("--index", metavar="INDEX", action="append", default=[],
-        help="search references in this face index (see `twoface index`); repeat for more")  # fmt: skip
-    add("--workers", metavar="N", type=number(int, 1), default=1,
-        help="processes (default 1), about 1 GB each, 1.4 with an index")  # fmt: skip
+    add_settings(add, WebSettings)
 
 
 def _serve_options(command: Command) -> None:
-    add, parser = command
-    add("--model", metavar="PATH", type=Path, help="an ONNX file, or a folder of versions (default: what ships)")
-    add("--host", metavar="ADDRESS", default="127.0.0.1", help="default 127.0.0.1; any other needs --api-key")
-    add("--port", metavar="N", type=number(int, 0, 65535), default=8000, help="HTTP port (default 8000; 0: any free)")
-    add("--grpc-port", metavar="N", type=number(int, 0, 65535), default=8001, help="gRPC port (default 8001)")
+    add, _ = command
+    add_settings(add, ServiceSettings)
     add("--no-grpc", action="store_true", help="HTTP only")
-    add("--api-key", metavar="FILE", type=Path, help="keys, one a line, read again when the file changes")
-    add("--tls-cert", metavar="FILE.pem", type=Path, help="certificate chain, for HTTPS and gRPC")
-    add("--tls-key", metavar="FILE.pem", type=Path, help="its private key")
-    cors = "allow browser requests from this origin (default none)"
-    add("--cors", metavar="ORIGIN", action="append", default=[], help=cors)
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="device of the network (default cpu)")
-    add("--threads", metavar="N", type=number(int, 1), help="number of CPU threads (default: all cores)")
-    add("--batch-size", metavar="N", type=number(int, 1), default=4, help="largest batch, in crops (default 4)")
-    wait = "how long a crop waits for its batch to fill (default 0: batch what is queued)"
-    add("--batch-wait-ms", metavar="MS", type=number(float, 0), default=0, help=wait)
-    add("--queue", metavar="N", type=number(int, 1), default=64, help="queue length, in crops (default 64)")
-    add("--rows", metavar="N", type=number(int, 1, 256), default=16, help="most crops in one request (default 16)")
-    add("--timeout", metavar="S", type=number(float, 0.001), default=60, help="time limit of a request (default 60)")
-    drain = "time to finish running requests at shutdown (default 30)"
-    add("--drain", metavar="S", type=number(float, 0), default=30, help=drain)
-    add("--photo-workers", metavar="N", type=number(int, 0), default=1,
-        help="processes of the photo API (default 1), about 0.5 GB each")  # fmt: skip
-    add("--index", metavar="INDEX", help="a face index (see `twoface index`): adds POST /v1/references")
     add("--replicas", metavar="N[:MAX]", type=_replicas, help="number of replicas on Ray Serve (needs the extra scale)")
 
 

@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, Response
 
 import twoface
-from twoface.service import oip_rest, photos, references, tfserving
+from twoface.service import oip_rest, photos, references, tensors, tfserving
 from twoface.service.engine import Engine
 from twoface.service.examples import example
 from twoface.service.methods import Methods
@@ -65,6 +65,11 @@ def build_app(settings: Settings) -> FastAPI:
     answer_errors(app)
     _add_middleware(app, settings, metrics)
     return app
+
+
+def largest_body(settings: Settings) -> int:
+    """Bytes of the largest body of any door."""
+    return max(tensors.json_bytes(settings.rows), settings.photo_bytes)
 
 
 @contextlib.asynccontextmanager
@@ -119,10 +124,10 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(
         Limits,
-        body_bytes=lambda path: settings.photo_bytes if path in FORMS else settings.body_bytes,
+        body_bytes=lambda path: settings.photo_bytes if path in FORMS else tensors.json_bytes(settings.rows),
         seconds=settings.receive_timeout,
         concurrency=settings.concurrency,
-        held_bytes=4 * settings.largest_body,
+        held_bytes=4 * largest_body(settings),
         received=received,
     )
     if app.state.keys:

@@ -15,6 +15,7 @@ from twoface.core.errors import TwoFaceError
 from twoface.service import oip_grpc, tfserving_grpc
 from twoface.service.engine import Engine
 from twoface.service.settings import Settings
+from twoface.service.tensors import message_bytes
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 OURS = (oip_grpc.SERVICE, *tfserving_grpc.SERVICES)
@@ -26,7 +27,7 @@ class GrpcDoor:
 
     def __init__(self, state: Any, settings: Settings) -> None:
         options = [
-            ("grpc.max_receive_message_length", settings.message_bytes),
+            ("grpc.max_receive_message_length", message_bytes(settings.rows)),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # else two servers share a port and nobody notices
         ]

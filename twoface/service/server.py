@@ -5,7 +5,7 @@ import gc
 import logging
 import socket
 
-from twoface.service.app import build_app
+from twoface.service.app import build_app, largest_body
 from twoface.service.grpc_door import GrpcDoor
 from twoface.service.logs import configure_logs
 from twoface.service.settings import Settings
@@ -30,7 +30,7 @@ class Server(serving.Server):
         self._app = build_app(settings)  # its lifespan is entered in `serve`, so that what goes wrong there is raised
         self.grpc_port: int | None = None
         self._grpc: GrpcDoor | None = None
-        super().__init__(self._app, settings, settings.largest_body, 4 * settings.concurrency, log_level="warning")
+        super().__init__(self._app, settings, largest_body(settings), 4 * settings.concurrency, log_level="warning")
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer until told to stop, and then until what was accepted is answered."""

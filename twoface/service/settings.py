@@ -2,70 +2,47 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
-from twoface.serving.connections import is_loopback
+from twoface.serving.settings import check_access, option
 
-VALUES_A_ROW = 7 * SIZE * SIZE  # image, mask and reference
-LETTERS_A_VALUE = 26  # of JSON: the longest double and its comma
+WAIT = "how long a crop waits for its batch to fill (default %(default)s: batch what is queued)"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of `twoface serve`; each is documented there and in docs/serving.md.
-
-    model: an ONNX file, or a folder with one in a folder for each version (1/model.onnx); None: the one that ships.
-    batch_wait: seconds that a crop waits for others to fill its batch. queue: crops that may wait for the network.
-    rows: crops in one request. photo_workers: processes of the photo API, 0 for none of it; photo_queue: calls that
-    may wait for one; photo_bytes: the largest form; photo_pixels: of one picture; photo_memory: address space of a
-    process. index: of faces, for `/v1/references` (`twoface.search.store.open_store`). Times are in seconds, sizes in
+    """The options of `twoface serve` (docs/serving.md), and limits that are no options. Times are in seconds, sizes in
     bytes.
+
+    photo_queue: calls that may wait for a process of the photo API; photo_bytes: the largest form; photo_pixels: of
+    one picture; photo_memory: address space of a process. watch: between two looks at the model's files.
     """
 
-    model: Path | None = None
-    host: str = "127.0.0.1"
-    port: int = 8000
-    grpc_port: int | None = 8001
-    api_keys: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    cors: tuple[str, ...] = ()
-    device: str = "cpu"
-    threads: int | None = None
-    batch_size: int = 4
-    batch_wait: float = 0.0
-    queue: int = 64
-    rows: int = 16
+    model: Path | None = option(None, "an ONNX file, or a folder of versions (default: what ships)", "PATH")
+    host: str = option("127.0.0.1", "default %(default)s; any other needs --api-key", "ADDRESS")
+    port: int = option(8000, "HTTP port (default %(default)s; 0: any free)", "N", 0, 65535)
+    grpc_port: int | None = option(8001, "gRPC port (default %(default)s)", "N", 0, 65535)
+    api_keys: Path | None = option(None, "keys, one a line, read again when the file changes", "FILE", name="api-key")
+    tls_cert: Path | None = option(None, "certificate chain, for HTTPS and gRPC", "FILE.pem")
+    tls_key: Path | None = option(None, "its private key", "FILE.pem")
+    cors: tuple[str, ...] = option((), "allow browser requests from this origin (default none)", "ORIGIN")
+    device: Literal["cpu", "cuda"] = option("cpu", "device of the network (default %(default)s)")
+    threads: int | None = option(None, "number of CPU threads (default: all cores)", "N", 1)
+    batch_size: int = option(4, "largest batch, in crops (default %(default)s)", "N", 1)
+    batch_wait: float = option(0, WAIT, "MS", name="batch-wait-ms", unit=0.001)
+    queue: int = option(64, "queue length, in crops (default %(default)s)", "N", 1)
+    rows: int = option(16, "most crops in one request (default %(default)s)", "N", 1, 256)
     concurrency: int = 256
-    timeout: float = 60.0
+    timeout: float = option(60, "time limit of a request (default %(default)s)", "S", 0.001)
     receive_timeout: float = 20.0
-    drain: float = 30.0
+    drain: float = option(30, "time to finish running requests at shutdown (default %(default)s)", "S")
     watch: float = 2.0
-    photo_workers: int = 1
+    photo_workers: int = option(1, "processes of the photo API (default %(default)s), about 0.5 GB each", "N")
     photo_queue: int = 16
     photo_bytes: int = 64_000_000
     photo_pixels: int = 50_000_000
     photo_memory: int | None = 6_000_000_000
-    index: str | None = None
+    index: str | None = option(None, "a face index (see `twoface index`): adds POST /v1/references", "INDEX")
 
     def __post_init__(self) -> None:
-        if not self.api_keys and not is_loopback(self.host):
-            raise InputError(f"{self.host} can be reached by others: give --api-key FILE, or serve on 127.0.0.1")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise InputError("TLS needs both --tls-cert and --tls-key")
-
-    @property
-    def body_bytes(self) -> int:
-        """The largest body of a tensor door: the JSON of `rows` crops in full precision."""
-        return self.rows * VALUES_A_ROW * LETTERS_A_VALUE + 65536
-
-    @property
-    def largest_body(self) -> int:
-        """The largest body of any door."""
-        return max(self.body_bytes, self.photo_bytes)
-
-    @property
-    def message_bytes(self) -> int:
-        """The largest gRPC message: `rows` crops in float64."""
-        return self.rows * VALUES_A_ROW * 8 + 65536
+        check_access(self, self.api_keys, "give --api-key FILE, or serve on 127.0.0.1")

@@ -16,6 +16,9 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
 CENTER = slice(48, 80)  # the hole of whoever sends no mask: 32x32, black
+VALUES_A_ROW = 7 * SIZE * SIZE  # image, mask and reference
+LETTERS_A_VALUE = 26  # of JSON: the longest double and its comma
+BESIDES = 65536  # bytes of a message beside its values
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,16 @@ class Crops:
 
     def __len__(self) -> int:
         return len(self.image)
+
+
+def json_bytes(rows: int) -> int:
+    """The largest body of a tensor door: the JSON of so many crops in full precision."""
+    return rows * VALUES_A_ROW * LETTERS_A_VALUE + BESIDES
+
+
+def message_bytes(rows: int) -> int:
+    """The largest gRPC message: so many crops in float64."""
+    return rows * VALUES_A_ROW * 8 + BESIDES
 
 
 def check(

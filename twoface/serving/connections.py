@@ -1,7 +1,6 @@
 """Addresses, certificates, and uvicorn's HTTP connection with the limit that it lacks: the time of a request."""
 
 import asyncio
-import ipaddress
 import os
 import socket
 import ssl
@@ -16,14 +15,6 @@ from twoface.core.errors import InputError, TwoFaceError
 ACCEPT = 0.1  # seconds to accept the connections in the backlog
 FIRST_REQUEST = 0.5  # seconds that a new connection has for its request at shutdown
 TLS_CLOSE = 5.0  # seconds for a client to close TLS
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def bind(host: str, port: int) -> socket.socket:

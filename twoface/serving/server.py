@@ -2,31 +2,14 @@
 
 import signal
 import socket
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from twoface.serving.connections import bind, check_tls, timed_connection
 from twoface.serving.limits import MIN_RATE
-
-
-class ServerSettings(Protocol):
-    """What a server of either kind is told. Times are in seconds; tls_cert, tls_key: both, or neither."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def tls_cert(self) -> Path | None: ...
-    @property
-    def tls_key(self) -> Path | None: ...
-    @property
-    def receive_timeout(self) -> float: ...
-    @property
-    def drain(self) -> float: ...
+from twoface.serving.settings import ServerSettings
 
 
 class Server(uvicorn.Server):

@@ -10,9 +10,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from twoface.serving.auth import Keys
-from twoface.serving.connections import is_loopback
 from twoface.serving.limits import Limits
 from twoface.serving.pool import Pool
+from twoface.serving.settings import is_loopback
 from twoface.web import api
 from twoface.web.problems import answer_problems, problem, refuse
 from twoface.web.security import Guard, cookie_header

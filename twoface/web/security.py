@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from twoface.serving.connections import is_loopback
+from twoface.serving.settings import is_loopback
 from twoface.web.problems import problem
 from twoface.web.sessions import Sessions
 

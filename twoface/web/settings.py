@@ -3,32 +3,35 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from twoface.core.errors import InputError
-from twoface.serving.connections import is_loopback
+from twoface.serving.settings import check_access, option
 
 INDEX_MEMORY = 4_000_000_000  # bytes that a worker may map for indexes: what reads them reserves more than it uses
+PROXIES = ("127.0.0.1", "::1")
+TRUSTED = f"trust X-Forwarded-For from this reverse proxy ({' and '.join(PROXIES)} are trusted)"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of `twoface web`. Times are in seconds, sizes in bytes.
+    """The options of `twoface web`, and limits that are no options. Times are in seconds, sizes in bytes.
 
-    auth: a file of passwords, one a line. backend: the URL of a `twoface serve` that answers instead of the embedded
-    engine; backend_key: a file with its API key. proxies: addresses whose `X-Forwarded-For` tells who asks, since
-    passwords that are tried out are counted by address. indexes: of faces (`twoface index`), to find references in.
+    proxies: whose `X-Forwarded-For` tells who asks, since passwords that are tried out are counted by address.
     memory: what a worker process may map, code and networks included, but for its indexes.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    auth: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    backend: str | None = None
-    backend_key: Path | None = None
-    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
-    indexes: tuple[str, ...] = ()
-    workers: int = 1
+    host: str = option("127.0.0.1", "default %(default)s; any other needs --auth", "ADDRESS")
+    port: int = option(8000, "default %(default)s; 0: any free", "N", 0, 65535)
+    auth: Path | None = option(None, "require a password of this file: one a line, 16 letters or more", "FILE")
+    tls_cert: Path | None = option(None, "certificate chain, for HTTPS", "FILE.pem")
+    tls_key: Path | None = option(None, "its private key", "FILE.pem")
+    backend: str | None = option(
+        None, "a `twoface serve` that fills: http://, https://, grpc:// or grpcs://HOST:PORT", "URL"
+    )
+    backend_key: Path | None = option(None, "a file with its API key", "FILE")
+    proxies: tuple[str, ...] = option(PROXIES, TRUSTED, "ADDRESS", name="proxy")
+    indexes: tuple[str, ...] = option(
+        (), "search references in this face index (see `twoface index`); repeat for more", "INDEX", name="index"
+    )
+    workers: int = option(1, "processes (default %(default)s), about 1 GB each, 1.4 with an index", "N", 1)
     photo_bytes: int = 40_000_000
     request_bytes: int = 4_000_000
     pixels: int = 50_000_000
@@ -41,10 +44,7 @@ class Settings:
     drain: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.auth and not is_loopback(self.host):
-            raise InputError(f"{self.host} can be reached by others: give --auth FILE, or use --host 127.0.0.1")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise InputError("TLS needs both --tls-cert and --tls-key")
+        check_access(self, self.auth, "give --auth FILE, or use --host 127.0.0.1")
 
     @property
     def worker_memory(self) -> int:
