@@ -21,7 +21,7 @@ import numpy as np
 
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import KINDS
-from twoface.search.settings import Settings, write_settings
+from twoface.search.record import Record, write_record
 from twoface.search.store import FaceRow, LanceStore, PhotoRow
 
 
@@ -35,7 +35,7 @@ def main():
     place, ledger, rng = options.work / "index", options.work / "ledger.jsonl", random.Random(0)
     store = LanceStore(place, create=True)
     with store.writing():
-        write_settings(store, Settings())
+        write_record(store, Record())
     lost = doubled = back = opened = 0
     for number in range(options.kills):
         process = multiprocessing.get_context("spawn").Process(target=work, args=(place, ledger, number), daemon=True)

@@ -15,7 +15,7 @@ from twoface.search.collection import Collection
 from twoface.search.index import build, forget, remove, settle, update, verify
 from twoface.search.people import People
 from twoface.search.people import place as placed
-from twoface.search.settings import read_settings, seal
+from twoface.search.record import read_record, seal
 from twoface.search.store import LanceStore
 from twoface.search.sums import HINT
 
@@ -125,7 +125,7 @@ def test_killed_at_any_write_nothing_is_lost_and_the_command_can_be_finished(com
                 pass
         if (
             command == "forget"
-            and read_settings(LanceStore(place)).forgotten != read_settings(LanceStore(album / "index")).forgotten
+            and read_record(LanceStore(place)).forgotten != read_record(LanceStore(album / "index")).forgotten
         ):  # it was begun: any later command goes on with it
             settle(LanceStore(place))
             assert not left_of(album, place, "p1")
@@ -195,7 +195,7 @@ def test_whatever_file_is_damaged_it_is_named_and_nothing_is_lost(damage, album,
 
 
 @pytest.mark.parametrize("lost", ["cut", "unknown"])
-def test_settings_lost_with_their_copy_are_not_made_up(lost, place, album):
+def test_a_record_lost_with_its_copy_is_not_made_up(lost, place, album):
     content = (place / "index.json").read_text()
     told = json.loads(content)
     del told["sha256"]
@@ -208,13 +208,13 @@ def test_settings_lost_with_their_copy_are_not_made_up(lost, place, album):
 
 
 def test_an_index_of_old_is_read_and_what_it_forgot_is_looked_for_once(place):
-    settings = {"folders": [], "people": True, "space": read_settings(LanceStore(place)).space, "forgotten": ["ab"]}
-    (place / "index.json").write_text(json.dumps(settings))
+    record = {"folders": [], "people": True, "space": read_record(LanceStore(place)).space, "forgotten": ["ab"]}
+    (place / "index.json").write_text(json.dumps(record))
     for name in ("index.copy.json", "checksums.json"):
         (place / name).unlink()
-    assert read_settings(LanceStore(place)).unfinished
+    assert read_record(LanceStore(place)).unfinished
     assert settle(LanceStore(place)).forgotten == ["ab"]
-    assert not read_settings(LanceStore(place)).unfinished and verify(place) == []
+    assert not read_record(LanceStore(place)).unfinished and verify(place) == []
 
 
 def test_a_reader_that_meets_a_forget_asks_again(place):

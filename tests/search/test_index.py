@@ -16,7 +16,7 @@ from twoface.search import index as module
 from twoface.search.collection import Collection
 from twoface.search.face_space import KINDS, space_version
 from twoface.search.index import build, forget, pictures, remove, update, verify
-from twoface.search.settings import read_settings, write_settings
+from twoface.search.record import read_record, write_record
 from twoface.search.store import LanceStore, open_store
 
 
@@ -236,14 +236,14 @@ def test_one_photo_is_forgotten_by_its_path(index, photos):
 def test_an_index_of_another_version_is_refused_until_it_is_updated(index, photos):
     forget(str(photos / "p0" / "0.png"), index)
     store = LanceStore(index)
-    settings = read_settings(store)
-    for settings.space in ("another", ""):
-        write_settings(store, settings)
+    record = read_record(store)
+    for record.space in ("another", ""):
+        write_record(store, record)
         for use in (lambda: build([photos], index, workers=1, load=networks), lambda: Collection.open(index)):
             with pytest.raises(InputError, match="twoface index update"):
                 use()
     assert again(index).photos == 11  # all but the forgotten one
-    assert read_settings(store).space == space_version() and verify(index) == []
+    assert read_record(store).space == space_version() and verify(index) == []
     assert again(index).photos == 0
 
 

@@ -12,7 +12,7 @@ from twoface.search.collection import Collection
 from twoface.search.index import build, forget, remove, update, verify
 from twoface.search.people import People, near_from, place, whisper
 from twoface.search.rank import Calibration
-from twoface.search.settings import read_settings, seal, write_settings
+from twoface.search.record import read_record, seal, write_record
 from twoface.search.store import LanceStore, PhotoRow
 
 CALIBRATION = Calibration("stand-in", -40.0, 80.0)  # 0.55 and more is the same texture
@@ -129,10 +129,10 @@ def test_people_keep_their_faces_and_names_when_an_older_index_is_brought_up_to_
 
     call(index, "--name", 2, "Anna")
     store = LanceStore(index)
-    settings = read_settings(store)
+    record = read_record(store)
     with store.writing():
-        settings.space = "of FaceNet"
-        write_settings(store, settings)
+        record.space = "of FaceNet"
+        write_record(store, record)
         store.empty()
         rows = [{"path": str(photos / f"p{n}/{m}.png"), "face": 0, "vector": [1.0]} for n in range(4) for m in range(3)]
         lancedb.connect(str(index)).create_table("faces", rows, mode="overwrite")

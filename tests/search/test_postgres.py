@@ -75,7 +75,7 @@ def test_a_connection_that_the_server_closed_is_made_anew(address):
         store.reach()
 
 
-def test_settings_that_are_gone_are_not_made_up(address, tmp_path):
+def test_a_record_that_is_gone_is_not_made_up(address, tmp_path):
     store = open_store(address, create=True)
     store.put([PhotoRow("/a.png", 1, 1)], [])
     store._connection.execute("DELETE FROM twoface_setting")

@@ -76,10 +76,10 @@ def stats(args: Namespace) -> int:
     from twoface.search.store import open_store
 
     store = open_store(args.index)
-    settings, counts = settle(store), store.counts()
+    record, counts = settle(store), store.counts()
     unreadable = [row for row in store.photos().values() if row.error]
     print(f"{counts['photos']} photos, {counts['faces']} faces, {counts['bytes'] / 1e6:.1f} MB")
-    for folder in settings.folders:
+    for folder in record.folders:
         print(f"folder     {folder}")
     for row in unreadable:
         print(f"unreadable {row.path}: {row.error}")
@@ -135,7 +135,7 @@ def people(args: Namespace) -> int:
     from twoface.core.files import check_output
     from twoface.search.index import check_space
     from twoface.search.people import People, clear
-    from twoface.search.settings import read_settings
+    from twoface.search.record import read_record
     from twoface.search.store import open_store
 
     if args.html:
@@ -146,7 +146,7 @@ def people(args: Namespace) -> int:
             clear(store)
             print("nobody is grouped or named any more")
             return 0
-        check_space(read_settings(store))
+        check_space(read_record(store))
         found = People.read(store) or People()
         found.bring_up(store)
         _decide(args, store, found)

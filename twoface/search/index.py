@@ -30,13 +30,13 @@ from twoface.search.people import damaged as people_damaged
 from twoface.search.people import mend as mend_people
 from twoface.search.people import renew as renew_people
 from twoface.search.rank import calibration_for, probability, verdict
-from twoface.search.settings import (
-    Settings,
+from twoface.search.record import (
+    Record,
     copies_differ,
     copy_damaged,
-    read_settings,
-    restore_settings,
-    write_settings,
+    read_record,
+    restore_record,
+    write_record,
 )
 from twoface.search.store import FaceRow, PhotoRow, Store, damaged_files, open_store
 
@@ -86,7 +86,7 @@ def build(
 ) -> Summary:
     """Make an index of folders, or go on with one that was interrupted -> Summary.
 
-    place: a directory, or a server's address as of `open_store`. people: see `Settings`. load: picklable, as
+    place: a directory, or a server's address as of `open_store`. people: see `Record`. load: picklable, as
     `networks`; each of the `workers` processes calls it once. anew: for a damaged index, look at all its photos again,
     keeping what it remembers.
     Raises InputError for a folder that is missing and for an index of another version, Unavailable when another process
@@ -95,20 +95,20 @@ def build(
     given = [_folder(folder) for folder in folders]
     store = open_store(place, create=True, anew=anew)
     with store.writing():
-        settings, restored = restore_settings(store)
+        record, restored = restore_record(store)
         if restored and progress:
             tqdm.write(f"{place}: what the index remembers was damaged, and is taken from its copy")
         if not len(store):
-            settings.space = space_version()
-        check_space(settings)
-        settings.people = settings.people or people
-        settings.folders = sorted({*settings.folders, *given})
-        write_settings(store, settings)
+            record.space = space_version()
+        check_space(record)
+        record.people = record.people or people
+        record.folders = sorted({*record.folders, *given})
+        write_record(store, record)
         store.mend()
         mend_people(store)
-        _finish(store, settings)
-        looked = settings.folders if anew else given
-        return _bring_up(store, settings, looked, partial(_setup, load), workers, progress)
+        _finish(store, record)
+        looked = record.folders if anew else given
+        return _bring_up(store, record, looked, partial(_setup, load), workers, progress)
 
 
 def update(
@@ -116,24 +116,24 @@ def update(
 ) -> Summary:
     """Look through the folders of an index again: new, changed and vanished photos -> Summary. As `build`.
 
-    All photos are looked at again when the index is of another version (`Settings.space`). really: remove also the
+    All photos are looked at again when the index is of another version (`Record.space`). really: remove also the
     photos of folders that are missing or hold far fewer than they did, as when a disk is not mounted.
     """
-    with _changing(place) as (store, settings, _):
+    with _changing(place) as (store, record, _):
         vanished = partial(_vanished, really=really)
-        return _bring_up(store, settings, settings.folders, partial(_setup, load), workers, progress, vanished)
+        return _bring_up(store, record, record.folders, partial(_setup, load), workers, progress, vanished)
 
 
 def remove(paths: Iterable[str | Path], place: str | Path) -> Summary:
     """Take photos, or all photos of a folder, out of an index; their folder is no longer looked through -> Summary."""
-    with _changing(place) as (store, settings, _):
+    with _changing(place) as (store, record, _):
         lost = store.clean()  # of a `remove` that was interrupted
         names = {name for path in paths for name in (os.path.abspath(path), os.path.realpath(path))}
         chosen = [path for name in names for path in _below(name, store.photos())]
-        if not chosen and not lost and not names & set(settings.folders):
+        if not chosen and not lost and not names & set(record.folders):
             raise InputError(f"nothing of {', '.join(map(str, paths))} is in the index", code="not_indexed")
-        settings.folders = [folder for folder in settings.folders if folder not in names]
-        write_settings(store, settings)
+        record.folders = [folder for folder in record.folders if folder not in names]
+        write_record(store, record)
         summary = Summary(removed=store.drop(sorted(set(chosen))) + lost)
         bring_up_people(store)
         store.tidy()
@@ -149,11 +149,11 @@ def forget(what: str | Path, place: str | Path) -> Summary:
     what = str(what)
     if not _utf8(what):
         raise InputError("neither a photo nor a person has a name that is not UTF-8", code="not_indexed")
-    with _changing(place) as (store, settings, removed):
+    with _changing(place) as (store, record, removed):
         known, path = store.photos(), os.path.realpath(what)
         paths = [path] if path in known else sorted(_photos_of(store, what))
         marks = [] if path in known else [f"identity/{what}"]
-        if not paths and {_mark(path), *map(_mark, marks)} & set(settings.forgotten):
+        if not paths and {_mark(path), *map(_mark, marks)} & set(record.forgotten):
             return Summary(removed=removed)  # before, or just now
         if not paths:
             raise InputError(f"neither a photo nor a person called '{what}' is in the index", code="not_indexed")
@@ -161,13 +161,13 @@ def forget(what: str | Path, place: str | Path) -> Summary:
         sizes = {known[p].size for p in paths}
         others = [p for p, row in known.items() if row.size in sizes and p not in paths]
         copies = [p for p in others if _content(p, known[p].size) in contents]
-        alike = _alike(store, paths, copies) if settings.space == space_version() else []
+        alike = _alike(store, paths, copies) if record.space == space_version() else []
         summary = Summary(copies=copies, alike=alike)
-        settings.forgotten = sorted({*settings.forgotten, *map(_mark, [*marks, *paths, *copies])})
-        settings.copies = sorted({*settings.copies, *contents})
-        settings.unfinished = True
-        write_settings(store, settings)
-        summary.removed = removed + _finish(store, settings)
+        record.forgotten = sorted({*record.forgotten, *map(_mark, [*marks, *paths, *copies])})
+        record.copies = sorted({*record.copies, *contents})
+        record.unfinished = True
+        write_record(store, record)
+        summary.removed = removed + _finish(store, record)
         return summary
 
 
@@ -193,7 +193,7 @@ def verify(place: str | Path) -> list[str]:
                     "its people are damaged (people.json, people.copy.json): 'twoface index update' takes them from"
                     " their copy; where both are, 'twoface index people --clear' starts them anew"
                 )
-            if read_settings(store).space != space_version():
+            if read_record(store).space != space_version():
                 return [*problems, OLD]
             try:
                 return problems + _row_problems(store)
@@ -205,18 +205,18 @@ def verify(place: str | Path) -> list[str]:
         return [str(error), *damaged_files(place)]
 
 
-def settle(store: Store) -> Settings:
-    """Go on with a `forget` that was interrupted -> Settings."""
-    settings = read_settings(store)
-    if settings.unfinished:
+def settle(store: Store) -> Record:
+    """Go on with a `forget` that was interrupted -> Record."""
+    record = read_record(store)
+    if record.unfinished:
         try:
             with store.writing():
-                settings = read_settings(store)
-                _finish(store, settings)
+                record = read_record(store)
+                _finish(store, record)
         except Unavailable as error:  # who writes has gone on with it already, or is the `forget` itself
             if error.code != "busy":
                 raise
-    return settings
+    return record
 
 
 def pictures(folder: str) -> tuple[list[tuple[str, int, int]], int, dict[str, str]]:
@@ -248,42 +248,42 @@ def pictures(folder: str) -> tuple[list[tuple[str, int, int]], int, dict[str, st
     return sorted(found), links, errors
 
 
-def check_space(settings: Settings) -> None:
+def check_space(record: Record) -> None:
     """Raises InputError when the embeddings of an index are of another version than ours."""
-    if settings.space != space_version():
+    if record.space != space_version():
         raise InputError(OLD, code="old_index")
 
 
 @contextlib.contextmanager
-def _changing(place: str | Path) -> Iterator[tuple[Store, Settings, int]]:
-    """-> store, settings, how many photos a `forget` that was interrupted still had to remove."""
+def _changing(place: str | Path) -> Iterator[tuple[Store, Record, int]]:
+    """-> store, record, how many photos a `forget` that was interrupted still had to remove."""
     store = open_store(place)
     with store.writing():
-        settings = read_settings(store)
+        record = read_record(store)
         store.mend()
         if copies_differ(store):
-            write_settings(store, settings)
+            write_record(store, record)
         mend_people(store)
-        yield store, settings, _finish(store, settings)
+        yield store, record, _finish(store, record)
 
 
-def _finish(store: Store, settings: Settings) -> int:
+def _finish(store: Store, record: Record) -> int:
     """Remove from the disk what is to be forgotten -> how many photos that were."""
-    if not settings.unfinished:
+    if not record.unfinished:
         return 0
     store.clean()
-    marks = set(settings.forgotten)
+    marks = set(record.forgotten)
     removed = store.drop([path for path in store.photos() if _forgotten(marks, path)])
     bring_up_people(store)
     store.tidy(really=True)
-    settings.unfinished = False
-    write_settings(store, settings)
+    record.unfinished = False
+    write_record(store, record)
     return removed
 
 
 def _bring_up(
     store: Store,
-    settings: Settings,
+    record: Record,
     folders: list[str],
     setup: Callable[[bool], Look],
     workers: int,
@@ -293,7 +293,7 @@ def _bring_up(
     """Look at what is new or changed in the folders; with `vanished`, as `_vanished`, remove what is gone."""
     start = time.perf_counter()
     store.clean()
-    known, marks, summary = store.photos(), set(settings.forgotten), Summary()
+    known, marks, summary = store.photos(), set(record.forgotten), Summary()
     there: dict[str, tuple[int, int]] = {}
     for folder in folders:
         found, links, errors = pictures(folder)
@@ -303,7 +303,7 @@ def _bring_up(
             tqdm.write(f"{folder}: {links} links passed over")
     gone, doubts = vanished(folders, known, there, summary.errors) if vanished else ([], {})
     summary.errors |= doubts
-    old = settings.space != space_version()
+    old = record.space != space_version()
     if old and summary.errors:
         place, why = next(iter(summary.errors.items()))
         text = f"the index is of another version and all its photos must be looked at again, but {place}: {why}"
@@ -312,14 +312,14 @@ def _bring_up(
         summary.removed = len(gone)
         renew_people(store, {path for path, row in known.items() if there.get(path) == (row.size, row.mtime_ns)})
         store.empty()
-        settings.space, known, gone = space_version(), {}, []
-        write_settings(store, settings)
-    summary.copies = _leave_out_copies(there, known, set(settings.copies))
+        record.space, known, gone = space_version(), {}, []
+        write_record(store, record)
+    summary.copies = _leave_out_copies(there, known, set(record.copies))
     changed = [p for p, stamp in there.items() if p in known and (known[p].size, known[p].mtime_ns) != stamp]
     new = [path for path in there if path not in known]
     summary.removed += store.drop([*gone, *changed]) - len(changed)
     photos = [(path, *there[path]) for path in sorted([*new, *changed])]
-    _look(store, photos, partial(setup, settings.people), workers, progress, summary)
+    _look(store, photos, partial(setup, record.people), workers, progress, summary)
     if summary.photos or summary.removed:
         bring_up_people(store)
         store.tidy()
@@ -364,7 +364,7 @@ def _leave_out_copies(there: dict[str, tuple[int, int]], known: dict[str, PhotoR
 
 
 def _content(path: str, size: int) -> str | None:
-    """What `Settings.copies` keeps of a file, or None when it cannot be read."""
+    """What `Record.copies` keeps of a file, or None when it cannot be read."""
     try:
         with open(path, "rb") as file:
             return f"{size}:{hashlib.file_digest(file, 'sha256').hexdigest()}"

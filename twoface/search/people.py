@@ -16,7 +16,7 @@ from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import WHOLE, space_version
 from twoface.search.rank import calibrations
-from twoface.search.settings import read_settings, seal, unseal, write_settings
+from twoface.search.record import read_record, seal, unseal, write_record
 from twoface.search.store import FaceRow, Store
 
 Face = tuple[str, int]  # a photo's path, and the number of a face in it
@@ -69,7 +69,7 @@ class People:
         """
         texts = store.people()
         people = next(filter(None, map(_parse, texts)), None)
-        if people is None and (any(texts) or read_settings(store).grouped):
+        if people is None and (any(texts) or read_record(store).grouped):
             text = "the people of the index cannot be read: 'twoface index people --clear' starts them anew"
             raise TwoFaceError(text)
         return people
@@ -200,7 +200,7 @@ def clear(store: Store) -> None:
 def damaged(store: Store) -> bool:
     """Has the file of the people, or its copy, gone, or cannot be read?"""
     texts = store.people()
-    return (any(texts) or read_settings(store).grouped) and not all(map(_parse, texts))
+    return (any(texts) or read_record(store).grouped) and not all(map(_parse, texts))
 
 
 def mend(store: Store) -> None:
@@ -217,7 +217,7 @@ def bring_up(store: Store) -> None:
     """
     people = People.read(store)
     if people:
-        if read_settings(store).space == space_version():
+        if read_record(store).space == space_version():
             people.bring_up(store)
         else:
             people.keep(store.photos())
@@ -268,10 +268,10 @@ def whisper(vectors: np.ndarray, known: np.ndarray, limit: float) -> np.ndarray:
 
 def _remember(store: Store, grouped: bool) -> None:
     """That there are people, so that their loss is known."""
-    settings = read_settings(store)
-    if settings.grouped != grouped:
-        settings.grouped = grouped
-        write_settings(store, settings)
+    record = read_record(store)
+    if record.grouped != grouped:
+        record.grouped = grouped
+        write_record(store, record)
 
 
 def _parse(text: str) -> People | None:

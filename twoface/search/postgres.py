@@ -198,12 +198,12 @@ class PostgresStore:
                 paths, numbers, vectors = zip(*rows, strict=True)
                 yield list(paths), list(numbers), np.stack([_array(vector) for vector in vectors])
 
-    def settings(self) -> list[str]:
-        """What `set_setting` kept -> list of one text, "" for nothing."""
+    def record(self) -> list[str]:
+        """What `set_record` kept -> list of one text, "" for nothing."""
         with self._told():
             return [self._value("SELECT text FROM twoface_setting") or ""]
 
-    def set_setting(self, text: str) -> None:
+    def set_record(self, text: str) -> None:
         with self._told():
             update = "ON CONFLICT (one) DO UPDATE SET text = EXCLUDED.text"
             self._connection.execute(f"INSERT INTO twoface_setting (text) VALUES (%s) {update}", [text])

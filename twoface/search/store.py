@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Store: TypeAlias = "LanceStore | PostgresStore"
 Told = TypeVar("Told")
 
-SETTINGS, COPY = "index.json", "index.copy.json"
+RECORD, COPY = "index.json", "index.copy.json"
 TABLES = ("faces.lance", "photos.lance")
 PAUSES = (0.05, 0.3, 1.0)  # seconds before a reader asks again that met a `forget`
 ANEW = "'twoface index build --anew FOLDER...' makes it again from the photos, without those that were forgotten"
@@ -105,7 +105,7 @@ KEPT = ["path", "face", "identity", "about"]
 
 
 def open_store(place: str | Path, create: bool = False, anew: bool = False) -> Store:
-    """The store at a directory, or at postgresql://USER@HOST/DATABASE. anew: without what it held, but its settings.
+    """The store at a directory, or at postgresql://USER@HOST/DATABASE. anew: without what it held, but its record.
 
     Raises InputError when there is none and not `create`, TwoFaceError when it cannot be used.
     """
@@ -133,7 +133,7 @@ class LanceStore:
         self.folder = self.place = Path(folder)
         self._sums, self._touched = Sums(self.folder, TABLES, (BUILT,)), False
         names = set(os.listdir(self.folder)) if self.folder.is_dir() else set()
-        known = bool(names & {SETTINGS, COPY})
+        known = bool(names & {RECORD, COPY})
         if not known and not set(TABLES) <= names:
             if not create:
                 raise InputError(f"there is no index at {folder}: make one with 'twoface index build'", code="no_index")
@@ -334,12 +334,12 @@ class LanceStore:
                 flat = batch.column(kind).flatten().to_numpy(zero_copy_only=False).astype(np.float32)
                 yield batch.column("path").to_pylist(), batch.column("face").to_pylist(), flat.reshape(-1, LENGTH)
 
-    def settings(self) -> list[str]:
-        """What `set_setting` kept, and its copy -> list of texts, "" for what is not there."""
-        return [_text(self.folder / name) for name in (SETTINGS, COPY)]
+    def record(self) -> list[str]:
+        """What `set_record` kept, and its copy -> list of texts, "" for what is not there."""
+        return [_text(self.folder / name) for name in (RECORD, COPY)]
 
-    def set_setting(self, text: str) -> None:
-        for name in (COPY, SETTINGS):
+    def set_record(self, text: str) -> None:
+        for name in (COPY, RECORD):
             write_aside(self.folder / name, (text + "\n").encode(), force=True)
 
     def people(self) -> list[str]:

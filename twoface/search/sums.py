@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twoface.core.files import write_aside
-from twoface.search.settings import seal, unseal
+from twoface.search.record import seal, unseal
 
 SUMS = "checksums.json"
 HINT = "latest_version_hint.json"  # which LanceDB changes, and does without

@@ -1,4 +1,4 @@
-"""What an index remembers besides faces, sealed by a checksum: what is lost or cut is never taken for nothing."""
+"""The record of an index: what it keeps besides faces, sealed by a checksum, so that no loss goes unnoticed."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Settings:
-    """What an index remembers besides faces.
+class Record:
+    """What an index keeps besides faces.
 
     folders: those that `update` looks through. people: each photo's folder is named after the person in it. space:
     `space_version` of the embeddings. forgotten: SHA-256 of paths and "identity/NAME" that are
@@ -43,26 +43,26 @@ def unseal(text: str) -> dict[str, Any]:
     return facts
 
 
-def read_settings(store: "Store") -> Settings:
-    """The settings of an index. Raises TwoFaceError when they are damaged or gone."""
-    settings = _parse(store.settings()[0], old=not any(store.settings()[1:]))
-    if settings is None and (any(store.settings()) or not store.untouched()):
+def read_record(store: "Store") -> Record:
+    """The record of an index. Raises TwoFaceError when it is damaged or gone."""
+    record = _parse(store.record()[0], old=not any(store.record()[1:]))
+    if record is None and (any(store.record()) or not store.untouched()):
         raise TwoFaceError(
             f"the index at {store.place} is damaged: what it remembers (its folders, who was forgotten) cannot be read;"
             " 'twoface index build' takes it from its copy, and changes nothing where there is none"
         )
-    return settings or Settings()
+    return record or Record()
 
 
-def restore_settings(store: "Store") -> tuple[Settings, bool]:
-    """As `read_settings`, and where they are damaged from their copy -> settings, whether that was so.
+def restore_record(store: "Store") -> tuple[Record, bool]:
+    """As `read_record`, and where it is damaged from its copy -> record, whether that was so.
 
     Raises TwoFaceError when that is damaged, too.
     """
-    first, *copies = map(_parse, store.settings())
+    first, *copies = map(_parse, store.record())
     if first or not any(copies):
         try:
-            return read_settings(store), False
+            return read_record(store), False
         except TwoFaceError as error:
             raise TwoFaceError(
                 f"the index at {store.place} is damaged: what it remembers (its folders, who was forgotten) is lost,"
@@ -71,35 +71,35 @@ def restore_settings(store: "Store") -> tuple[Settings, bool]:
     return next(filter(None, copies)), True
 
 
-def write_settings(store: "Store", settings: Settings) -> None:
-    store.set_setting(seal(asdict(settings)))
+def write_record(store: "Store", record: Record) -> None:
+    store.set_record(seal(asdict(record)))
 
 
 def copies_differ(store: "Store") -> bool:
-    """Is a copy of the settings another than they are?"""
-    first, *copies = store.settings()
+    """Is a copy of the record another than it is?"""
+    first, *copies = store.record()
     return any(copy != first for copy in copies)
 
 
 def copy_damaged(store: "Store") -> bool:
-    """Has a copy of the settings gone, or cannot be read?"""
-    return any(_parse(copy) is None for copy in store.settings()[1:])
+    """Has a copy of the record gone, or is it unreadable?"""
+    return any(_parse(copy) is None for copy in store.record()[1:])
 
 
-def _parse(text: str, old: bool = False) -> Settings | None:
-    """None for what is no settings. old: without a checksum, as they were written before there was one."""
+def _parse(text: str, old: bool = False) -> Record | None:
+    """None for what is no record. old: without a checksum, as it was written before there was one."""
     try:
         facts = json.loads(text) if old and '"sha256"' not in text else unseal(text)
-        if not set(facts) <= {f.name for f in fields(Settings)}:
+        if not set(facts) <= {f.name for f in fields(Record)}:
             return None
-        settings = Settings(**facts)
+        record = Record(**facts)
     except (ValueError, TypeError):
         return None
-    if not all(isinstance(getattr(settings, f.name), type(getattr(Settings(), f.name))) for f in fields(Settings)):
+    if not all(isinstance(getattr(record, f.name), type(getattr(Record(), f.name))) for f in fields(Record)):
         return None
     if "unfinished" not in facts:
-        settings.unfinished = bool(settings.forgotten)  # no index of old could tell
-    return settings
+        record.unfinished = bool(record.forgotten)  # no index of old could tell
+    return record
 
 
 def _digest(facts: dict[str, Any]) -> str:
