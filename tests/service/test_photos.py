@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -194,6 +195,12 @@ def test_a_form_may_come_packed(client, photo):
     headers = {"content-type": form.headers["content-type"], "content-encoding": "gzip"}
     answer = client.post("/v1/faces", content=gzip.compress(form.read()), headers=headers)
     assert len(answer.json()["faces"]) == 1
+
+
+def test_no_photo_is_put_into_a_file(client, monkeypatch):
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", lambda _: pytest.fail("it is written to the disk"))
+    answer = client.post("/v1/faces", files={"photo": bytes(1_900_000)})  # more than starlette keeps in memory
+    assert (answer.status_code, answer.json()["code"]) == (415, "not_a_picture")
 
 
 def test_pictures_that_cannot_be_used(client, photo):

@@ -29,7 +29,7 @@ from twoface.core.inpainter import Inpainter
 from twoface.core.jobs import JSON_LINES, Row, read_jobs
 from twoface.core.parts import parse_hole
 from twoface.core.results import DONE, FAILED, NAMES, Entry, Log, read_entries
-from twoface.core.workers import run_tasks
+from twoface.core.workers import cores_each, run_tasks
 
 SHIPPED = Path(str(resources.files("twoface"))) / "weights"
 LOCK = ".twoface-batch.lock"
@@ -155,7 +155,7 @@ def _do_all(
     """-> how many were done, how many failed, how many of those done have warnings."""
     tasks = [step for step in steps if step.action == DO]
     failed = [step for step in steps if step.action == FAIL]
-    setup = partial(_setup, load, options, log, jobs, max(1, (os.cpu_count() or 1) // workers))
+    setup = partial(_setup, load, options, log, jobs, cores_each(workers))
     with tqdm(total=len(tasks), unit=" photos", disable=None) as bar:
 
         def fail(step: Step, error: str) -> None:

@@ -74,6 +74,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cores_each(workers: int) -> int:
+    """How many cores each of so many processes has for itself, at least 1."""
+    return max(1, usable_cores() // workers)
+
+
 class Worker:
     """One process. It sends None (or what `setup` raised) once it is set up, then an outcome for each task.
 

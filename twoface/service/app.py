@@ -9,7 +9,6 @@ from fastapi import FastAPI, Security
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
-from starlette.formparsers import MultiPartParser
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, Response
 
@@ -20,11 +19,12 @@ from twoface.service.examples import example
 from twoface.service.methods import Methods
 from twoface.service.metrics import Metrics
 from twoface.service.observe import Observe
-from twoface.service.rest import answer_errors
+from twoface.service.rest import http_status, problem, unfit
 from twoface.service.settings import Settings
 from twoface.serving.auth import Keys, RequireKey
 from twoface.serving.limits import Limits
 from twoface.serving.pool import Pool
+from twoface.serving.problems import answer_errors
 
 FORMS = (*photos.PATHS, *references.PATHS)
 OPEN_PATHS = ("/v2/health/", "/docs", "/redoc", "/openapi.json", "/static-offline-docs/")
@@ -37,7 +37,6 @@ Tensors go in as TensorFlow Serving takes them (`/v1/models/...`) or by the Open
 
 def build_app(settings: Settings) -> FastAPI:
     """-> FastAPI. Its engine starts and ends with its lifespan; `app.state` holds `engine`, `metrics` and `keys`."""
-    MultiPartParser.spool_max_size = settings.photo_bytes + 1  # else starlette puts photos into files
     metrics = Metrics()
     engine = Engine(settings, metrics)
     workers = photos.PhotoWorkers(settings) if settings.photo_workers else None
@@ -62,7 +61,7 @@ def build_app(settings: Settings) -> FastAPI:
     if searcher:
         app.include_router(references.router(searcher, settings))
     _add_pages(app, metrics)
-    answer_errors(app)
+    answer_errors(app, problem, http_status, 422, unfit)
     _add_middleware(app, settings, metrics)
     return app
 
@@ -129,6 +128,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         concurrency=settings.concurrency,
         held_bytes=4 * largest_body(settings),
         received=received,
+        refuse=problem,
     )
     if app.state.keys:
         app.add_middleware(RequireKey, keys=app.state.keys, open_paths=OPEN_PATHS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 
+from twoface.core.arrays import Mask
 from twoface.core.images import Photo, encode_photo, read_mask, read_photo
 from twoface.core.inpainter import Inpainter
 
@@ -36,6 +37,14 @@ class FacesTask:
     photo: bytes
 
 
+def read_pictures(photo: bytes, mask: bytes | None, max_pixels: int) -> tuple[Photo, Mask | None]:
+    """A photo's and its mask's files -> both. Raises InputError."""
+    read = read_photo(photo, max_pixels)
+    if mask is None:
+        return read, None
+    return read, read_mask(mask, read.size, max_pixels, orientation=read.orientation)
+
+
 def setup_worker(model: Path | None, threads: int, max_pixels: int) -> Callable[[FillTask | FacesTask], Any]:
     """What a worker process sets up -> its function of a task. model, threads: as of `Inpainter.load`."""
     cv2.setNumThreads(threads)
@@ -45,15 +54,17 @@ def setup_worker(model: Path | None, threads: int, max_pixels: int) -> Callable[
 
 
 def _do(inpainter: Inpainter, max_pixels: int, task: FillTask | FacesTask) -> Any:
-    photo = read_photo(task.photo, max_pixels)
-    return _fill(inpainter, max_pixels, photo, task) if isinstance(task, FillTask) else _faces(inpainter, photo)
+    if isinstance(task, FillTask):
+        return _fill(inpainter, max_pixels, task)
+    return _faces(inpainter, read_photo(task.photo, max_pixels))
 
 
-def _fill(inpainter: Inpainter, max_pixels: int, photo: Photo, task: FillTask) -> tuple[bytes, dict[str, Any]]:
+def _fill(inpainter: Inpainter, max_pixels: int, task: FillTask) -> tuple[bytes, dict[str, Any]]:
     """-> the encoded picture, and the report of the fill."""
+    photo, mask = read_pictures(task.photo, task.mask, max_pixels)
     result = inpainter.fill(
         photo,
-        mask=None if task.mask is None else read_mask(task.mask, photo.size, max_pixels, orientation=photo.orientation),
+        mask=mask,
         hole=task.hole,
         references=[
             read_photo(data, max_pixels, f"reference {number}") for number, data in enumerate(task.references, 1)

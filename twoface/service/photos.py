@@ -9,6 +9,7 @@ import base64
 import difflib
 import json
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Collection, Container, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from starlette.responses import Response
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.faces import parse_frame
 from twoface.core.parts import parse_hole
-from twoface.core.workers import usable_cores
+from twoface.core.workers import cores_each
 from twoface.service.photo_tasks import FacesTask, FillTask, setup_worker
 from twoface.service.rest import ERROR, ERRORS, timeout_of
 from twoface.service.settings import Settings
@@ -124,7 +125,7 @@ class PhotoWorkers:
 
     def _setup(self) -> Setup:
         self._changed.clear()
-        threads = self._settings.threads or max(1, usable_cores() // self._settings.photo_workers)
+        threads = self._settings.threads or cores_each(self._settings.photo_workers)
         return partial(setup_worker, self._model, threads, self._settings.photo_pixels)
 
     async def _follow(self) -> None:
@@ -160,6 +161,8 @@ class FormRoute(APIRoute):
 
 class _Parts(MultiPartParser):
     """A part in the place of a file is one, though no file name came with it. files: the fields that are files."""
+
+    spool_max_size = sys.maxsize  # photos stay in memory, where `Limits` bounds them: no file of them is left
 
     def __init__(self, *arguments: Any, files: Container[str], **limits: Any) -> None:
         super().__init__(*arguments, **limits)

@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 
 from twoface.core.errors import TwoFaceError
 from twoface.core.faces import parse_frame
-from twoface.core.images import read_mask, read_photo
 from twoface.core.parts import parse_hole
+from twoface.service.photo_tasks import read_pictures
 from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
 from twoface.service.rest import timeout_of
 from twoface.service.settings import Settings
@@ -84,10 +84,7 @@ def setup_worker(
     def do(task: ReferencesTask | None) -> Any:
         if task is None:
             return collection.reach()
-        photo = read_photo(task.photo, max_pixels)
-        mask = None
-        if task.mask is not None:
-            mask = read_mask(task.mask, photo.size, max_pixels, orientation=photo.orientation)
+        photo, mask = read_pictures(task.photo, task.mask, max_pixels)
         found = collection.references(photo, task.face, mask, task.k, hole=task.hole, center_size=task.center_size)
         return found.report()
 

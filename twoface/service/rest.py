@@ -1,16 +1,14 @@
 """What the REST doors share: deadlines, and the status of an error."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from fastapi import Path, Request
+from starlette.responses import JSONResponse
 
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.service.engine import MODEL, UnknownModel
-from twoface.serving.requests import ClientGone
 
 Name = Annotated[str, Path(examples=[MODEL])]
 Version = Annotated[str, Path(examples=["1"])]
@@ -84,38 +82,16 @@ def in_words_of_http(text: str) -> str:
     return " ".join(text.split())
 
 
-def _wrong(found: dict[str, Any]) -> str:
+def problem(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None, **facts: Any
+) -> JSONResponse:
+    """{"error": one line}, as both protocols have it, with our `code` if there is one."""
+    return JSONResponse({"error": in_words_of_http(message), **({"code": code} if code else {})}, status, headers)
+
+
+def unfit(field: str, found: dict[str, Any]) -> str:
     """What pydantic found wrong with a field, without the names of Python's types."""
     if str(found.get("input")).strip().lower().lstrip("+-") == "nan":
-        return "must be a number, not NaN"
+        return f"{field} must be a number, not NaN"
     words, context = WRONG.get(found["type"]), found.get("ctx", {})
-    return words.format(**context) if words else f"cannot be used: {found['msg']}"
-
-
-def answer_errors(app: FastAPI) -> None:
-    """Make every error of `app` {"error": one line}, as both protocols have it, with our `code` if it has one."""
-
-    @app.exception_handler(TwoFaceError)
-    async def ours(request: Request, error: TwoFaceError) -> Response:
-        pause = getattr(error, "retry_after", None)
-        headers = {"retry-after": str(pause)} if pause is not None else None
-        code = {"code": error.code} if error.code else {}
-        return JSONResponse({"error": in_words_of_http(str(error)), **code}, http_status(error), headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        found = error.errors()[0]
-        place = ".".join(str(part) for part in found["loc"][1:])
-        return JSONResponse({"error": f"{place} {_wrong(found)}"}, 422)
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
-
-    @app.exception_handler(ClientGone)
-    async def gone(request: Request, error: ClientGone) -> Response:
-        return Response(status_code=499)
-
-    @app.exception_handler(Exception)
-    async def bug(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": "this is a fault of the server: its log has the details"}, 500)
+    return f"{field} {words.format(**context)}" if words else f"{field} cannot be used: {found['msg']}"

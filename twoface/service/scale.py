@@ -26,6 +26,7 @@ from ray import serve
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.workers import cores_each
 from twoface.service.app import build_app
 from twoface.service.closing import Closable, Closing, close, has_left, leave
 from twoface.service.logs import configure_logs
@@ -131,7 +132,7 @@ def serve_replicas(settings: Settings, fewest: int, most: int) -> None:
     """
     check(settings)
     configure_logs()
-    threads = settings.threads or max(1, (os.cpu_count() or 1) // most)
+    threads = settings.threads or cores_each(most)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):  # from the start: Ray's processes would outlive one that is cut off
         signal.signal(number, lambda *_: stopped.set())

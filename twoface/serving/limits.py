@@ -3,24 +3,17 @@
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from twoface.serving.problems import Problem
 
 MIN_RATE = 50_000  # bytes a second, beyond the fixed `seconds`
 MEGABYTE = 1_000_000
 COMPRESSED = ("gzip", "x-gzip", "deflate")
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib's code for either, detected from the header
-
-
-class Refuse(Protocol):
-    """What makes the response that refuses a request. numbers: what the message counts, by name."""
-
-    def __call__(
-        self, status: int, message: str, code: str, headers: Mapping[str, str] | None, **numbers: float
-    ) -> Response: ...
 
 
 class Limits:
@@ -29,8 +22,7 @@ class Limits:
     A body in gzip or deflate is decompressed as it arrives; all limits apply to the decompressed size.
     body_bytes: path -> the largest body there. seconds: to send a body in, and one more for every `MIN_RATE` bytes.
     concurrency: requests with bodies that are processed at a time. held_bytes: memory of all their bodies together.
-    received: called with the seconds that a body took. refuse: (status, message, code, headers, numbers by name) ->
-    the response to answer 400, 413, 408 and 429 with, by default {"error": ..., "code": ...}.
+    refuse: makes the answers 400, 408, 413 and 429. received: called with the seconds that a body took.
     """
 
     def __init__(
@@ -41,12 +33,12 @@ class Limits:
         seconds: float,
         concurrency: int,
         held_bytes: int,
+        refuse: Problem,
         received: Callable[[float], None] = lambda seconds: None,
-        refuse: Refuse | None = None,
     ) -> None:
         self._app, self._body_bytes, self._seconds = app, body_bytes, seconds
         self._concurrency, self._held_bytes, self._received = concurrency, held_bytes, received
-        self._refuse: Refuse = refuse or _refuse
+        self._refuse = refuse
         self._active = self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,13 +69,13 @@ class Limits:
                 async with asyncio.timeout(start + self._seconds + body.sent / MIN_RATE - time.monotonic()):
                     message = await receive()
             except TimeoutError:
-                return self._refuse(408, "the body came too slowly: send it again", "timeout", {"connection": "close"})
+                return self._refuse(408, "timeout", "the body came too slowly: send it again", {"connection": "close"})
             if message["type"] == "http.disconnect":
                 return _gone
             try:
                 body.add(message, most)
             except zlib.error:
-                return self._refuse(400, "the body is cut short, or not in its Content-Encoding", "encoding", None)
+                return self._refuse(400, "encoding", "the body is cut short, or not in its Content-Encoding")
             if max(body.size, body.sent) > most:
                 return self._too_large(most)
             if self._held > self._held_bytes:
@@ -93,10 +85,10 @@ class Limits:
 
     def _too_large(self, most: int) -> Response:
         message = f"the body is larger than {most / MEGABYTE:.1f} MB, the most that is taken here"
-        return self._refuse(413, message, "too_large", None, limit=most)
+        return self._refuse(413, "too_large", message, limit=most)
 
     def _busy(self) -> Response:
-        return self._refuse(429, "too much at once: try again later", "busy", {"retry-after": "1"})
+        return self._refuse(429, "busy", "too much at once: try again later", {"retry-after": "1"})
 
     def hold(self, size: int) -> None:
         """Count bytes that a body holds, or, below 0, no longer does."""
@@ -151,10 +143,6 @@ class _Body:
 def _coding(scope: Scope) -> str:
     given = [value for name, value in scope["headers"] if name == b"content-encoding"]
     return b",".join(given).decode("latin-1").strip().lower()
-
-
-def _refuse(status: int, message: str, code: str, headers: Mapping[str, str] | None, **numbers: float) -> Response:
-    return JSONResponse({"error": message, "code": code}, status, headers)
 
 
 async def _gone(scope: Scope, receive: Receive, send: Send) -> None:

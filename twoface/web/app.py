@@ -12,9 +12,10 @@ from starlette.types import ASGIApp
 from twoface.serving.auth import Keys
 from twoface.serving.limits import Limits
 from twoface.serving.pool import Pool
+from twoface.serving.problems import answer_errors
 from twoface.serving.settings import is_loopback
 from twoface.web import api
-from twoface.web.problems import answer_problems, problem, refuse
+from twoface.web.problems import http_status, problem, refuse, unfit
 from twoface.web.security import Guard, cookie_header
 from twoface.web.sessions import Sessions
 from twoface.web.settings import Settings
@@ -38,7 +39,7 @@ def build_app(settings: Settings, pool: Pool, ready: Callable[[], Awaitable[bool
         _add_login(app, sessions, pool, settings.timeout)
     app.mount("/samples", StaticFiles(directory=HERE / "samples"))
     app.mount("/", StaticFiles(directory=HERE / "static", html=True))
-    answer_problems(app)
+    answer_errors(app, problem, http_status, 400, unfit, allow=False)
     limited = Limits(
         app,
         body_bytes=lambda path: settings.photo_bytes if path == "/api/photos" else settings.request_bytes,
