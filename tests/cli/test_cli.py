@@ -6,6 +6,7 @@ import signal
 import struct
 import sys
 import zlib
+from functools import partial
 
 import cv2
 import numpy as np
@@ -395,13 +396,26 @@ def test_a_terminal_that_cannot_show_a_name(shop, monkeypatch, encoding):
     assert (shop / "out" / name).is_file()
 
 
-def test_a_pipe_that_nobody_reads(shop, monkeypatch, capfd):
+@pytest.mark.parametrize(
+    ("command", "at_once"),  # at once, as with PYTHONUNBUFFERED: noticed at the first line; else at the end
+    [(fill, True), (fill, False), (partial(call, "fill", "--help"), False)],
+)
+def test_a_pipe_that_nobody_reads(shop, monkeypatch, capfd, command, at_once):
     reader, writer = os.pipe()
     os.close(reader)
-    monkeypatch.setattr(sys, "stdout", os.fdopen(writer, "w"))
-    assert fill("--hole", "eyes") == 1
-    assert (shop / "out/result.png").is_file() and "Broken pipe" in capfd.readouterr().err
+    pipe = os.fdopen(writer, "wb", 0 if at_once else -1)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, write_through=at_once))
+    assert command("--hole", "eyes") == 128 + signal.SIGPIPE
+    assert (shop / "out/result.png").is_file() == (command is fill) and capfd.readouterr().err == ""
     sys.stdout.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_disk_that_is_full_is_told(shop, monkeypatch, capfd):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert fill("--hole", "eyes") == 1
+        assert "cannot print what was done: No space left" in capfd.readouterr().err
 
 
 def test_a_frame_may_begin_with_a_minus(shop):
@@ -430,6 +444,9 @@ def test_missing_extras_are_named(shop, capsys, monkeypatch, module, extra, argu
         (["batch", "none.csv", "-o", "out"], "none.csv does not exist"),
         (["data", "prepare", "none", "out"], "none is not a folder"),
         (["evaluate", "--data", "none", "--model", "network.onnx", "--out", "out"], "none not found: give a folder"),
+        (["evaluate", "--photos", "out", "--model", "bad.txt"], "bad.txt is not a readable ONNX file"),
+        (["evaluate", "--panel", "p", "--models", "network.onnx", "bad.txt"], "bad.txt is not a readable ONNX file"),
+        (["evaluate", "--panel", "p", "--model", "network.onnx", "--models", "network.onnx"], "--model or --models"),
         (["train", "none.toml", "--data", "none"], "none.toml"),
         (["export", "none", "-o", "x.onnx"], "generator.safetensors not found"),
         (["explode"], "invalid choice: 'explode'"),
@@ -438,6 +455,7 @@ def test_missing_extras_are_named(shop, capsys, monkeypatch, module, extra, argu
     ],
 )
 def test_bad_input_of_every_command(shop, capsys, arguments, message):
+    (shop / "bad.txt").write_text("no network")
     assert call(*arguments) == 2
     printed = capsys.readouterr().err
     assert message in printed and printed.startswith("twoface: ") and printed.count("\n") == 1

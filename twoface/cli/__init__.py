@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import select
 import signal
 import sys
 import threading
@@ -25,17 +26,22 @@ OPTIONS = {  # an error's code -> the option that helps, which the core does not
     "nothing_found": "--hole NAME, --mask FILE",
     "same_photo": "--same-photo takes it all the same",
 }
+UNREAD = 128 + signal.SIGPIPE  # as of a program that this signal ends
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command -> exit code: 0 done, 2 bad input, 1 failure, 130 interrupted. An error is one line on stderr.
 
-    SIGTERM and SIGHUP end it with SystemExit, 128 more than the signal, and leave no file half written.
+    SIGTERM and SIGHUP end it with SystemExit, 128 more than the signal, and leave no file half written. Where nobody
+    reads what it prints (`| head`), it ends quietly with 141.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that it cannot show ends no command
-    args = _parser().parse_args(argv)
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as ended:  # --help, or a mistake
+        raise SystemExit(_flush() or ended.code) from None
     with _unwound_by_signals():
         code = _run(args)
     return _flush() or code
@@ -48,6 +54,8 @@ def _run(args: Namespace) -> int:
         return _fail(_with_option(error), 2)
     except TwoFaceError as error:
         return _fail(_with_option(error), 1)
+    except BrokenPipeError as error:
+        return UNREAD if _is_unread() else _fail(error, 1)
     except OSError as error:
         return _fail(error, 1)
     except KeyboardInterrupt:
@@ -92,14 +100,23 @@ def _unwound_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+def _is_unread() -> bool:
+    """Whether what we print goes into a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def _flush() -> int:
-    """Hand over what was printed -> 0; 1 where nobody takes it (a closed pipe, a full disk), which is then dropped."""
+    """Hand over what was printed -> 0; 141 where nobody reads it, 1 where it cannot be written; it is then dropped."""
     if sys.stdout is None:
         return 0
     try:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return UNREAD
         return _fail(f"cannot print what was done: {error.strerror}", 1)
     return 0
 

@@ -36,6 +36,8 @@ def run(args: Namespace) -> int:
     if args.panel_fills:
         print(f"{_fill(args, args.panel_fills, _tasks(args), args.model)}: mix it with others by --panel DIR --fills")
         return 0
+    if args.model and args.models:
+        raise InputError("give --model or --models, one of them")
     folders = args.fills
     if not folders:
         tasks = _tasks(args)

