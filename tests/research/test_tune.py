@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import optuna
@@ -15,7 +16,8 @@ from twoface.core.errors import InputError, TwoFaceError
 from twoface.research.report.page import report
 from twoface.research.training.config import load_experiment
 from twoface.research.training.space import load_space
-from twoface.research.tune import planned, tune
+from twoface.research.training.table import read_table
+from twoface.research.tune import Search, _write, planned, tune
 
 EXPERIMENT = """# kept
 name = "small"
@@ -148,14 +150,16 @@ def told(experiment, folder, watch):
         print(experiment.stages[0].lr, file=file)
     {wait}
     return run(experiment, folder, watch)
-tune(Path({experiment!r}), Path({space!r}), Path({out!r}), told, trials={trials}, heartbeat=1)
+tune(Path({experiment!r}), Path({space!r}), Path({out!r}), told, trials={trials}, heartbeat={heartbeat})
 """
 
 
-def worker(files, log, trials, wait=""):
+def worker(files, log, trials, wait="", heartbeat=1):
     """A search in a process of its own, which writes down what it tries. wait: what each trial does after that."""
     names = {"experiment": str(files[0]), "space": str(files[1]), "out": str(files[2]), "log": str(log)}
-    code = WORKER.format(tests=list(map(str, Path(__file__).parents[:2])), wait=wait, trials=trials, **names)
+    code = WORKER.format(
+        tests=list(map(str, Path(__file__).parents[:2])), wait=wait, trials=trials, heartbeat=heartbeat, **names
+    )
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.DEVNULL)
 
 
@@ -196,17 +200,38 @@ def test_a_trial_that_was_taken_for_dead_while_its_machine_slept_ends_nothing(fi
     assert "timed out and was restarted" in capsys.readouterr().out
 
 
+def test_a_slow_writer_undoes_nothing_that_another_wrote(files, monkeypatch):
+    """What it has read of the study is old by the time it writes."""
+    tune(*files, run, trials=1)
+    search = Search(files[0], (), read_table(files[0]), load_space(files[1]), files[2], run)
+    others = []
+
+    def slow(study):
+        read = planned(study)
+        if not others:
+            study.add_trial(optuna.create_trial(value=1.0, user_attrs={"planned": True}))
+            others.append(threading.Thread(target=_write, args=(search, study_of(files[2]))))
+            others[0].start()
+            others[0].join(0.3)  # it has written by now, unless it waits for us
+        return read
+
+    monkeypatch.setattr("twoface.research.tune.planned", slow)
+    _write(search, study_of(files[2]))
+    others[0].join()
+    assert len(json.loads((files[2] / "study.json").read_text())["trials"]) == 2
+
+
 @pytest.mark.slow
 def test_two_processes_share_the_trials(files, tmp_path):
     tune(*files, run, trials=1)  # the study is there
     logs = [tmp_path / "log0", tmp_path / "log1"]
     waits = [f"begun(Path({str(other)!r}), 1)" for other in reversed(logs)]  # until the other has a trial too
-    both = [worker(files, log, trials=7, wait=wait) for log, wait in zip(logs, waits, strict=True)]
+    both = [worker(files, log, 7, wait, heartbeat=60) for log, wait in zip(logs, waits, strict=True)]  # none seems dead
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     logs = [log.read_text().splitlines() for log in logs]
-    assert len(planned(study_of(files[2]))) >= 7 and min(map(len, logs)) >= 1
+    assert len(planned(study_of(files[2]))) == 7 and min(map(len, logs)) >= 1
     done = json.loads((files[2] / "study.json").read_text())["trials"]
-    assert len({t["number"] for t in done}) == len(done) == len(logs[0]) + len(logs[1]) + 1
+    assert len({t["number"] for t in done}) == len(done) == len(logs[0]) + len(logs[1]) + 1 == 7
 
 
 def test_a_trial_killed_before_its_first_sign_of_life(files, monkeypatch):

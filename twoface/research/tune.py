@@ -18,6 +18,7 @@ from typing import Any
 
 import optuna
 import tomlkit
+from filelock import FileLock
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
@@ -91,8 +92,9 @@ def tune(
         raise InputError(_no_figure(search.space.metric, figures(tried)))
     out.mkdir(parents=True, exist_ok=True)
     study = _open(search, storage or f"sqlite:///{out / 'study.db'}", f"{experiment.stem}-{space.stem}", heartbeat)
-    for _ in range(trials - len(planned(study))):
-        study.enqueue_trial({}, user_attrs={PLANNED: True})
+    with _alone(out):
+        for _ in range(trials - len(planned(study))):
+            study.enqueue_trial({}, user_attrs={PLANNED: True})
     while (begun := _next(study, trials, heartbeat)) is not None:
         study.sampler = TPESampler(seed=1000 * seed + begun, multivariate=True, constant_liar=True)
         try:
@@ -218,8 +220,18 @@ def _suggest(trial: optuna.Trial, name: str, d: Distribution) -> Any:
     return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
 
 
+def _alone(out: Path) -> FileLock:
+    """A lock: what another process of the folder has read of the study would be old by the time it writes."""
+    return FileLock(out / ".study.lock")
+
+
 def _write(search: Search, study: optuna.Study) -> dict[str, Any]:
     """study.json, which `twoface report` shows, and best.toml -> what study.json holds."""
+    with _alone(search.out):
+        return _write_now(search, study)
+
+
+def _write_now(search: Search, study: optuna.Study) -> dict[str, Any]:
     trials = planned(study)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     best = study.best_trial if complete else None
