@@ -18,7 +18,7 @@ import numpy as np
 from twoface.core.identity import VIEW, Embedder
 from twoface.search.face_space import KINDS
 from twoface.search.index import build
-from twoface.search.store import LanceStore
+from twoface.search.lance import LanceStore
 
 ROUNDS = 32
 

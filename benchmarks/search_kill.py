@@ -21,8 +21,9 @@ import numpy as np
 
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import KINDS
+from twoface.search.lance import LanceStore
 from twoface.search.record import Record, write_record
-from twoface.search.store import FaceRow, LanceStore, PhotoRow
+from twoface.search.rows import FaceRow, PhotoRow
 
 
 def main():

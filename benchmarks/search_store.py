@@ -18,7 +18,8 @@ import numpy as np
 from twoface.core.identity import LENGTH, directions
 from twoface.research.fitting.face_space import Study, arguments
 from twoface.search.face_space import KINDS, WHOLE
-from twoface.search.store import FaceRow, LanceStore, PhotoRow
+from twoface.search.lance import LanceStore
+from twoface.search.rows import FaceRow, PhotoRow
 
 PER_PERSON = 46
 PART = 20_000  # faces a commit

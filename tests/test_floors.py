@@ -2,6 +2,7 @@
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,14 @@ def room_of(path):
     return next((room for room in sorted(FLOORS, key=len, reverse=True) if path.startswith(f"{room}/")), "")
 
 
-def imported(file):
-    """The modules that a file imports, wherever in it it does so."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
+def imported(file, types=True):
+    """The modules that a file imports, wherever in it it does so. types: also those that only type checkers import."""
+    tree = ast.parse(file.read_bytes())
+    if not types:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -63,6 +69,13 @@ def test_each_room_imports_what_the_table_says():
 def test_each_room_lies_above_those_that_it_imports():
     for room, rooms in IMPORTS.items():
         assert FLOORS[room] == max((FLOORS[there] + 1 for there in rooms), default=0), room
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = {
+        name: {module for module in imported(file, types=False) if module in NAMES} for name, file in NAMES.items()
+    }
+    TopologicalSorter(graph).prepare()  # CycleError names them
 
 
 def test_torch_is_of_research_and_http_is_not_of_the_core():

@@ -10,9 +10,9 @@ from twoface.core.parts import named_hole
 from twoface.search.collection import Collection
 from twoface.search.fill import fill_from
 from twoface.search.index import build
+from twoface.search.lance import LanceStore
 from twoface.search.page import write_page
 from twoface.search.rank import Calibration
-from twoface.search.store import LanceStore
 
 FACE = (16, 16, 144, 144)
 

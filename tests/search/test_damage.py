@@ -10,14 +10,14 @@ from search_fakes import networks, person, write, write_people
 
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.search import index as module
-from twoface.search import store as store_module
+from twoface.search import lance
 from twoface.search.collection import Collection
 from twoface.search.index import build, forget, remove, settle, update, verify
+from twoface.search.lance import LanceStore
 from twoface.search.people import People
 from twoface.search.people import place as placed
-from twoface.search.record import read_record, seal
-from twoface.search.store import LanceStore
-from twoface.search.sums import HINT
+from twoface.search.record import read_record
+from twoface.search.sums import HINT, seal
 
 OPTIONS = {"workers": 1, "progress": False, "load": networks}
 
@@ -31,7 +31,7 @@ def small(monkeypatch):
     """A few photos are written at a time, and an index that is asked again does not wait."""
     monkeypatch.setattr(module, "COMMIT_PHOTOS", 4)
     monkeypatch.setattr(module, "TASK", 4)
-    monkeypatch.setattr(store_module, "PAUSES", (0.0,))
+    monkeypatch.setattr(lance, "PAUSES", (0.0,))
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ def kill_at(patch, number):
 
     for owner, name in (
         *((LanceTable, name) for name in ("add", "delete", "optimize", "create_index")),
-        *((owner, "write_aside") for owner in (store_module, store_module.Sums._write.__globals__)),
-        (store_module, "_rewrite"),
+        *((owner, "write_aside") for owner in (lance, lance.Sums._write.__globals__)),
+        (lance, "_rewrite"),
     ):
         if isinstance(owner, dict):
             patch.setitem(owner, name, deadly(owner[name]))

@@ -16,8 +16,9 @@ from twoface.search import index as module
 from twoface.search.collection import Collection
 from twoface.search.face_space import KINDS, space_version
 from twoface.search.index import build, forget, pictures, remove, update, verify
+from twoface.search.lance import LanceStore
 from twoface.search.record import read_record, write_record
-from twoface.search.store import LanceStore, open_store
+from twoface.search.store import open_store
 
 
 def names(place):
@@ -179,7 +180,7 @@ def test_a_removed_folder_is_no_longer_looked_through(index, photos):
 
 @pytest.mark.parametrize("flat", [10_000, 256], ids=["flat", "with a search structure"])
 def test_what_is_forgotten_is_on_the_disk_no_more(photos, tmp_path, monkeypatch, flat):
-    monkeypatch.setattr("twoface.search.store.FLAT", flat)
+    monkeypatch.setattr("twoface.search.lance.FLAT", flat)
     for n in range(260 if flat == 256 else 0):
         write(photos / "crowd" / f"{n}.png", person(100 + n))
     place = tmp_path / "index"
@@ -205,7 +206,7 @@ def in_files(place, content):
 
 
 def test_the_search_structure_is_built_anew_when_the_index_has_grown(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("twoface.search.store.FLAT", 300)
+    monkeypatch.setattr("twoface.search.lance.FLAT", 300)
     store, rng = LanceStore(tmp_path / "index", create=True), np.random.default_rng(0)
     seen = []
     for part, count in enumerate((250, 100, 100, 1000)):

@@ -10,10 +10,12 @@ from twoface.cli import main
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.search.collection import Collection
 from twoface.search.index import build, forget, remove, update, verify
+from twoface.search.lance import LanceStore
 from twoface.search.people import People, near_from, place, whisper
 from twoface.search.rank import Calibration
-from twoface.search.record import read_record, seal, write_record
-from twoface.search.store import LanceStore, PhotoRow
+from twoface.search.record import read_record, write_record
+from twoface.search.rows import PhotoRow
+from twoface.search.sums import seal
 
 CALIBRATION = Calibration("stand-in", -40.0, 80.0)  # 0.55 and more is the same texture
 OPTIONS = {"workers": 1, "progress": False, "load": networks}

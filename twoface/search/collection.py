@@ -33,7 +33,8 @@ from twoface.search.rank import (
     probability,
     verdict,
 )
-from twoface.search.store import FaceRow, Store, open_store
+from twoface.search.rows import FaceRow
+from twoface.search.store import Store, open_store
 
 NEAREST = 50  # faces of the index, of each kind that is searched, that are compared by all that it keeps of them
 LOOKED_AT = 10  # of these the best, whose photos are read and compared again; more when more are asked for

@@ -24,6 +24,7 @@ from twoface.core.mesh import MeshNetwork
 from twoface.core.workers import run_tasks
 from twoface.search.describe import described
 from twoface.search.face_space import KINDS, WHOLE, FaceSpace, IndexEmbedder, kind_views, space_version
+from twoface.search.lance import damaged_files
 from twoface.search.people import People
 from twoface.search.people import bring_up as bring_up_people
 from twoface.search.people import damaged as people_damaged
@@ -38,7 +39,8 @@ from twoface.search.record import (
     restore_record,
     write_record,
 )
-from twoface.search.store import FaceRow, PhotoRow, Store, damaged_files, open_store
+from twoface.search.rows import FaceRow, PhotoRow
+from twoface.search.store import Store, open_store
 
 PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif")
 THUMBNAILS = ("@eadir", "#recycle", "$recycle.bin", "thumbnails", "thumbs")  # of file servers and photo programs

@@ -16,8 +16,10 @@ from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import WHOLE, space_version
 from twoface.search.rank import calibrations
-from twoface.search.record import read_record, seal, unseal, write_record
-from twoface.search.store import FaceRow, Store
+from twoface.search.record import read_record, write_record
+from twoface.search.rows import FaceRow
+from twoface.search.store import Store
+from twoface.search.sums import seal, unseal
 
 Face = tuple[str, int]  # a photo's path, and the number of a face in it
 

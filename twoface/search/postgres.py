@@ -10,7 +10,7 @@ import numpy as np
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import KINDS, WHOLE
-from twoface.search.store import COLUMNS, FIGURES, LISTS, FaceRow, Found, PhotoRow
+from twoface.search.rows import COLUMNS, FIGURES, LISTS, FaceRow, Found, PhotoRow
 
 if TYPE_CHECKING:
     import psycopg

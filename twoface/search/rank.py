@@ -13,7 +13,7 @@ from twoface.core.faces import SIZE, apply, frame_transform, invert
 from twoface.search.face_space import nearest_hole
 
 if TYPE_CHECKING:
-    from twoface.search.store import FaceRow
+    from twoface.search.rows import FaceRow
 
 SAME, MAYBE = 0.9, 0.1  # probabilities from which we say "very likely the same person" and "looks alike"
 VERDICTS = {

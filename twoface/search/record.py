@@ -1,14 +1,11 @@
 """The record of an index: what it keeps besides faces, sealed by a checksum, so that no loss goes unnoticed."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
 
 from twoface.core.errors import TwoFaceError
-
-if TYPE_CHECKING:
-    from twoface.search.store import Store
+from twoface.search.store import Store
+from twoface.search.sums import seal, unseal
 
 
 @dataclass
@@ -30,20 +27,7 @@ class Record:
     grouped: bool = False
 
 
-def seal(facts: dict[str, Any]) -> str:
-    """A dict -> JSON with a checksum of its own."""
-    return json.dumps({"sha256": _digest(facts), **facts}, indent=1)
-
-
-def unseal(text: str) -> dict[str, Any]:
-    """What `seal` was given. Raises ValueError for anything else."""
-    facts = json.loads(text)
-    if not isinstance(facts, dict) or facts.pop("sha256", None) != _digest(facts):
-        raise ValueError("its checksum is another")
-    return facts
-
-
-def read_record(store: "Store") -> Record:
+def read_record(store: Store) -> Record:
     """The record of an index. Raises TwoFaceError when it is damaged or gone."""
     record = _parse(store.record()[0], old=not any(store.record()[1:]))
     if record is None and (any(store.record()) or not store.untouched()):
@@ -54,7 +38,7 @@ def read_record(store: "Store") -> Record:
     return record or Record()
 
 
-def restore_record(store: "Store") -> tuple[Record, bool]:
+def restore_record(store: Store) -> tuple[Record, bool]:
     """As `read_record`, and where it is damaged from its copy -> record, whether that was so.
 
     Raises TwoFaceError when that is damaged, too.
@@ -71,17 +55,17 @@ def restore_record(store: "Store") -> tuple[Record, bool]:
     return next(filter(None, copies)), True
 
 
-def write_record(store: "Store", record: Record) -> None:
+def write_record(store: Store, record: Record) -> None:
     store.set_record(seal(asdict(record)))
 
 
-def copies_differ(store: "Store") -> bool:
+def copies_differ(store: Store) -> bool:
     """Is a copy of the record another than it is?"""
     first, *copies = store.record()
     return any(copy != first for copy in copies)
 
 
-def copy_damaged(store: "Store") -> bool:
+def copy_damaged(store: Store) -> bool:
     """Has a copy of the record gone, or is it unreadable?"""
     return any(_parse(copy) is None for copy in store.record()[1:])
 
@@ -100,7 +84,3 @@ def _parse(text: str, old: bool = False) -> Record | None:
     if "unfinished" not in facts:
         record.unfinished = bool(record.forgotten)  # no index of old could tell
     return record
-
-
-def _digest(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -6,17 +6,30 @@ and one that is missing is damage unless a writer is at work, or was killed.
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from twoface.core.files import write_aside
-from twoface.search.record import seal, unseal
 
 SUMS = "checksums.json"
 HINT = "latest_version_hint.json"  # which LanceDB changes, and does without
 SHOWN = 3  # files named in a message
+
+
+def seal(facts: dict[str, Any]) -> str:
+    """A dict -> JSON with a checksum of its own."""
+    return json.dumps({"sha256": _digest(facts), **facts}, indent=1)
+
+
+def unseal(text: str) -> dict[str, Any]:
+    """What `seal` was given. Raises ValueError for anything else."""
+    facts = json.loads(text)
+    if not isinstance(facts, dict) or facts.pop("sha256", None) != _digest(facts):
+        raise ValueError("its checksum is another")
+    return facts
 
 
 class Sums:
@@ -78,3 +91,7 @@ class Sums:
 
     def _write(self, files: dict[str, list[Any]], writing: bool) -> None:
         write_aside(self._folder / SUMS, seal({"writing": writing, "files": files}).encode(), force=True)
+
+
+def _digest(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -18,7 +18,7 @@ from twoface.web import people
 
 if TYPE_CHECKING:  # only with an index
     from twoface.search.collection import Answer, Candidate, Collection
-    from twoface.search.store import FaceRow
+    from twoface.search.rows import FaceRow
 
 Place: TypeAlias = str | Path  # of an index: a folder, or the URL of a database
 Opener: TypeAlias = "Callable[[Place], Collection]"

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from twoface.core.errors import InputError
 from twoface.search.people import People
@@ -17,10 +17,8 @@ from twoface.search.people import clear as clear_people
 
 if TYPE_CHECKING:
     from twoface.search.people import Person
-    from twoface.search.postgres import PostgresStore
-    from twoface.search.store import FaceRow, LanceStore
-
-    Store: TypeAlias = LanceStore | PostgresStore
+    from twoface.search.rows import FaceRow
+    from twoface.search.store import Store
 
 SALT = secrets.token_bytes(16)
 LOOKED_AT = 20  # faces of a person among which the largest stands for all

@@ -31,7 +31,7 @@ from twoface.web.library import Library, Opener, Place, candidate_words, opener,
 
 if TYPE_CHECKING:  # only with an index
     from twoface.search.collection import Candidate
-    from twoface.search.store import FaceRow
+    from twoface.search.rows import FaceRow
 
 Task: TypeAlias = tuple[str, dict[str, Any]]  # the name of a method of `PhotoTasks`, and its arguments
 MIN_FACE = 50  # photo pixels: a smaller frame is refused, as in the thesis
