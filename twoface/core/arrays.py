@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 Numbers: TypeAlias = NDArray[Any]  # of any shape and kind
 Picture: TypeAlias = NDArray[np.uint8]  # (H, W, 3), RGB, 0..255
-Plane: TypeAlias = NDArray[np.uint8]  # (H, W), 0..255: grey or alpha
+Pictures: TypeAlias = NDArray[np.uint8]  # (N, H, W, 3), RGB, 0..255
+Plane: TypeAlias = NDArray[np.uint8]  # (H, W), 0..255: grey, alpha, or what each pixel is
+Planes: TypeAlias = NDArray[np.uint8]  # (N, H, W), 0..255
 Colours: TypeAlias = NDArray[np.uint8]  # (N, 3), RGB, 0..255
 Samples: TypeAlias = NDArray[Any]  # uint8 or uint16, (H, W) or (H, W, C): as a file has them, over its whole range
 Mask: TypeAlias = NDArray[np.bool_]  # (H, W), True where it applies: the hole, the visible part
@@ -20,9 +22,11 @@ Field: TypeAlias = NDArray[np.float32]  # (H, W), or (H, W, C): numbers for each
 Batch: TypeAlias = NDArray[np.float32]  # (N, C, H, W), 0..1: what the networks take and give
 Transform: TypeAlias = NDArray[np.floating[Any]]  # (2, 3): an affine map of points
 Points: TypeAlias = NDArray[np.floating[Any]]  # (N, 2), or (N, 3) with depth
+Meshes: TypeAlias = NDArray[np.floating[Any]]  # (N, 478, 3): the points of each face's mesh
 Places: TypeAlias = NDArray[np.float32]  # (H, W, 2): for each pixel a point, of another picture or the crop
 Vector: TypeAlias = NDArray[np.floating[Any]]  # (N,)
 Matrix: TypeAlias = NDArray[np.floating[Any]]  # (N, M)
+Embeddings: TypeAlias = NDArray[np.floating[Any]]  # (N, K, 128): of each face whole, and with parts hidden
 Indices: TypeAlias = NDArray[np.integer[Any]]  # of what is chosen
 
 

@@ -16,9 +16,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from twoface.core.arrays import Mask, Matrix, Picture, Transform, Vector
+from twoface.core.arrays import Mask, Matrix, Picture, Pictures, Transform, Vector
 from twoface.core.faces import SIZE, crop
 from twoface.core.masks import center_hole
 from twoface.core.network import open_session
@@ -46,7 +45,7 @@ class Embedder:
         self._lock = threading.Lock()  # of what is known
         self._session = open_session(resources.files("twoface") / "weights" / "recogniser.onnx", threads)
 
-    def embed(self, faces: NDArray[np.uint8]) -> Matrix:
+    def embed(self, faces: Pictures) -> Matrix:
         """Views (N, 150, 150, 3) uint8 RGB -> embeddings (N, 128) float32, to be compared by `similarity`."""
         faces = np.asarray(faces)
         if faces.ndim != 4 or faces.shape[1:] != (VIEW, VIEW, 3) or faces.dtype != np.uint8:
@@ -66,7 +65,7 @@ class Embedder:
                 self._known.popitem(last=False)
         return np.stack([found[key] for key in keys])
 
-    def _embed(self, faces: NDArray[np.uint8]) -> Matrix:
+    def _embed(self, faces: Pictures) -> Matrix:
         return self._session.run(None, {"faces": faces})[0]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from twoface.core.arrays import Frame, Mask
+from twoface.core.arrays import Frame, Mask, Matrix, Picture, Pictures, Transform, Vector
 from twoface.core.copies import same_picture
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import TwoFaceError
@@ -163,11 +163,11 @@ class Collection:
         """Raises Unavailable, code "backend_away", while the index is."""
         self.store.reach()
 
-    def view(self, candidate: Candidate) -> np.ndarray:
+    def view(self, candidate: Candidate) -> Picture:
         """What the recogniser sees of a candidate -> uint8 (150, 150, 3)."""
         return face_view(read_photo(candidate.path).pixels, frame_transform(candidate.frame))
 
-    def embed(self, views: np.ndarray) -> np.ndarray:
+    def embed(self, views: Pictures) -> Matrix:
         """As `twoface.core.identity.Embedder.embed`."""
         return self._embedder.embed(views)
 
@@ -288,11 +288,11 @@ class _Query:
     seen: (128,), what is compared with other photos."""
 
     photo: Photo
-    transform: np.ndarray
-    hole: np.ndarray
-    vectors: dict[str, np.ndarray]
+    transform: Transform
+    hole: Mask
+    vectors: dict[str, Vector]
     share: float
-    seen: np.ndarray
+    seen: Vector
     known: Calibration
     wanted: Wanted
 
@@ -327,11 +327,11 @@ class _Looks:
 
 @dataclass(frozen=True)
 class _Picture:
-    aligned: np.ndarray
+    aligned: Picture
     size: tuple[int, int]
 
 
-def _wanted(mesh: Mesh, transform: np.ndarray, hole: np.ndarray) -> Wanted:
+def _wanted(mesh: Mesh, transform: Transform, hole: Mask) -> Wanted:
     """mesh: the face's, estimated where the hole hides it; whether eyes and mouth are open under it is not known."""
     facts = described(mesh)
     return Wanted(

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from twoface.core.arrays import Embeddings, Mask, Matrix, Picture, Pictures, Points, Transform, Vector
 from twoface.core.blend import crop_mask
 from twoface.core.faces import SIZE, crop
 from twoface.core.identity import LENGTH, PLACE, VIEW, calibrated_holes, directions, face_view, flat
@@ -39,7 +40,7 @@ FACTS = b"mesh"  # what tells pose and expression of an index's faces
 class Embeds(Protocol):
     """As `twoface.core.identity.Embedder`."""
 
-    def embed(self, faces: np.ndarray) -> np.ndarray: ...
+    def embed(self, faces: Pictures) -> Matrix: ...
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class FaceSpace:
     """kept: of each of `KINDS` the mean (128,) of its embeddings; seen: of each calibrated hole the mean (128,) of what
     `twoface.core.identity.visible` gives."""
 
-    kept: dict[str, np.ndarray]
-    seen: dict[str, np.ndarray]
+    kept: dict[str, Vector]
+    seen: dict[str, Vector]
 
     @staticmethod
     @cache
@@ -58,12 +59,12 @@ class FaceSpace:
             arrays = {name: file[name] for name in file.files}
         return FaceSpace(_below("kept/", arrays), _below("seen/", arrays))
 
-    def index(self, embeddings: np.ndarray) -> np.ndarray:
+    def index(self, embeddings: Embeddings) -> Embeddings:
         """Embeddings of faces, each as all `KINDS`, (N, K, 128) -> what an index keeps of them, unit (N, K, 128)."""
         means = [self.kept[kind] for kind in KINDS]
         return np.stack([directions(embeddings[:, i], mean) for i, mean in enumerate(means)], 1)
 
-    def query(self, seen: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    def query(self, seen: Matrix, hole: Mask) -> Matrix:
         """What a face with a hole is compared with whole faces by -> unit (N, 128).
 
         seen: (N, 128), as of `twoface.core.identity.visible`; hole: bool (128, 128).
@@ -78,7 +79,7 @@ class IndexEmbedder:
     embedder: Embeds
     space: FaceSpace
 
-    def embed(self, faces: Sequence[np.ndarray]) -> np.ndarray:
+    def embed(self, faces: Sequence[Pictures]) -> Embeddings:
         """faces: each as `kind_views` gives it -> unit (N, K, 128)."""
         if not faces:
             return np.zeros((0, len(KINDS), LENGTH), np.float32)
@@ -86,7 +87,7 @@ class IndexEmbedder:
         return self.space.index(embeddings.reshape(len(faces), len(KINDS), LENGTH))
 
 
-def kind_views(pixels: np.ndarray, transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+def kind_views(pixels: Picture, transform: Transform, points: Points) -> Pictures:
     """A face of a photo as all `KINDS` -> views, uint8 (K, 150, 150, 3).
 
     pixels: uint8 (H, W, 3); transform: photo -> crop; points: (478, 3), the face's mesh in crop pixels.
@@ -96,24 +97,24 @@ def kind_views(pixels: np.ndarray, transform: np.ndarray, points: np.ndarray) ->
     return np.stack([face_view(pixels, transform), *hidden])
 
 
-def share_of(hole: np.ndarray, kind: np.ndarray) -> float:
+def share_of(hole: Mask, kind: Mask) -> float:
     """How much a cosine of faces with the kind's part hidden counts beside that of whole ones, 0..1: the less the more
     is hidden besides the hole. Both bool (128, 128)."""
     return float(hole.sum() / (hole | kind).sum())
 
 
-def flat_view(aligned: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def flat_view(aligned: Picture, hole: Mask) -> Picture:
     """The view of a face in its crop, uint8 (128, 128, 3), with a hole in the mean colour of the rest."""
     return face_view(flat(aligned, hole), np.eye(2, 3))
 
 
-def kind_hole(kind: str, points: np.ndarray) -> np.ndarray:
+def kind_hole(kind: str, points: Points) -> Mask:
     """What a kind hides of the face with this mesh, (478, 3) in crop pixels -> bool (128, 128), its feather too."""
     hole = named_hole("center") if kind == "center" else part_hole(kind, points, (SIZE, SIZE))
     return crop_mask(hole, np.eye(2, 3), FEATHER)
 
 
-def kind_for(hole: np.ndarray, points: np.ndarray) -> str:
+def kind_for(hole: Mask, points: Points) -> str:
     """By which kind a face with a hole, bool (128, 128), is searched; `WHOLE` when by whole faces alone.
 
     points: (478, 3), its mesh in crop pixels.
@@ -131,19 +132,19 @@ def space_version() -> str:
     return sha256(FILE.read_bytes() + FACTS + ",".join(KINDS).encode()).hexdigest()[:12]
 
 
-def nearest_hole(hole: np.ndarray, names: Iterable[str]) -> str:
+def nearest_hole(hole: Mask, names: Iterable[str]) -> str:
     """Which of the calibrated holes called `names` differs in the fewest pixels from `hole`, bool (128, 128)."""
     holes = calibrated_holes()
     return min(names, key=lambda name: np.count_nonzero(holes[name] ^ hole))
 
 
 @cache
-def _viewed() -> np.ndarray:
+def _viewed() -> Mask:
     """What of the crop the recogniser sees -> bool (128, 128)."""
     (x0, x1), (y0, y1) = ((np.array([0, VIEW]) - PLACE[axis, 2]) / PLACE[axis, axis] for axis in (0, 1))
     places = np.arange(SIZE)
     return ((places >= y0) & (places < y1))[:, None] & ((places >= x0) & (places < x1))[None]
 
 
-def _below(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _below(prefix: str, arrays: dict[str, Vector]) -> dict[str, Vector]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

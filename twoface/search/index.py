@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Picture, Pictures
 from twoface.core.choice import sharpness
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
@@ -468,7 +469,7 @@ def _setup(load: Load, people: bool) -> Look:
     return look
 
 
-def _faces(detector: Any, mesher: Any, path: str) -> tuple[list[tuple[dict[str, Any], np.ndarray]], str]:
+def _faces(detector: Any, mesher: Any, path: str) -> tuple[list[tuple[dict[str, Any], Pictures]], str]:
     """-> list of (a face's facts, its views as of `kind_views`), "" or why the photo cannot be used."""
     try:
         pixels = read_photo(path).pixels
@@ -477,7 +478,7 @@ def _faces(detector: Any, mesher: Any, path: str) -> tuple[list[tuple[dict[str, 
         return [], str(error)
 
 
-def _facts(pixels: np.ndarray, face: Face, mesher: Any) -> tuple[dict[str, Any], np.ndarray]:
+def _facts(pixels: Picture, face: Face, mesher: Any) -> tuple[dict[str, Any], Pictures]:
     transform = align(face.landmarks)
     facts = {
         "frame": frame_of(transform),

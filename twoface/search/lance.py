@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
+from twoface.core.arrays import Matrix, Vector
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.files import write_aside
 from twoface.core.identity import LENGTH
@@ -214,7 +215,7 @@ class LanceStore:
                     table.checkout_latest()
         os.sync()
 
-    def nearest(self, vector: np.ndarray, count: int, kind: str = WHOLE) -> list[Found]:
+    def nearest(self, vector: Vector, count: int, kind: str = WHOLE) -> list[Found]:
         """The `count` faces that as one of `KINDS` are nearest to an embedding -> list of Found, the nearest first."""
 
         def ask() -> list[dict[str, Any]]:
@@ -248,7 +249,7 @@ class LanceStore:
         """The number of faces."""
         return self._read(self._faces.count_rows)
 
-    def vectors(self, kind: str = WHOLE) -> Iterator[tuple[list[str], list[int], np.ndarray]]:
+    def vectors(self, kind: str = WHOLE) -> Iterator[tuple[list[str], list[int], Matrix]]:
         """All faces' places and embeddings as one of `KINDS`, in parts -> iterator of (paths, faces, (N, 128))."""
         with _lance_errors(self.folder):
             self._faces.checkout_latest()

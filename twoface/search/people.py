@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from twoface.core.arrays import Indices, Matrix, Vector
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import WHOLE, space_version
@@ -249,7 +250,7 @@ def near_from(faces: int) -> float:
     return float((np.log(NEAR / (1 - NEAR)) + np.log(max(faces, FEWEST)) - whole.bias) / whole.whole)
 
 
-def whisper(vectors: np.ndarray, known: np.ndarray, limit: float) -> np.ndarray:
+def whisper(vectors: Matrix, known: Indices, limit: float) -> Indices:
     """Faces (N, 128), unit, and the person that each has, int (N,) above 0, 0 for none -> the person of each, (N,).
 
     New ones are numbered below 0. limit: the least cosine of near faces. Faces that have a person keep it.
@@ -289,7 +290,7 @@ def _parse(text: str) -> People | None:
         return None
 
 
-def _near(vectors: np.ndarray, rows: np.ndarray, limit: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _near(vectors: Matrix, rows: Indices, limit: float) -> Iterator[tuple[Indices, Vector]]:
     """For each of the rows: the others above the limit, the nearest `NEAREST` of them, and how far above they are."""
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]
@@ -302,7 +303,7 @@ def _near(vectors: np.ndarray, rows: np.ndarray, limit: float) -> Iterator[tuple
             yield others, row[others] - limit
 
 
-def _read(store: Store) -> tuple[list[Face], list[int], np.ndarray]:
+def _read(store: Store) -> tuple[list[Face], list[int], Matrix]:
     """All faces of an index, in the order of their places -> [(path, face)], [mark], (N, 128)."""
     places: list[Face] = []
     parts = [np.zeros((0, LENGTH), np.float32)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from twoface.core.arrays import Matrix, Vector
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import KINDS, WHOLE
@@ -157,7 +158,7 @@ class PostgresStore:
                 if self._has_people():
                     self._connection.execute("VACUUM FULL twoface_people")
 
-    def nearest(self, vector: np.ndarray, count: int, kind: str = WHOLE) -> list[Found]:
+    def nearest(self, vector: Vector, count: int, kind: str = WHOLE) -> list[Found]:
         """The `count` faces that as one of `KINDS` are nearest to an embedding -> list of Found, the nearest first."""
         away = f'"{kind}" <=> %s'
         query = f"SELECT {', '.join(COLUMNS)}, 1 - ({away}) FROM twoface_faces ORDER BY {away} LIMIT %s"
@@ -190,7 +191,7 @@ class PostgresStore:
         with self._told():
             return int(self._value("SELECT count(*) FROM twoface_faces"))
 
-    def vectors(self, kind: str = WHOLE) -> Iterator[tuple[list[str], list[int], np.ndarray]]:
+    def vectors(self, kind: str = WHOLE) -> Iterator[tuple[list[str], list[int], Matrix]]:
         """All faces' places and embeddings as one of `KINDS`, in parts -> iterator of (paths, faces, (N, 128))."""
         with self._told(), self._connection.transaction(), self._connection.cursor("twoface_vectors") as cursor:
             cursor.execute(f'SELECT path, face, "{kind}" FROM twoface_faces')
@@ -246,10 +247,10 @@ def _plain(face: FaceRow, name: str) -> Any:
     return [float(v) for v in value] if name in LISTS else value
 
 
-def _array(vector: Any) -> np.ndarray:
+def _array(vector: Any) -> Vector:
     return np.asarray(vector.to_numpy() if hasattr(vector, "to_numpy") else vector, np.float32)
 
 
-def _row(row: Sequence[Any], vectors: np.ndarray | None = None) -> FaceRow:
+def _row(row: Sequence[Any], vectors: Matrix | None = None) -> FaceRow:
     values = dict(zip(COLUMNS, row, strict=True))
     return FaceRow(**values | {name: tuple(values[name]) for name in LISTS}, vectors=vectors)

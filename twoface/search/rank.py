@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from twoface.core.arrays import Mask, Picture, Points, Vector
 from twoface.core.choice import sharpness
 from twoface.core.faces import SIZE, apply, frame_transform, invert
 from twoface.search.face_space import nearest_hole
@@ -24,7 +25,7 @@ VERDICTS = {
 POSE = 20.0  # degrees that two heads may be turned apart
 HINT = 0.2  # difference of an expression figure that matters
 ENOUGH = SIZE  # photo pixels a side of the frame
-Cosines = TypeVar("Cosines", float, np.ndarray)  # one, or of many pairs
+Cosines = TypeVar("Cosines", float, Vector)  # one, or of many pairs
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Calibration:
         return self.bias + self.whole * whole + self.again * again - np.log(max(faces, 1))
 
 
-def calibration_for(hidden: np.ndarray) -> Calibration:
+def calibration_for(hidden: Mask) -> Calibration:
     """The calibration of the measured hole that differs in the fewest pixels from `hidden`, bool (128, 128)."""
     known = calibrations()
     return known[nearest_hole(hidden, known)]
@@ -75,7 +76,7 @@ class Wanted:
     the frame in photo pixels; eyes_open, mouth_open: None where the hole hides them.
     """
 
-    hole: np.ndarray
+    hole: Mask
     pose: tuple[float, float]
     size: float
     eyes_open: float | None
@@ -83,7 +84,7 @@ class Wanted:
 
 
 def donor_quality(
-    wanted: Wanted, row: "FaceRow", aligned: np.ndarray, photo_size: tuple[int, int], hidden: np.ndarray
+    wanted: Wanted, row: "FaceRow", aligned: Picture, photo_size: tuple[int, int], hidden: Mask
 ) -> dict[str, float]:
     """What a face can give to the hole -> {"visible", "pose", "expression", "sharp", "size"}, each 0..1, 1 is best.
 
@@ -100,14 +101,14 @@ def donor_quality(
     }
 
 
-def _inside(row: "FaceRow", hole: np.ndarray, size: tuple[int, int]) -> float:
+def _inside(row: "FaceRow", hole: Mask, size: tuple[int, int]) -> float:
     """The share of the hole that the donor's photo really shows; beyond its border it would be a reflection."""
     y, x = np.nonzero(hole)
     places = apply(invert(frame_transform(row.frame)), np.stack([x, y], 1))
     return float(np.mean(((places >= -0.5) & (places < np.array(size) - 0.5)).all(1)))
 
 
-def _turned_to_us(yaw: float, hole: np.ndarray) -> float:
+def _turned_to_us(yaw: float, hole: Mask) -> float:
     """How well a head turned by `yaw` degrees shows the hole's part, beside one that looks at us.
 
     The head is taken for an upright cylinder as wide as the face.
@@ -128,7 +129,7 @@ def _alike_expression(wanted: Wanted, row: "FaceRow") -> float:
     return float(np.exp(-sum(known) / (2 * HINT**2)))
 
 
-def hides(hole: np.ndarray, places: np.ndarray) -> bool:
+def hides(hole: Mask, places: Points) -> bool:
     """Does the hole, bool (128, 128), cover one of these places, fractions (N, 2) of the frame?"""
     x, y = np.round(np.asarray(places) * len(hole)).astype(int).T
     return bool(hole[y, x].any())

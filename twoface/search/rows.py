@@ -6,9 +6,7 @@ An embedding is biometric data: who has an index can tell whether a given face i
 from dataclasses import dataclass, field, fields
 from typing import get_type_hints
 
-import numpy as np
-
-from twoface.core.arrays import Frame
+from twoface.core.arrays import Frame, Matrix
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class FaceRow:
     path: str
     face: int
     identity: str
-    vectors: np.ndarray | None
+    vectors: Matrix | None
     frame: Frame
     box: tuple[float, ...]
     landmarks: tuple[float, ...]
@@ -39,7 +37,7 @@ class FaceRow:
     mouth_open: float
 
     @property
-    def kept(self) -> np.ndarray:
+    def kept(self) -> Matrix:
         """`vectors`, which were asked for."""
         assert self.vectors is not None
         return self.vectors

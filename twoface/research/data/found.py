@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Field, Indices, Plane
 from twoface.core.faces import SIZE
 from twoface.core.network import open_session
 from twoface.research.data.occluders import UNKNOWN
@@ -34,11 +35,11 @@ class Found:
     middle: 1 = in front of the face, 0 = not, `UNKNOWN`.
     """
 
-    bare: np.ndarray
-    covered: np.ndarray
-    marks: dict[int, np.ndarray]
+    bare: Indices
+    covered: Indices
+    marks: dict[int, Plane]
 
-    def mask(self, place: int) -> np.ndarray:
+    def mask(self, place: int) -> Plane:
         """uint8 (160, 160), as `marks`; unknown beyond the frame where something is marked."""
         if place not in self.marks:
             return np.zeros((CROP, CROP), np.uint8)
@@ -69,7 +70,7 @@ def look_through(network: Path, portraits: Portraits) -> dict[str, Any]:
     return {"key": portraits.key, "bare": np.array(bare, int), "covered": np.array(covered, int), "marks": stacked}
 
 
-def _believed(chance: np.ndarray) -> np.ndarray | None:
+def _believed(chance: Field) -> Plane | None:
     sure = chance > SURE[0]
     if np.count_nonzero(sure) < SURE[2] or chance[sure].mean() < SURE[1]:
         return None

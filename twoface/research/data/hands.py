@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Indices, Mask, Meshes, Numbers, Picture, Plane, Planes, Points, Vector
 from twoface.core.mesh import POLYGONS
 from twoface.research.data.portraits import CROP, Portraits, in_crop
 
@@ -36,10 +37,10 @@ class Hands:
     landmarks, and alphas: uint8 (N, 160, 160), which pixels are the hand's; both in the crop.
     """
 
-    place: np.ndarray
-    score: np.ndarray
-    points: np.ndarray
-    alphas: np.ndarray
+    place: Indices
+    score: Vector
+    points: Numbers
+    alphas: Planes
 
     @classmethod
     def load(cls, path: str | Path, portraits: Portraits) -> Hands:
@@ -47,7 +48,7 @@ class Hands:
         held = portraits.read_made(path, "twoface.research.data.hands")
         return cls(held["place"], held["score"], held["points"], held["alphas"])
 
-    def free(self, meshes: np.ndarray) -> list[int]:
+    def free(self, meshes: Meshes) -> list[int]:
         """Which of the hands are worth laying elsewhere: sure, whole enough, and beside the face, so that no skin of
         the face is cut out for a hand's. meshes: (N, 478, 3), of the portraits."""
         good = []
@@ -61,9 +62,9 @@ class Hands:
                 good.append(i)
         return good
 
-    def shown(self) -> dict[int, np.ndarray]:
+    def shown(self) -> dict[int, Mask]:
         """{place: where its hands are and may be, bool (160, 160)}."""
-        result: dict[int, np.ndarray] = {}
+        result: dict[int, Mask] = {}
         for place, points, alpha in zip(self.place.tolist(), self.points, self.alphas, strict=True):
             result[place] = result.get(place, False) | (alpha > 0) | shape_of(points, 2.0)
         return result
@@ -92,7 +93,7 @@ def look_through(portraits: Portraits) -> dict[str, Any]:
     }
 
 
-def shape_of(points: np.ndarray, grown: float = 1.0) -> np.ndarray:
+def shape_of(points: Points, grown: float = 1.0) -> Mask:
     """The palm and the fingers along landmarks (21, 2), as thick as `grown` times a hand's -> bool (160, 160)."""
     mask, radius = np.zeros((CROP * FINER, CROP * FINER), np.uint8), _thick(points) * grown
     points = np.rint((points + 0.5) * FINER).astype(np.int32)
@@ -104,13 +105,13 @@ def shape_of(points: np.ndarray, grown: float = 1.0) -> np.ndarray:
     return cv2.resize(mask, (CROP, CROP), interpolation=cv2.INTER_AREA) > 0
 
 
-def _thick(points: np.ndarray) -> float:
+def _thick(points: Points) -> float:
     """Half a finger's width."""
     palm = max(np.linalg.norm(points[5] - points[17]), 0.75 * np.linalg.norm(points[WRIST] - points[9]))
     return 0.13 * float(palm)
 
 
-def cut_out(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
+def cut_out(crop: Picture, points: Points) -> Plane:
     """A hand's pixels in a crop, uint8 (160, 160, 3): its shape along the landmarks, mended by GrabCut (Rother et al.
     2004) -> uint8 (160, 160), 255 = the hand."""
     near, likely, sure = (shape_of(points, grown) for grown in (2.4, 1.0, 0.35))

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Meshes
 from twoface.core.faces import SIZE
 from twoface.core.mesh import moved
 from twoface.research.data.portraits import Augmentation, Portraits, moved_frame, recoloured, stored
@@ -23,7 +24,7 @@ class MeshSamples:
     def __init__(
         self,
         portraits: Portraits,
-        meshes: np.ndarray,
+        meshes: Meshes,
         seed: int,
         length: int,
         augmentation: Augmentation,

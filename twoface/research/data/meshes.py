@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Meshes
 from twoface.core.files import write_aside
 from twoface.core.mesh import POINTS, MeshNetwork
 from twoface.research.data.portraits import MARGIN, Portraits
@@ -18,7 +19,7 @@ from twoface.research.data.portraits import MARGIN, Portraits
 FRAME = np.array([[1.0, 0, -MARGIN], [0, 1, -MARGIN]])  # a stored crop -> its 128 frame
 
 
-def meshes_of(portraits: Portraits, cache: Path | None) -> np.ndarray:
+def meshes_of(portraits: Portraits, cache: Path | None) -> Meshes:
     """The mesh of every crop in the pixels of its 128 frame -> float32 (N, 478, 3), kept in `cache` when given."""
     key = zlib.crc32("\n".join(portraits.paths).encode())
     path = cache / f"meshes-{len(portraits)}-{key:08x}.npy" if cache else None
@@ -31,7 +32,7 @@ def meshes_of(portraits: Portraits, cache: Path | None) -> np.ndarray:
     return meshes
 
 
-def _find(portraits: Portraits) -> np.ndarray:
+def _find(portraits: Portraits) -> Meshes:
     meshes = np.empty((len(portraits), POINTS, 3), np.float32)
     own = threading.local()
 

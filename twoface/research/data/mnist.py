@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twoface.core.arrays import Indices, Numbers, Planes
 from twoface.core.errors import InputError
 from twoface.research.data.download import download
 
@@ -31,13 +32,13 @@ SPLIT_SEED = 0
 class Digits:
     """pictures: uint8 (N, 28, 28, 1), white on black; labels: int (N,), 0..9."""
 
-    pictures: np.ndarray
-    labels: np.ndarray
+    pictures: Planes
+    labels: Indices
 
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, places: slice | np.ndarray) -> Digits:
+    def __getitem__(self, places: slice | Indices) -> Digits:
         return Digits(self.pictures[places], self.labels[places])
 
     @classmethod
@@ -61,7 +62,7 @@ class Digits:
         return everything[np.sort(shuffled[:count] if split == "validation" else shuffled[count:])]
 
 
-def _content(folder: Path, name: str) -> np.ndarray:
+def _content(folder: Path, name: str) -> Numbers:
     path = folder / f"{name}.gz"
     if not path.is_file():
         there = {entry.name.partition(".")[0] for entry in folder.iterdir()} if folder.is_dir() else set()

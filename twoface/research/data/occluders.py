@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Field, Matrix, Numbers, Picture, Plane, Points, Transform, Vector
 from twoface.core.faces import SIZE
 from twoface.core.mesh import POLYGONS, canonical_face, procrustes
 
@@ -32,12 +33,12 @@ class Scene:
     """
 
     rng: np.random.Generator
-    picture: np.ndarray
-    points: np.ndarray
-    covered: np.ndarray
-    other: Callable[[], tuple[np.ndarray, np.ndarray]]
-    head: Callable[[], np.ndarray] | None = None
-    hand: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
+    picture: Field
+    points: Points
+    covered: Plane
+    other: Callable[[], tuple[Picture, Points]]
+    head: Callable[[], Field] | None = None
+    hand: Callable[[], tuple[Field, Points]] | None = None
 
     def __post_init__(self) -> None:
         left, right = (self.points[list(pair), :2].mean(0) for pair in ((33, 133), (362, 263)))
@@ -49,17 +50,17 @@ class Scene:
         self.from_side, self.edge = self.pick(0, 6.3), self.pick(0.05, 0.5)  # whence things are lit, and how hard
         self.bright = float(np.clip(light.mean() / 120, 0.4, 1.5))
 
-    def lay(self, layer: np.ndarray, alpha: np.ndarray, region: np.ndarray | None = None) -> None:
+    def lay(self, layer: Numbers, alpha: Field, region: Field | None = None) -> None:
         """Composite a layer, (128, 128, 3) or a colour; what `region` (default: the alpha) covers is marked."""
         self.picture = self.picture + alpha[..., None] * (np.asarray(layer, np.float32) - self.picture)
         self.covered[(alpha if region is None else region) > 0.4] = 1
 
-    def shade(self, alpha: np.ndarray, depth: float, shift: tuple[float, float], blur: float) -> None:
+    def shade(self, alpha: Field, depth: float, shift: tuple[float, float], blur: float) -> None:
         """The shadow of something on what lies behind it."""
         moved = cv2.warpAffine(alpha, np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32), (SIZE, SIZE))
         self.picture = self.picture * (1 - depth * cv2.GaussianBlur(moved, (0, 0), blur))[..., None]
 
-    def lit(self, colour: np.ndarray, strength: float = 0.6) -> np.ndarray:
+    def lit(self, colour: Numbers, strength: float = 0.6) -> Field:
         """A colour or layer in the photo's light."""
         return np.asarray(colour, np.float32) * (1 + strength * (np.clip(self.light, 0.3, 1.8) - 1)) * self.bright**0.5
 
@@ -73,7 +74,7 @@ class Scene:
 # Shapes
 
 
-def polygon_alpha(polygons: list[np.ndarray], lines: Sequence[tuple[np.ndarray, float]] = ()) -> np.ndarray:
+def polygon_alpha(polygons: list[Points], lines: Sequence[tuple[Points, float]] = ()) -> Field:
     """Filled polygons (N, 2), and lines (points, width) -> coverage, float32 (128, 128)."""
     canvas = np.zeros((SIZE * FINER, SIZE * FINER), np.uint8)
     for polygon in polygons:
@@ -83,11 +84,11 @@ def polygon_alpha(polygons: list[np.ndarray], lines: Sequence[tuple[np.ndarray, 
     return cv2.resize(canvas, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _fine(points: np.ndarray) -> np.ndarray:
+def _fine(points: Points) -> Numbers:
     return np.rint((np.asarray(points) + 0.5) * FINER).astype(np.int32)
 
 
-def blob(rng: np.random.Generator, centre: np.ndarray, size: tuple[float, float], rough: float = 0.15) -> np.ndarray:
+def blob(rng: np.random.Generator, centre: Vector, size: tuple[float, float], rough: float = 0.15) -> Points:
     """A closed smooth outline about a centre, of a half width and half height, turned at random -> (48, 2)."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     radius = np.ones(48)
@@ -97,23 +98,23 @@ def blob(rng: np.random.Generator, centre: np.ndarray, size: tuple[float, float]
     return ring @ _turn(rng.uniform(0, 6.3)).T + centre
 
 
-def _turn(angle: float) -> np.ndarray:
+def _turn(angle: float) -> Matrix:
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
-def noise(rng: np.random.Generator, cells: int, channels: int = 1) -> np.ndarray:
+def noise(rng: np.random.Generator, cells: int, channels: int = 1) -> Field:
     """Smooth noise of deviation about 1, (128, 128, channels)."""
     coarse = rng.normal(0, 1, (cells, cells, channels)).astype(np.float32)
     return cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC).reshape(SIZE, SIZE, channels)
 
 
-def any_colour(rng: np.random.Generator) -> np.ndarray:
+def any_colour(rng: np.random.Generator) -> Vector:
     """Mostly dull, as things are."""
     grey = rng.uniform(10, 245)
     return np.clip(grey + rng.normal(0, 1, 3) * rng.choice([8, 30, 90]), 0, 255).astype(np.float32)
 
 
-def texture(scene: Scene) -> np.ndarray:
+def texture(scene: Scene) -> Field:
     """A layer of something: a part of another picture, a colour with noise, stripes -> float32 (128, 128, 3)."""
     rng, kind = scene.rng, scene.rng.random()
     if kind < 0.45:
@@ -147,7 +148,7 @@ def _glasses(scene: Scene, dark: bool) -> None:
     scale, rotation, shift = procrustes(face, scene.points[: len(face)])
     sink = scene.pick(-0.35, 0.9)  # they slide down the nose
 
-    def seen(points: np.ndarray) -> np.ndarray:
+    def seen(points: Points) -> Points:
         return (scale * np.asarray(points, float) @ rotation.T + shift)[:, :2]
 
     width, height = scene.pick(2.0, 2.9), scene.pick(1.15, 2.4)
@@ -164,7 +165,7 @@ def _glasses(scene: Scene, dark: bool) -> None:
         ring[:, 1] = np.maximum(ring[:, 1], -height * scene.pick(0.6, 0.9))  # a straight upper edge
     curve, front = scene.pick(0.05, 0.16), -5.2 + scene.pick(-0.4, 0.3)
 
-    def lens(side: int) -> np.ndarray:
+    def lens(side: int) -> Points:
         x, y = side * (middle[0] + ring[:, 0]), middle[1] + ring[:, 1]
         return np.column_stack([x, y, front + curve * np.abs(x) ** 1.5 * 0.6])
 
@@ -173,7 +174,7 @@ def _glasses(scene: Scene, dark: bool) -> None:
     unit = scene.unit / 6.3  # pixels of a canonical unit
     rim = scene.pick(0.07, 0.22) if scene.chance(0.6) else scene.pick(0.2, 0.75)
     kind = rng.choice(["full", "half", "none"], p=[0.72, 0.13, 0.15] if not dark else [0.75, 0.1, 0.15])
-    lines: list[tuple[np.ndarray, float]] = []
+    lines: list[tuple[Points, float]] = []
     if kind == "full":
         lines += [(np.concatenate([shape, shape[:1]]), rim * unit) for shape in shapes]
     elif kind == "half":
@@ -222,16 +223,16 @@ def _glasses(scene: Scene, dark: bool) -> None:
     scene.covered[between > 0] = 1
 
 
-def _power(x: np.ndarray, exponent: float) -> np.ndarray:
+def _power(x: Vector, exponent: float) -> Vector:
     return np.sign(x) * np.abs(x) ** exponent
 
 
-def _upper(shape: np.ndarray) -> np.ndarray:
+def _upper(shape: Points) -> Points:
     order = shape[shape[:, 1] <= np.median(shape[:, 1]) + 0.5]
     return order[np.argsort(order[:, 0])]
 
 
-def _falling(scene: Scene, shapes: list[np.ndarray]) -> np.ndarray:
+def _falling(scene: Scene, shapes: list[Points]) -> Field:
     """0 at the lenses' upper edge, 1 at the lower, (128, 128)."""
     low, high = np.concatenate(shapes)[:, 1].min(), np.concatenate(shapes)[:, 1].max()
     return np.clip((np.arange(SIZE, dtype=np.float32)[:, None] - low) / max(high - low, 1), 0, 1) * np.ones(
@@ -239,7 +240,7 @@ def _falling(scene: Scene, shapes: list[np.ndarray]) -> np.ndarray:
     )
 
 
-def _magnify(scene: Scene, glass: np.ndarray, shapes: list[np.ndarray], factor: float) -> None:
+def _magnify(scene: Scene, glass: Field, shapes: list[Points], factor: float) -> None:
     for shape in shapes:
         centre = shape.mean(0)
         own = polygon_alpha([shape])[..., None] * (glass[..., None] > 0)
@@ -248,7 +249,7 @@ def _magnify(scene: Scene, glass: np.ndarray, shapes: list[np.ndarray], factor: 
         scene.picture = scene.picture + own * (larger - scene.picture)
 
 
-def _reflections(scene: Scene, glass: np.ndarray, shapes: list[np.ndarray], dark: bool) -> None:
+def _reflections(scene: Scene, glass: Field, shapes: list[Points], dark: bool) -> None:
     rng = scene.rng
     if scene.chance(0.35 if dark else 0.25):  # surroundings
         crop, _ = scene.other()
@@ -320,7 +321,7 @@ def draw_mask(scene: Scene) -> None:
     scene.lay(scene.lit(layer), shape * scene.pick(0.93, 1.0), shape)
 
 
-def _rounded(corners: np.ndarray) -> np.ndarray:
+def _rounded(corners: Points) -> Points:
     """A closed outline whose corners are cut twice (Chaikin)."""
     for _ in range(2):
         following = np.roll(corners, -1, 0)
@@ -344,7 +345,7 @@ def draw_hand(scene: Scene) -> None:
             _hand(scene)
 
 
-def _hand(scene: Scene, edge: np.ndarray | None = None) -> None:
+def _hand(scene: Scene, edge: Vector | None = None) -> None:
     """A real one where there are some, else or now and then one of capsules.
 
     edge: where at the face it is; anywhere at its outline, below the eyes as a rule, where nothing is said.
@@ -418,7 +419,7 @@ def _hand(scene: Scene, edge: np.ndarray | None = None) -> None:
             _nail(scene, points, size * thick)
 
 
-def _paste_hand(scene: Scene, goal: np.ndarray, heading: float, inward: np.ndarray | None = None) -> None:
+def _paste_hand(scene: Scene, goal: Vector, heading: float, inward: Vector | None = None) -> None:
     """A real hand whose fingertips, knuckles or middle lie at `goal`, its fingers about towards `heading`.
 
     inward: where the face lies, if it is to rest there: it is moved until a small part of it lies before the face.
@@ -463,7 +464,7 @@ def _paste_hand(scene: Scene, goal: np.ndarray, heading: float, inward: np.ndarr
     scene.lay(layer, alpha, alpha)
 
 
-def _resting(scene: Scene, alpha: np.ndarray, move: np.ndarray, inward: np.ndarray) -> np.ndarray:
+def _resting(scene: Scene, alpha: Field, move: Transform, inward: Vector) -> Transform:
     """`move` shifted until something between a fiftieth and a third of what it shows lies before the face."""
     most = scene.pick(0.05, 0.35)
     for _ in range(14):
@@ -475,7 +476,7 @@ def _resting(scene: Scene, alpha: np.ndarray, move: np.ndarray, inward: np.ndarr
     return move
 
 
-def _skin(scene: Scene) -> np.ndarray:
+def _skin(scene: Scene) -> Field:
     """A layer of skin, of this face or of another -> float32 (128, 128, 3)."""
     rng = scene.rng
     picture, points = np.clip(scene.picture, 0, 255).astype(np.uint8), scene.points
@@ -494,7 +495,7 @@ def _skin(scene: Scene) -> np.ndarray:
     return tone + (tiled - tiled.mean((0, 1))) * scene.pick(0.2, 0.8) + noise(rng, 5) * scene.pick(1, 10) + flush
 
 
-def _limb(scene: Scene, line: Sequence[np.ndarray], radius: float, layer: np.ndarray) -> None:
+def _limb(scene: Scene, line: Sequence[Vector], radius: float, layer: Numbers) -> None:
     """A rounded, tapering tube along points, lit from one side."""
     points = np.array(line, float)
     canvas = np.zeros((SIZE * FINER, SIZE * FINER), np.uint8)
@@ -509,11 +510,11 @@ def _limb(scene: Scene, line: Sequence[np.ndarray], radius: float, layer: np.nda
     )
 
 
-def _flesh(scene: Scene, outline: np.ndarray, layer: np.ndarray, radius: float) -> None:
+def _flesh(scene: Scene, outline: Points, layer: Numbers, radius: float) -> None:
     _rounded_lay(scene, polygon_alpha([outline]), layer, radius)
 
 
-def _rounded_lay(scene: Scene, alpha: np.ndarray, layer: np.ndarray, radius: float) -> None:
+def _rounded_lay(scene: Scene, alpha: Field, layer: Numbers, radius: float) -> None:
     """Lay something that bulges: dark towards its edge, lighter on the side of the light, its shadow beneath."""
     if not (alpha > 0.5).any():
         return
@@ -528,7 +529,7 @@ def _rounded_lay(scene: Scene, alpha: np.ndarray, layer: np.ndarray, radius: flo
     scene.lay(layer * shade[..., None], alpha, alpha)
 
 
-def _nail(scene: Scene, points: Sequence[np.ndarray], radius: float) -> None:
+def _nail(scene: Scene, points: Sequence[Vector], radius: float) -> None:
     a, b = np.array(points[-2], float), np.array(points[-1], float)
     way = (b - a) / max(np.linalg.norm(b - a), 1e-3)
     shape = polygon_alpha([blob(scene.rng, b - way * radius * 0.1, (radius * 0.5, radius * 0.6), 0.05)])

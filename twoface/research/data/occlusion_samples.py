@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Field, Mask, Meshes, Picture, Plane, Points
 from twoface.core.faces import SIZE
 from twoface.core.mesh import POLYGONS, mirrored, moved
 from twoface.research.data.found import Found
@@ -41,7 +42,7 @@ class OcclusionSamples:
         length: int,
         augmentation: Augmentation,
         portraits: Portraits,
-        meshes: np.ndarray,
+        meshes: Meshes,
         found: Found | None = None,
         hands: Hands | None = None,
         plain_share: float = 0.27,
@@ -92,7 +93,7 @@ class OcclusionSamples:
         picture = _taken(rng, np.clip(scene.picture, 0, 255).astype(np.uint8))
         return {"target": recoloured(rng, picture, how), "covered": scene.covered}
 
-    def _base(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, bool]:
+    def _base(self, rng: np.random.Generator) -> tuple[Picture, Points, Plane, Mask | None, bool]:
         """-> crop, its mesh in the crop's pixels, what is covered in it, what is behind the face (or None), and whether
         nothing should be drawn over it."""
         flip = rng.random() < 0.5
@@ -124,20 +125,20 @@ class OcclusionSamples:
         kind = self.worn == (rng.random() < 0.5)
         return int(rng.choice(self.found.covered[kind if kind.any() else ~kind]))
 
-    def _other(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _other(self, rng: np.random.Generator) -> tuple[Picture, Points]:
         if rng.random() < 0.8:
             i = int(rng.integers(len(self.portraits)))
             return self.portraits.crops[i], in_crop(self.meshes[i])
         i = int(rng.integers(len(self.parsed)))
         return self.parsed.crops[i], in_crop(self.parsed.meshes[i])
 
-    def _head(self, rng: np.random.Generator) -> np.ndarray:
+    def _head(self, rng: np.random.Generator) -> Field:
         i = int(rng.integers(len(self.parsed)))
         alpha = (self.parsed.parts[i] != BACKGROUND).astype(np.float32)
         alpha = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
         return np.dstack([self.parsed.crops[i] * alpha[..., None], alpha]).astype(np.float32)
 
-    def _hand(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _hand(self, rng: np.random.Generator) -> tuple[Field, Points]:
         assert self.hands is not None
         i = self.laid[int(rng.integers(len(self.laid)))]
         alpha = self.hands.alphas[i][..., None].astype(np.float32) / 255
@@ -153,7 +154,7 @@ class OcclusionSamples:
         if np.count_nonzero(fresh & near) < FEWEST:  # beside the face
             scene.covered[fresh] = UNKNOWN
 
-    def _draw_behind(self, scene: Scene, background: np.ndarray) -> None:
+    def _draw_behind(self, scene: Scene, background: Mask) -> None:
         """Something that the head hides: it is drawn, and shows only where the background did."""
         picture, covered = scene.picture.copy(), scene.covered.copy()
         draw = self.kinds[int(scene.rng.choice(len(self.kinds), p=self.shares))][0]
@@ -162,7 +163,7 @@ class OcclusionSamples:
         scene.picture, scene.covered = picture + edge * (scene.picture - picture), covered
 
 
-def _worn(mark: np.ndarray, mesh: np.ndarray) -> bool:
+def _worn(mark: Plane, mesh: Points) -> bool:
     """Whether most of a mark, as of `Found.marks`, lies about the eyes, as glasses do."""
     eyes = mesh[[33, 133, 362, 263, 168], :2]
     (x0, y0), (x1, y1) = (eyes.min(0) - 12).clip(0), eyes.max(0) + 12
@@ -170,7 +171,7 @@ def _worn(mark: np.ndarray, mesh: np.ndarray) -> bool:
     return bool(np.count_nonzero(near) > 0.6 * np.count_nonzero(mark == 1))
 
 
-def _arms(mesh: np.ndarray) -> np.ndarray:
+def _arms(mesh: Points) -> Mask:
     """Where the arms of glasses may be, which a network's own marks leave out -> bool (160, 160)."""
     points, lines = np.rint(in_crop(mesh)[:, :2]).astype(np.int32), np.zeros((CROP, CROP), np.uint8)
     for corner, ear in ((33, 127), (263, 356)):
@@ -178,7 +179,7 @@ def _arms(mesh: np.ndarray) -> np.ndarray:
     return lines > 0
 
 
-def _known(parts: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+def _known(parts: Plane, mesh: Points) -> Plane:
     """What the parts of a picture say of what covers its face -> uint8 (160, 160), as `covered`.
 
     Glasses do; hair does over the eyes, and elsewhere in the face it may be a fringe or a beard: unknown; background,
@@ -198,7 +199,7 @@ def _known(parts: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     return result
 
 
-def _taken(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+def _taken(rng: np.random.Generator, picture: Picture) -> Picture:
     """As a camera and a file would: soft, noisy, compressed. So that nothing tells drawn things by their edges."""
     if rng.random() < 0.5:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.1))

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.arrays import Meshes, Numbers, Picture, Pictures, Plane, Planes
 from twoface.core.errors import InputError
 from twoface.core.faces import frame_transform
 from twoface.core.files import write_aside
@@ -28,9 +29,9 @@ class Parsed:
     (N, 478, 3), in the pixels of the 128 frame in the crop's middle.
     """
 
-    crops: np.ndarray
-    parts: np.ndarray
-    meshes: np.ndarray
+    crops: Pictures
+    parts: Planes
+    meshes: Meshes
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -85,7 +86,7 @@ def _read(source: Path) -> Parsed:
     return Parsed(*(np.stack(each) for each in zip(*aligned, strict=True)))
 
 
-def _classes(content: bytes) -> np.ndarray:
+def _classes(content: bytes) -> Plane:
     """A palette picture's indices: OpenCV would give its colours."""
     import io
 
@@ -94,7 +95,7 @@ def _classes(content: bytes) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(content)))
 
 
-def _aligned(network: MeshNetwork, picture: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, ...]:
+def _aligned(network: MeshNetwork, picture: Picture, parts: Plane) -> tuple[Numbers, ...]:
     """The face that fills a square picture, and its parts -> crop, parts, mesh."""
     whole = frame_transform((0, 0, *picture.shape[1::-1]))
     mesh = network.find(picture, whole).moved(whole)

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from twoface.core.arrays import Field, Indices, Mask, Meshes, Numbers, Picture, Pictures, Plane, Points, Transform
 from twoface.core.errors import InputError
 from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
@@ -34,9 +35,9 @@ class Portraits:
     paths: the N paths inside the shards; names: the identities' labels.
     """
 
-    crops: np.ndarray
-    identity: np.ndarray
-    source: np.ndarray
+    crops: Pictures
+    identity: Indices
+    source: Numbers
     paths: list[str]
     names: list[str]
 
@@ -86,7 +87,7 @@ class Portraits:
         )
 
 
-def _cached(data: Path, rows: list[dict[str, Any]], cache: str | Path | None) -> np.ndarray:
+def _cached(data: Path, rows: list[dict[str, Any]], cache: str | Path | None) -> Pictures:
     if cache is None:
         return _decode(data, rows)
     key = repr([(row["shard"], row["path"]) for row in rows]) + repr(_stamps(data, rows))
@@ -106,7 +107,7 @@ def _stamps(data: Path, rows: list[dict[str, Any]]) -> list[Any]:
     return [(data / shard).stat().st_size for shard in shards] + [(s.st_size, s.st_mtime_ns) for s in stats]
 
 
-def _decode(data: Path, rows: list[dict[str, Any]]) -> np.ndarray:
+def _decode(data: Path, rows: list[dict[str, Any]]) -> Pictures:
     crops = np.empty((len(rows), CROP, CROP, 3), np.uint8)
 
     def decode(item: tuple[int, str, bytes]) -> None:
@@ -164,7 +165,7 @@ class PortraitPairs:
     def __init__(
         self,
         portraits: Portraits,
-        meshes: np.ndarray,
+        meshes: Meshes,
         seed: int,
         length: int,
         augmentation: Augmentation | None = None,
@@ -219,7 +220,7 @@ class PortraitPairs:
             sample["trust"] = np.rint(trust * 255).astype(np.uint8)
         return sample
 
-    def _anything(self, rng: np.random.Generator) -> np.ndarray:
+    def _anything(self, rng: np.random.Generator) -> Picture:
         """Part of any picture, enlarged, uint8 (128, 128, 3): what may be in front of a reference's face."""
         side = int(rng.integers(16, SIZE))
         x, y = rng.integers(0, CROP - side, 2)
@@ -234,7 +235,7 @@ class PortraitPairs:
         return int(target), -1 if rng.random() < self.drop_reference else int(reference)
 
 
-def stored(portraits: Portraits, meshes: np.ndarray, index: int, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+def stored(portraits: Portraits, meshes: Meshes, index: int, flip: bool) -> tuple[Picture, Points]:
     """A crop, uint8 (160, 160, 3), and its mesh (478, 3) in the crop's pixels, both mirrored or neither."""
     crop, points = portraits.crops[index], in_crop(meshes[index])
     if not flip:
@@ -244,12 +245,12 @@ def stored(portraits: Portraits, meshes: np.ndarray, index: int, flip: bool) -> 
     return crop[:, ::-1], points
 
 
-def in_crop(points: np.ndarray) -> np.ndarray:
+def in_crop(points: Points) -> Points:
     """A mesh (478, 3) in the pixels of a 128 frame -> float64, in the pixels of the stored crop."""
     return points.astype(np.float64) + (MARGIN, MARGIN, 0)
 
 
-def registered(crop: np.ndarray, points: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def registered(crop: Picture, points: Points, reference: Points) -> tuple[Picture, Field]:
     """A reference's crop, uint8 RGB, as the network gets it -> uint8 (128, 128, 3) and its trust, float32 (128, 128).
 
     points: (478, 3), the photo's mesh in its 128 frame; reference: (478, 3), the reference's in the pixels of `crop`.
@@ -260,7 +261,7 @@ def registered(crop: np.ndarray, points: np.ndarray, reference: np.ndarray) -> t
     return view, enlarged(found.trust)
 
 
-def moved_frame(rng: np.random.Generator, how: Augmentation) -> np.ndarray:
+def moved_frame(rng: np.random.Generator, how: Augmentation) -> Transform:
     """From a stored crop to a turned, scaled and shifted 128 frame, 2x3."""
     reach = how.rotation if rng.random() < how.rotated_share else how.rotation / 5
     angle, scale = rng.uniform(-reach, reach), np.exp(rng.uniform(-how.scale, how.scale))
@@ -270,9 +271,7 @@ def moved_frame(rng: np.random.Generator, how: Augmentation) -> np.ndarray:
     return move
 
 
-def _estimated(
-    rng: np.random.Generator, points: np.ndarray, reference: np.ndarray, mask: np.ndarray, how: Augmentation
-) -> np.ndarray:
+def _estimated(rng: np.random.Generator, points: Points, reference: Points, mask: Mask, how: Augmentation) -> Points:
     """The photo's mesh as it might be found through the hole: partly the reference's expression, and a bit off."""
     x, y = points[:, :2].round().astype(int).clip(0, SIZE - 1).T
     guessed = rng.beta(1.2, 1.2)
@@ -282,12 +281,12 @@ def _estimated(
     return estimate
 
 
-def recoloured(rng: np.random.Generator, view: np.ndarray, how: Augmentation) -> np.ndarray:
+def recoloured(rng: np.random.Generator, view: Picture, how: Augmentation) -> Picture:
     view = cv2.LUT(view, _colour_table(rng, how.colour))
     return _toned(rng, view) if rng.random() < how.toned_share else view
 
 
-def _toned(rng: np.random.Generator, view: np.ndarray) -> np.ndarray:
+def _toned(rng: np.random.Generator, view: Picture) -> Picture:
     """Grey, or on a curve from black over a colour to white, as sepia and cyanotype are."""
     grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
     if rng.random() < 0.6:
@@ -297,7 +296,7 @@ def _toned(rng: np.random.Generator, view: np.ndarray) -> np.ndarray:
     return cv2.LUT(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), (level * 255 + 0.5).astype(np.uint8)[:, None, :])
 
 
-def _colour_table(rng: np.random.Generator, strength: float) -> np.ndarray:
+def _colour_table(rng: np.random.Generator, strength: float) -> Plane:
     """Exposure, contrast and gamma for all channels, and a tint for each: a (256, 1, 3) table."""
     level = np.linspace(0, 1, 256)[:, None]
     gamma, contrast = np.exp(rng.normal(0, strength, 2))
@@ -306,6 +305,6 @@ def _colour_table(rng: np.random.Generator, strength: float) -> np.ndarray:
     return np.clip(table * gain * 255 + 0.5, 0, 255).astype(np.uint8)[:, None, :]
 
 
-def _lose_resolution(rng: np.random.Generator, view: np.ndarray) -> np.ndarray:
+def _lose_resolution(rng: np.random.Generator, view: Picture) -> Picture:
     small = int(rng.integers(SIZE // 3, SIZE))
     return cv2.resize(cv2.resize(view, (small, small), interpolation=cv2.INTER_AREA), (SIZE, SIZE))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Plane, Points
+from twoface.core.arrays import Mask, Plane, Points
 from twoface.core.faces import SIZE
 from twoface.core.parts import PARTS, part_hole
 
 AREA_RANGE = (0.015, 0.60)  # a hole covers this much of the frame, at least and at most
 
 
-def random_hole(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+def random_hole(rng: np.random.Generator, points: Points) -> Mask:
     """A hole -> bool (128, 128), `AREA_RANGE` of the frame.
 
     rng: the only source of randomness. points: (478, 3), the face's mesh in crop pixels. The mixture: centre squares

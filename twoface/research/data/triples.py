@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from twoface.core.arrays import Indices, Pictures
 from twoface.core.errors import InputError
 from twoface.core.masks import center_hole
 
@@ -15,12 +16,12 @@ from twoface.core.masks import center_hole
 class Roles:
     """What each picture is for: places in the pictures, by identity; every identity is in all sets that are used."""
 
-    masked: list[np.ndarray]
-    real: list[np.ndarray]
-    reference: list[np.ndarray]  # empty when nobody has a reference
+    masked: list[Indices]
+    real: list[Indices]
+    reference: list[Indices]  # empty when nobody has a reference
 
     @classmethod
-    def draw(cls, identity: np.ndarray, shares: tuple[float, float, float], seed: int) -> Roles:
+    def draw(cls, identity: Indices, shares: tuple[float, float, float], seed: int) -> Roles:
         """identity: int (N,). shares: of masked, real and reference pictures; a reference share of 0 = no references.
 
         Each identity's pictures are shuffled and dealt out by the shares, one to each set at least; who has too few
@@ -52,7 +53,7 @@ class Triples:
     `target_index`, `real_index`, `reference_index`: places in `pictures` (-1 = none).
     """
 
-    def __init__(self, pictures: np.ndarray, roles: Roles, hole: int, seed: int, length: int) -> None:
+    def __init__(self, pictures: Pictures, roles: Roles, hole: int, seed: int, length: int) -> None:
         self.pictures, self.roles, self.seed, self.length = pictures, roles, seed, length
         self.group = np.repeat(np.arange(len(roles.masked)), [len(members) for members in roles.masked])
         self.masked = np.concatenate(roles.masked)
