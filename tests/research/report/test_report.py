@@ -78,6 +78,12 @@ def test_a_study_is_told_too(make_run, study, tmp_path):
     assert best.group(1) == "2"
 
 
+def test_trials_of_which_none_is_above_0_are_drawn_too(study, tmp_path):
+    text = (study / "study.json").read_text()
+    (study / "study.json").write_text(re.sub(r'("value": )0\.\d', r"\g<1>0.0", text))
+    assert page_of(study, out=tmp_path / "page.html").count("<circle") == 3
+
+
 def test_the_animation_shows_every_step_and_is_bounded(make_run, monkeypatch):
     previews = sorted((make_run("run") / "previews").iterdir())
     whole = base64.b64decode(pictures.animation(previews).partition(",")[2])

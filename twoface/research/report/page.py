@@ -139,7 +139,7 @@ def _study(name: str, study: dict[str, Any]) -> dict[str, Any]:
         "name": name,
         "study": study,
         "counts": {state.lower(): states.count(state) for state in dict.fromkeys(states)},
-        "history": Markup(history_chart([t["value"] for t in trials], reached)) if any(reached) else None,
+        "history": Markup(history_chart([t["value"] for t in trials], reached)) if so_far is not None else None,
         "importance": Markup(bar_chart(study["importance"])) if study["importance"] else None,
         "parameters": list(dict.fromkeys(key for trial in trials for key in trial["params"])),
         "top": sorted(done, key=lambda t: t["value"], reverse=study["direction"] == "maximize")[:10],
