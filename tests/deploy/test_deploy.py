@@ -35,7 +35,7 @@ def test_the_command_line_is_one_that_serve_takes(place):
     container = CONTAINERS[place]
     assert container["image"] == f"twoface:{twoface.__version__}"
     options = _parser().parse_args(["serve", *container["args"]])
-    assert options.api_key is not None
+    assert options.api_keys is not None
     ports = {options.port} | (set() if options.no_grpc else {options.grpc_port})
     assert ports == {port["containerPort"] for port in container["ports"]}
     assert str(options.threads) == container["resources"]["requests"]["cpu"]
@@ -47,7 +47,7 @@ def test_what_it_mounts_is_there_and_nothing_else_is_written(place):
     options = _parser().parse_args(["serve", *container["args"]])
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts.keys() == {volume["name"] for volume in pod["volumes"]}
-    assert str(options.api_key.parent) == mounts["keys"]
+    assert str(options.api_keys.parent) == mounts["keys"]
     security = container["securityContext"]
     assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
     assert pod.get("securityContext", security)["runAsNonRoot"]

@@ -104,7 +104,7 @@ def _is_unread() -> bool:
     """Whether what we print goes into a pipe that nobody reads any more."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _flush() -> int:

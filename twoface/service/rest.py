@@ -1,4 +1,4 @@
-"""What the REST doors share: deadlines, and the status of an error."""
+"""What the REST doors share: deadlines, and the status and words of an error."""
 
 import re
 from collections.abc import Mapping
