@@ -19,10 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from twoface.core.affine import apply, invert
 from twoface.core.blazeface import BlazeFace
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
-from twoface.core.faces import Face, align, apply, frame_of, invert
+from twoface.core.faces import Face
+from twoface.core.frame import Frame
 from twoface.core.images import read_photo
 from twoface.core.mesh import GREY, MeshNetwork, to_template
 from twoface.core.mtcnn import Mtcnn
@@ -62,11 +64,10 @@ def cases(pixels, transform):
 
 def fits(face, transform):
     """Whether a face has about the frame of a transform."""
-    x0, y0, x1, y1, degrees = frame_of(transform)
-    a0, b0, a1, b1, found = face.frame
-    apart = np.hypot(a0 + a1 - x0 - x1, b0 + b1 - y0 - y1) / 2 / (x1 - x0)
-    turn = abs((found - degrees + 180) % 360 - 180)
-    return apart < 0.25 and abs(np.log((a1 - a0) / (x1 - x0))) < np.log(1.6) and turn < 40
+    true, found = Frame.of_transform(transform), face.frame
+    apart = np.hypot(found.x - true.x, found.y - true.y) / true.side
+    turn = abs((found.angle - true.angle + 180) % 360 - 180)
+    return apart < 0.25 and abs(np.log(found.side / true.side)) < np.log(1.6) and turn < 40
 
 
 def detectors(yunet):
@@ -75,7 +76,7 @@ def detectors(yunet):
 
     def whole(pixels, _):
         height, width = pixels.shape[:2]
-        return blazeface.look(Pyramid(pixels), [((width - 1) / 2, (height - 1) / 2, max(width, height), 0)])[0]
+        return blazeface.look(Pyramid(pixels), [Frame(width / 2, height / 2, max(width, height))])[0]
 
     ways = {
         "MTCNN": lambda pixels, _: mtcnn.detect(pixels),
@@ -107,8 +108,8 @@ def photos_of(folder, count):
             faces = mtcnn.detect(pixels)
             if len(faces) != 1:
                 continue
-            transform = align(faces[0].landmarks)
-            mesh = mesher.find(pixels, transform)
+            transform = faces[0].frame.transform()
+            mesh = mesher.find(pixels, faces[0].frame)
             if mesh.presence > 0.5:
                 yield pixels, to_template(mesh.moved(transform).points) @ np.vstack([transform, (0, 0, 1)])
                 taken += 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from twoface.core.blend import beside, render, smoothed
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.mesh import Mesher
 from twoface.core.network import FillModel
 from twoface.core.parts import HOLES, named_hole

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from twoface.core.errors import InputError
-from twoface.core.faces import align, crop, frame_of
+from twoface.core.frame import Frame
 from twoface.core.holes import part_of_face
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
@@ -26,7 +26,7 @@ SMALLEST = 50  # photo pixels a side of a face
 
 
 def pairs(photos, engine, people):
-    """(photo, reference, photo -> crop transform) of each person."""
+    """(photo, reference, frame of the photo's face) of each person."""
     found = 0
     for folder in sorted(path for path in photos.iterdir() if path.is_dir()):
         files = sorted(folder.glob("*.jpg"))[:2]
@@ -36,14 +36,7 @@ def pairs(photos, engine, people):
         faces, others = engine.faces(photo), engine.faces(reference)
         if faces and others and min(faces[0].area, others[0].area) >= SMALLEST**2:
             found += 1
-            yield photo, reference, align(faces[0].landmarks)
-
-
-def off(square, scale, degrees):
-    """A square (x0, y0, x1, y1, degrees) about the same centre, of another side and turned further."""
-    x0, y0, x1, y1, turned = square
-    (x, y), half = ((x0 + x1) / 2, (y0 + y1) / 2), scale * (x1 - x0) / 2
-    return x - half, y - half, x + half, y + half, turned + degrees
+            yield photo, reference, faces[0].frame
 
 
 def main():
@@ -53,15 +46,14 @@ def main():
     arguments = parser.parse_args()
     engine, embedder = Inpainter.load(), BatchEmbedder()
     rows = {hole: [] for hole in HOLES}
-    for photo, reference, transform in pairs(arguments.photos, engine, arguments.people):
-        right = frame_of(transform)
-        truth = embedder.embed(face_view(photo.pixels, transform)[None])[0]
-        points = engine.mesher.through(crop(photo.pixels, transform), np.zeros((128, 128), bool))
+    for photo, reference, right in pairs(arguments.photos, engine, arguments.people):
+        truth = embedder.embed(face_view(photo.pixels, right)[None])[0]
+        points = engine.mesher.through(right.crop(photo.pixels), np.zeros((128, 128), bool))
         for hole in HOLES:
-            mask, scores = part_of_face(hole, 64, points, transform, photo.pixels.shape), []
-            for frame in (right, *(off(right, *each) for each in OFF)):
+            mask, scores = part_of_face(hole, 64, points, right, photo.pixels.shape), []
+            for frame in (right, *(Frame(right.x, right.y, s * right.side, right.angle + turn) for s, turn in OFF)):
                 filled = engine.fill(photo, mask=mask, face=frame, reference=reference).photo.pixels
-                cosine = float(truth @ embedder.embed(face_view(filled, transform)[None])[0])
+                cosine = float(truth @ embedder.embed(face_view(filled, right)[None])[0])
                 scores.append((hole_psnr(photo.pixels, filled, mask), cosine))
             rows[hole].append(scores)
     if not rows[HOLES[0]]:

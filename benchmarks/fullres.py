@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from twoface.core.affine import apply
 from twoface.core.blend import beside, crop_mask, render, seam_correction, smoothed
 from twoface.core.errors import InputError
-from twoface.core.faces import align, apply, crop, scale_of
 from twoface.core.holes import part_of_face
 from twoface.core.images import read_photo
 from twoface.core.inpainter import FEATHER
@@ -38,14 +38,14 @@ def measure(network, detector, mesher, photo, reference, name):
     faces, others = detector.detect(photo), detector.detect(reference)
     if not faces or not others:
         return None
-    transform, other = align(faces[0].landmarks), align(others[0].landmarks)
+    frame, other = faces[0].frame, others[0].frame
     y, x = np.mgrid[: photo.shape[0], : photo.shape[1]]
-    places = apply(transform, np.stack([x, y], -1))
-    glance = mesher.through(crop(photo, transform), np.zeros((128, 128), bool))
-    hole = part_of_face(name, 64, glance, transform, photo.shape)
-    detail = 1 / scale_of(transform)
-    unknown, core = (crop_mask(hole, transform, px) for px in (FEATHER * detail, 0))
-    aligned = crop(photo, transform)
+    places = apply(frame.transform(), np.stack([x, y], -1))
+    glance = mesher.through(frame.crop(photo), np.zeros((128, 128), bool))
+    hole = part_of_face(name, 64, glance, frame, photo.shape)
+    detail = frame.detail
+    unknown, core = (crop_mask(hole, frame, px) for px in (FEATHER * detail, 0))
+    aligned = frame.crop(photo)
     points, mesh = mesher.behind(aligned, unknown, network), mesher.find(reference, other).points
     moved = registered(points, unknown, reference, mesh)
     source = (reference, moved.map)
@@ -90,7 +90,7 @@ def main():
             continue
         photo, reference = (read_photo(file).pixels for file in files)
         faces = detector.detect(photo)
-        if faces and 1 / scale_of(align(faces[0].landmarks)) >= arguments.min_scale:
+        if faces and faces[0].frame.detail >= arguments.min_scale:
             found = measure(network, detector, mesher, photo, reference, arguments.hole)
             rows += [found] if found else []
     if not rows:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from twoface.core.errors import InputError
-from twoface.core.faces import apply, frame_corners, frame_transform
+from twoface.core.frame import Frame
 from twoface.core.images import Photo, read_photo
 from twoface.core.inpainter import Inpainter
 
@@ -45,11 +45,9 @@ def people_of(folder, inpainter, count):
 
 def standing(pixels, frame, side):
     """A face with what is around it, its frame `side` pixels wide -> uint8 square."""
-    x0, y0, x1, y1, _ = frame
-    transform = frame_transform((x0, y0, x1, y1, 0)) * (side / 128)
-    transform[:, 2] += (AROUND - 1) / 2 * side
     size = round(AROUND * side)
-    return cv2.warpAffine(pixels, transform, (size, size), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
+    around = Frame(frame.x, frame.y, frame.side * size / side).transform(size)
+    return cv2.warpAffine(pixels, around, (size, size), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
 
 
 def group(person, stranger):
@@ -75,7 +73,7 @@ def main():
             result = inpainter.fill(photo, hole=hole, face=frame, reference=picture)
             faces = result.references[0]["faces"]
             taken = faces["frames"][faces["taken"] - 1]
-            right = apply(np.eye(2, 3), frame_corners(frame_transform(taken))).mean(0)[0] < edge
+            right = Frame.of(taken).x < edge
             warned = any("face" in text or "two people" in text for text in result.warnings)
             counts += [right, not right and warned, not right and not warned, right and warned]
         print(f"| {hole} | " + " | ".join(f"{n} of {len(people)}" for n in counts) + " |", flush=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.masks import center_hole
 from twoface.core.mesh import POLYGONS, Mesh, mirrored
 from twoface.core.network import FillModel

@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from twoface.core.faces import apply, frame_transform, invert
+from twoface.core.affine import apply, invert
 from twoface.core.files import write_aside
+from twoface.core.frame import Frame
 from twoface.research.evaluation.panel import TASKS, draw_tasks, make_fills
 from twoface.research.evaluation.rating import mix
 
@@ -27,11 +28,10 @@ def boxed(task):
     """The task with the box, in crop pixels, that its hole was."""
     if task["hole"] not in BOXES:
         return task
-    x0, y0, x1, y1, degrees = task["view"]
-    center, half = np.array([x0 + x1, y0 + y1]) / 2, (x1 - x0) / 2 / ROOM
-    transform = frame_transform((*(center - half), *(center + half), degrees))
+    view = Frame.of(task["view"])
+    frame = Frame(view.x, view.y, view.side / ROOM, view.angle)
     x0, y0, x1, y1 = BOXES[task["hole"]]
-    corners = apply(invert(transform), [(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    corners = apply(invert(frame.transform()), [(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
     return task | {"polygons": [np.round(corners, 1).tolist()]}
 
 

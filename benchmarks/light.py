@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 
 from twoface.core.blend import FINE
-from twoface.core.faces import scale_of
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.parts import HOLES
@@ -36,7 +35,7 @@ def main():
 
     def fill(pixels):
         result = inpainter.fill(pixels, hole=options.hole, reference=options.reference, face=frame)
-        return result.photo.pixels, result.hole, 1 / scale_of(result.transform)
+        return result.photo.pixels, result.hole, result.frame.detail
 
     print("| noise | grain |\n|---|---|")
     for noise in NOISES:

@@ -77,7 +77,7 @@ def fill(photo, references, out, hole):
 def make(name, side):
     """Write the face of a sample, `side` pixels large, as a file of this name."""
     photo = Image.open(SMALL if name == LARGE else SAMPLES / "photo.jpg").convert("RGB")
-    x0, y0, x1, y1 = Mtcnn().detect(np.asarray(photo))[0].frame[:4]
+    x0, y0, x1, y1 = Mtcnn().detect(np.asarray(photo))[0].frame.box
     inner = 0.02 * (x1 - x0)
     face = photo.crop(tuple(round(v) for v in (x0 + inner, y0 + inner, x1 - inner, y1 - inner)))
     pixels = cv2.resize(np.asarray(face), (side, side), interpolation=cv2.INTER_CUBIC)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.mesh import Mesher, with_reference
 from twoface.core.network import FillModel
 from twoface.core.parts import named_hole

@@ -18,8 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from twoface.core.affine import apply
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE, apply, choose, crop, frame_transform
+from twoface.core.faces import choose
+from twoface.core.frame import SIZE
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.mesh import inside
@@ -91,7 +93,7 @@ def judged(engine, look, path, covers):
         frame = framed(engine, photo, truth, people)
     except InputError:
         return {"face": False, "overlap": 0.0, "held": 0.0}
-    aligned = crop(photo.pixels, frame)
+    aligned = frame.crop(photo.pixels)
     nothing = np.zeros((SIZE, SIZE), bool)
     hidden = marked(look.look(aligned), engine.mesher.through(aligned, nothing))
     seen = grown(np.ones((SIZE, SIZE), bool), frame, truth.shape, 0)
@@ -120,12 +122,12 @@ def drawn(covers, photo):
 
 
 def framed(engine, photo, hidden, people):
-    """The frame of the face that is covered -> photo -> crop transform.
+    """The frame of the face that is covered.
 
     hidden: bool (H, W), the outlines; people: of other people, whose faces are not meant.
     """
     faces = [face for face in engine.faces(photo) if not people[middle(face, people.shape)]]
-    return frame_transform(choose(faces, hidden if hidden.any() else None).frame)
+    return choose(faces, hidden if hidden.any() else None).frame
 
 
 def middle(face, shape):
@@ -139,7 +141,8 @@ def outlined(aligned, hidden, covers, frame):
     marks = cv2.resize(hidden.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     cv2.drawContours(picture, cv2.findContours(marks, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0], -1, (255, 0, 0), 1)
     for cover in covers:
-        cv2.polylines(picture, [np.rint(apply(frame, cover["polygon"]) * 2).astype(np.int32)], True, (0, 255, 0), 1)
+        outline = np.rint(apply(frame.transform(), cover["polygon"]) * 2).astype(np.int32)
+        cv2.polylines(picture, [outline], True, (0, 255, 0), 1)
     return picture
 
 

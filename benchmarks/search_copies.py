@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from twoface.core.copies import COPY, copy_score
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.parts import named_hole
 from twoface.research.data.portraits import MARGIN, Portraits
 

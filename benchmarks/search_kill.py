@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twoface.core.frame import UPRIGHT
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import KINDS
 from twoface.search.lance import LanceStore
@@ -97,7 +98,7 @@ def work(place, ledger, number):
 def face(path, number):
     vectors = np.random.default_rng(abs(hash(path)) % 2**32).standard_normal((len(KINDS), LENGTH)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return FaceRow(path, number, "", vectors, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
+    return FaceRow(path, number, "", vectors, UPRIGHT, (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
 
 
 def lines(ledger):

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 
 from twoface.core.identity import Embedder, directions, face_view
-from twoface.research.data.meshes import FRAME
-from twoface.research.data.portraits import Portraits
+from twoface.research.data.portraits import FRAME, Portraits
 from twoface.search import people
 from twoface.search.face_space import WHOLE, FaceSpace
 from twoface.search.people import whisper

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twoface.core.frame import UPRIGHT
 from twoface.core.identity import LENGTH, directions
 from twoface.research.fitting.face_space import Study, arguments
 from twoface.search.face_space import KINDS, WHOLE
@@ -100,9 +101,7 @@ def add(store, draw, first, last):
 
 def row(number, vector):
     """Each kind of a face is taken for the whole one: their number, and not what they are, costs time."""
-    return FaceRow(
-        str(number), 0, "", np.tile(vector, (len(KINDS), 1)), (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8
-    )
+    return FaceRow(str(number), 0, "", np.tile(vector, (len(KINDS), 1)), UPRIGHT, (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
 
 
 class Drawn:

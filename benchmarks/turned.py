@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 
 from twoface.core.errors import InputError
-from twoface.core.faces import frame_of
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 
@@ -48,7 +47,7 @@ def main():
                 rows[turn].append((False, 255.0))
                 continue
             back = np.rot90(result.photo.pixels, -turn)
-            angle = (frame_of(result.transform)[4] + 90 * turn + 180) % 360 - 180
+            angle = (result.frame.angle + 90 * turn + 180) % 360 - 180
             if upright is None:
                 upright = (result, angle)
             same = abs((angle - upright[1] + 180) % 360 - 180) < 20

@@ -17,10 +17,9 @@ import numpy as np
 
 from twoface.core.inpainter import Inpainter
 from twoface.core.masks import feather
-from twoface.research.data.portraits import CROP, MARGIN, Portraits
+from twoface.research.data.portraits import FRAME, Portraits
 
 LOW, HIGH = 0.3, 0.6
-FRAME = (MARGIN, MARGIN, CROP - MARGIN, CROP - MARGIN)
 HOLES = ("eyes", "lower", "center", "face")
 EDGE = 3  # pixels over which the two fills are mixed
 
@@ -64,7 +63,7 @@ def compared(engine, hole, photo, *references):
 def trust(reference, prepared):
     """How far a reference is trusted, in the photo's pixels -> float32 (H, W)."""
     shape, how = prepared.hole.shape[::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(reference.registered.trust, prepared.transform, shape, flags=how)
+    return cv2.warpAffine(reference.registered.trust, prepared.frame.transform(), shape, flags=how)
 
 
 def psnr(truth, fill, where):

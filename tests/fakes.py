@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from twoface.core.faces import TEMPLATE, Face, apply, invert
+from twoface.core.affine import apply, invert
+from twoface.core.faces import TEMPLATE, Face
 from twoface.core.identity import calibrated_holes, origin
 from twoface.core.mesh import Mesh, template_mesh
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
@@ -86,17 +87,17 @@ class FakeFaceNet:
         return long / np.linalg.norm(long, axis=1, keepdims=True)
 
 
-def straight(transform):
-    """The map of a reference whose frame is `transform`, photo -> crop, and whose face lies as the photo's does."""
+def straight(frame):
+    """The map of a reference that has this frame, and whose face lies as the photo's does."""
     along = np.linspace(0, 127, 33)
-    return apply(invert(transform), np.stack(np.meshgrid(along, along), -1)).astype(np.float32)
+    return apply(invert(frame.transform()), np.stack(np.meshgrid(along, along), -1)).astype(np.float32)
 
 
 class FakeMesher:
     """Sees a face that looks straight ahead wherever it is pointed at."""
 
-    def find(self, pixels, transform):
-        return Mesh(template_mesh(), 1.0).moved(invert(transform))
+    def find(self, pixels, frame):
+        return Mesh(template_mesh(), 1.0).moved(invert(frame.transform()))
 
     def through(self, aligned, unknown):
         return template_mesh()
@@ -156,8 +157,8 @@ def textured(height, width, seed=0):
     return np.clip(smooth + rng.normal(0, 3, (height, width, 1)), 0, 255).astype(np.uint8)
 
 
-def placed_face(transform):
-    """The Face whose landmarks `align` turns into this transform."""
-    landmarks = apply(invert(transform), TEMPLATE * 128)
+def placed_face(frame):
+    """The Face that has this frame."""
+    landmarks = apply(invert(frame.transform()), TEMPLATE * 128)
     low, high = landmarks.min(0), landmarks.max(0)
     return Face((*(low - (high - low) / 2).tolist(), *(high + (high - low) / 2).tolist()), landmarks, 1.0)

@@ -241,20 +241,24 @@ def test_one_reference_face_for_two_references(fails):
     assert "give a face for each" in fails("--hole", "eyes", *references, "--reference-face", FACE)
 
 
-@pytest.mark.parametrize("option", ["--face", "--hole"])
 @pytest.mark.parametrize("box", ["100,100,300,300", "100,100,90,90", "5000,0,6000,1000"])
-def test_box_outside_the_photo(fails, option, box):
-    holes = [] if option == "--hole" else ["--hole", "eyes"]
-    assert "does not fit the 240x200 picture" in fails(*holes, option, box)
+def test_hole_outside_the_photo(fails, box):
+    assert "does not fit the 240x200 picture" in fails("--hole", box)
+
+
+@pytest.mark.parametrize("face", ["5000,0,6000,1000", "5000,0,6000,1000,0", "-600,-600,800,800"])
+def test_face_outside_the_photo(fails, face):
+    assert "lies outside photo.png" in fails("--hole", "eyes", f"--face={face}")
 
 
 @pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "1,2,3,4,5,6", "10 10 20 20"])
 def test_box_that_is_none(fails, box):
-    assert "is not a box" in fails("--hole", "eyes", "--face", box)
+    assert "is not a square" in fails("--hole", "eyes", "--face", box)
 
 
 def test_face_that_is_not_square(fails):
     assert "give a square" in fails("--hole", "eyes", "--face", "20,20,180,100")
+    assert "give a square" in fails("--hole", "eyes", "--face", "100,100,90,90,0")
 
 
 def test_unknown_hole(fails):

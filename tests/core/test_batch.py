@@ -16,13 +16,14 @@ from filelock import FileLock
 from PIL import Image
 
 from twoface.cli import main
-from twoface.core.batch import LOCK, Options, plan_batch, run_batch
+from twoface.core.batch import LOCK, Options, _typed, plan_batch, run_batch
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.core.frame import Frame
 from twoface.core.inpainter import Inpainter
 from twoface.core.jobs import COLUMNS
 from twoface.core.network import FillModel
 
-FACE = placed_face(np.array([[0.8, 0.0, -16.0], [0.0, 0.8, -16.0]]))
+FACE = placed_face(Frame(99.875, 99.875, 160))
 
 
 class Clerk(Inpainter):
@@ -125,8 +126,8 @@ def test_bad_rows_are_reported_and_the_rest_goes_on(desk, capsys):
         ({"photo": "a.png", "hole": ""}, "a mask or a hole"),
         ({"photo": "a.png", "mask": "m.png"}, "a mask or a hole"),
         ({"photo": "a.png", "mask": "m.png", "hole": ""}, "m.png does not exist"),
-        ({"photo": "a.png", "face": "1,2"}, "not a box"),
-        ({"photo": "a.png", "face": "0,0,500,500"}, "does not fit"),
+        ({"photo": "a.png", "face": "1,2"}, "is not a square"),
+        ({"photo": "a.png", "face": "0,0,500,500"}, "its centre must lie inside"),
         ({"photo": "a.png", "reference": "none.jpg"}, "none.jpg does not exist"),
         ({"photo": "a.png", "reference": "b.png", "reference_face": "0,0,90,90;0,0,90,90"}, "a face for each"),
         ({"photo": "a.png", "out": "x.gif"}, ".jpg, .png, .webp or .tif"),
@@ -139,7 +140,7 @@ def test_bad_rows_are_reported_and_the_rest_goes_on(desk, capsys):
         file.write("a.png,,eyes,20,20,160,160,,,\n")
     assert run(desk, workers=2) == (1, 0, len(bad) + 1)
     found = results(desk)
-    for row, (_, message) in zip(found, [*bad, ({}, ""), ({}, "is not a box")], strict=True):
+    for row, (_, message) in zip(found, [*bad, ({}, ""), ({}, "is not a square")], strict=True):
         assert message in row["error"]
         assert row["status"] == ("failed" if message else "done")
     assert sorted(path.name for path in (desk / "out").glob("[!.]*")) == ["b.png", "results.csv"]
@@ -455,3 +456,8 @@ def test_exit_code_tells_of_failed_rows(desk, capsys):
     write_jobs(desk, {"photo": "a.png", "face": "20,20,160,160"}, {"photo": "none.png", "face": "20,20,160,160"})
     assert main(arguments) == 0
     assert "1 done, 1 done before, 0 failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["40.1,30,240.3,230.2", "153.1,35.6,304.7,187.2,-8.9"])
+def test_a_face_counts_as_it_was_typed(text):
+    assert _typed(Frame.parse(text)) == [float(part) for part in text.split(",")]

@@ -4,6 +4,7 @@ import pytest
 from fakes import straight, textured
 
 from twoface.core import bands
+from twoface.core.affine import apply
 from twoface.core.blend import (
     FINE,
     SIZE,
@@ -17,10 +18,8 @@ from twoface.core.blend import (
     seam_correction,
     smoothed,
 )
-from twoface.core.faces import apply, crop, frame_transform
+from twoface.core.frame import UPRIGHT, Frame
 from twoface.core.masks import box_hole, feather
-
-IDENTITY = np.eye(2, 3)
 
 
 def constant_fields(weight=1.0, flow=(0, 0), gain=1.0, offset=0.0, synthesis=0.5):
@@ -62,7 +61,7 @@ def test_at_scale_one_the_fill_is_the_contracts(flow):
     fields["weight"] = rng.random((1, 32, 32), np.float32)
     fields["gain"] = rng.random((3, 32, 32), np.float32)
     reference = textured(SIZE, SIZE)
-    fill = render(fields, grid(SIZE, SIZE), (reference, straight(IDENTITY)), 1)
+    fill = render(fields, grid(SIZE, SIZE), (reference, straight(UPRIGHT)), 1)
     assert np.abs(fill - contract(fields, reference)).max() < 1e-4
 
 
@@ -73,11 +72,11 @@ def test_without_a_reference_the_fill_is_the_synthesis():
 
 def test_the_references_own_detail_comes_at_four_times_the_crop():
     photo, reference = textured(560, 540, 1), textured(560, 540, 2)
-    frame = frame_transform((10, 20, 522, 532))
+    frame = Frame.of((10, 20, 522, 532))
     hole = box_hole((100, 150, 300, 350), photo.shape)
     result = blended(photo, hole, frame, constant_fields(), (reference, straight(frame)))
     assert np.abs(result[hole].astype(int) - reference[hole]).max() <= 4
-    small = cv2.resize(crop(reference, frame), (512, 512), interpolation=cv2.INTER_CUBIC)[130:330, 90:290]
+    small = cv2.resize(frame.crop(reference), (512, 512), interpolation=cv2.INTER_CUBIC)[130:330, 90:290]
     assert np.abs(small.reshape(-1, 3).astype(int) - reference[hole]).mean() > 1.5  # which 128 pixels could not give
 
 
@@ -85,8 +84,8 @@ def test_a_turned_reference_lands_in_place():
     portrait = textured(400, 400, 3)
     turn = cv2.getRotationMatrix2D((199.5, 199.5), 30, 0.9)
     turned = cv2.warpAffine(portrait, turn, (400, 400), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
-    frame = frame_transform((72, 72, 328, 328))
-    turned_frame = frame @ np.vstack([cv2.invertAffineTransform(turn), (0, 0, 1)])
+    frame = Frame.of((72, 72, 328, 328))
+    turned_frame = Frame.of_transform(frame.transform() @ np.vstack([cv2.invertAffineTransform(turn), (0, 0, 1)]))
     hole = box_hole((140, 140, 260, 260), portrait.shape)
     result = blended(np.zeros_like(portrait), hole, frame, constant_fields(), (turned, straight(turned_frame)))
     # noise is lost in turning; what is smooth must stand where it stood
@@ -98,7 +97,7 @@ def test_a_turned_reference_lands_in_place():
 def test_known_pixels_return_bit_for_bit(feather_px):
     photo = textured(300, 280)
     hole = box_hole((90, 100, 150, 170), photo.shape)
-    result = blended(photo, hole, frame_transform((20, 30, 276, 286)), constant_fields(0), None, feather_px)
+    result = blended(photo, hole, Frame.of((20, 30, 276, 286)), constant_fields(0), None, feather_px)
     known = feather(hole, feather_px) == 0
     assert np.array_equal(result[known], photo[known])
     assert (result[hole] != photo[hole]).any(-1).mean() > 0.9
@@ -107,7 +106,7 @@ def test_known_pixels_return_bit_for_bit(feather_px):
 def test_a_hole_at_the_photos_corner():
     photo = textured(128, 128)
     hole = box_hole((0, 0, 20, 20), photo.shape)
-    result = blended(photo, hole, frame_transform((-30, -30, 98, 98)), constant_fields(0, synthesis=1), None, 4)
+    result = blended(photo, hole, Frame.of((-30, -30, 98, 98)), constant_fields(0, synthesis=1), None, 4)
     assert result[hole].min() > 200
 
 
@@ -115,17 +114,17 @@ def test_a_hole_at_the_photos_corner():
 @pytest.mark.parametrize("feather_px", [0, 6])
 def test_the_network_predicts_all_that_is_blended(scale, feather_px):
     side = round(128 / scale)
-    frame = frame_transform((10, 10, 10 + side, 10 + side))
+    frame = Frame.of((10, 10, 10 + side, 10 + side))
     hole = np.zeros((side + 20, side + 20), bool)
     hole[side // 3 : side // 2, side // 3 : side // 2 + 3] = True
     mask = crop_mask(hole, frame, feather_px)
     y, x = np.nonzero(feather(hole, feather_px))
-    column, row = np.rint(apply(frame, np.stack([x, y], 1))).astype(int).T
+    column, row = np.rint(apply(frame.transform(), np.stack([x, y], 1))).astype(int).T
     assert mask[row, column].all() and mask.mean() < 0.5
 
 
 def test_the_hole_is_reflected_beyond_the_border():
-    mask = crop_mask(box_hole((0, 50, 10, 60), (128, 128)), frame_transform((-30, 0, 98, 128)), 0)
+    mask = crop_mask(box_hole((0, 50, 10, 60), (128, 128)), Frame.of((-30, 0, 98, 128)), 0)
     assert mask[55, 22:38].all() and not mask[55, :15].any()
 
 
@@ -168,7 +167,7 @@ def test_texture_comes_back_at_its_natural_contrast():
     rng = np.random.default_rng(0)
     reference = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     damped = constant_fields(weight=0.8, gain=0.5, offset=0.3, synthesis=0.5)
-    source = (reference, straight(IDENTITY))
+    source = (reference, straight(UPRIGHT))
     soft, sharp = (render(damped, grid(SIZE, SIZE), source, 1, low) for low in (None, smoothed(damped, source, 1)))
     fine, soft_fine, sharp_fine = (
         (p - cv2.GaussianBlur(p, (0, 0), 1.5)).std() for p in (reference.astype(np.float32) / 255, soft, sharp)
@@ -198,7 +197,7 @@ def test_how_bright_a_photo_is_by_its_reference():
 @pytest.mark.parametrize("detail", [1, 2, 7])
 def test_what_is_smooth_is_a_blur_of_the_photos_own_pixels(detail):
     side = round(SIZE * detail)
-    frame = frame_transform((0, 0, side, side))
+    frame = Frame.of((0, 0, side, side))
     reference = textured(side, side)
     smooth = smoothed(constant_fields(), (reference, straight(frame)), detail)
     wanted = cv2.GaussianBlur(reference.astype(np.float32) / 255, (0, 0), FINE * detail)
@@ -209,7 +208,7 @@ def test_what_is_smooth_is_a_blur_of_the_photos_own_pixels(detail):
 
 def test_a_fill_is_the_same_in_bands_of_any_size(monkeypatch):
     photo, reference = textured(400, 380, 1), textured(400, 380, 2)
-    frame = frame_transform((10, 20, 330, 340))
+    frame = Frame.of((10, 20, 330, 340))
     hole = box_hole((80, 60, 280, 300), photo.shape)
     given = (hole, frame, constant_fields(0.8, gain=0.7, offset=0.1), (reference, straight(frame)), 5.0)
     whole = blended(photo, *given)

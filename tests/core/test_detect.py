@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from twoface.core.affine import apply, invert
 from twoface.core.blazeface import BlazeFace
 from twoface.core.detect import FaceDetector, _about, _alike, _overview, _surest
-from twoface.core.faces import TEMPLATE, Face, apply, frame_transform, invert
+from twoface.core.faces import TEMPLATE, Face
+from twoface.core.frame import Frame
 from twoface.core.mtcnn import Mtcnn, _suppress
 from twoface.core.pyramid import Pyramid
 
@@ -31,9 +33,8 @@ def covered(portrait, box):
 
 def frames_apart(one, other):
     """Centre's distance and sizes' ratio of two frames, by the first's side, and degrees."""
-    (x0, y0, x1, y1, a), (u0, v0, u1, v1, b) = one, other
-    apart = np.hypot(x0 + x1 - u0 - u1, y0 + y1 - v0 - v1) / 2 / (x1 - x0)
-    return apart, (u1 - u0) / (x1 - x0), abs((a - b + 180) % 360 - 180)
+    apart = np.hypot(one.x - other.x, one.y - other.y) / one.side
+    return apart, other.side / one.side, abs((one.angle - other.angle + 180) % 360 - 180)
 
 
 def test_detects_the_portrait(detector, portrait):
@@ -85,7 +86,7 @@ def test_a_photo_turned_by_quarter_turns(detector, portrait, turn):
         3: [[0, -1, height - 1], [1, 0, 0]],
     }[turn]
     assert np.abs(face.landmarks - apply(np.array(place, float), upright.landmarks)).max() < 0.01
-    assert abs((face.frame[4] - upright.frame[4] + 90 * turn + 180) % 360 - 180) < 0.1
+    assert abs((face.frame.angle - upright.frame.angle + 90 * turn + 180) % 360 - 180) < 0.1
 
 
 @pytest.mark.parametrize("box", [(180, 85, 275, 120), (180, 120, 275, 175)], ids=["eyes", "lower"])
@@ -100,7 +101,8 @@ def test_blazeface_sees_in_each_square_what_is_there(portrait):
     network = BlazeFace(threads=1)
     wide = np.zeros((300, 900, 3), np.uint8)
     wide[:, 600:] = cv2.resize(portrait[:, 80:380], (300, 300))
-    empty, full, turned = network.look(Pyramid(wide), [(150, 150, 300, 0), (750, 150, 300, 0), (750, 150, 300, 30)])
+    squares = [Frame(150, 150, 300), Frame(750, 150, 300), Frame(750, 150, 300, 30)]
+    empty, full, turned = network.look(Pyramid(wide), squares)
     assert empty == [] and len(full) == len(turned) == 1 and full[0].score > 0.5
     apart, ratio, degrees = frames_apart(full[0].frame, turned[0].frame)
     assert apart < 0.15 and 0.8 < ratio < 1.25 and degrees < 15  # of the photo, not of the square
@@ -139,8 +141,7 @@ def test_what_lies_is_looked_for_in_the_photo_turned(detector, monkeypatch):
 
 def leaning(x, degrees, side=40, score=0.9):
     """A face whose middle is at (x, 100)."""
-    frame = (x - side / 2, 100 - side / 2, x + side / 2, 100 + side / 2, degrees)
-    landmarks = apply(invert(frame_transform(frame)), TEMPLATE * 128)
+    landmarks = apply(invert(Frame(x, 100, side, degrees).transform()), TEMPLATE * 128)
     return Face((*landmarks.min(0), *landmarks.max(0)), landmarks, score)
 
 
@@ -152,8 +153,7 @@ def test_the_look_counts_in_which_a_face_leans_less(detector, monkeypatch):
         looks = iter([[(seen, seen)], [(turned, turned)]])
         monkeypatch.setattr(detector, "_look", lambda pixels, near, looks=looks: next(looks))
         (face,) = detector.detect(given)
-        side = face.frame[2] - face.frame[0]
-        assert side == pytest.approx(44 if first == 55 else 40, abs=0.1)
+        assert face.frame.side == pytest.approx(44 if first == 55 else 40, abs=0.1)
 
 
 def test_what_may_be_no_face_does_not_stand_before_a_sure_one(detector, monkeypatch):
@@ -167,21 +167,21 @@ def test_what_may_be_no_face_does_not_stand_before_a_sure_one(detector, monkeypa
 
 
 def test_squares_that_show_a_photo():
-    assert _overview((100, 110)) == [(54.5, 49.5, 110, 0)]
+    assert _overview((100, 110)) == [Frame(55, 50, 110)]
     whole, *parts = _overview((100, 250))
-    assert whole == (124.5, 49.5, 250, 0)
-    assert len(parts) == 4 and [part[0] for part in parts] == pytest.approx([49.5, 99.5, 149.5, 199.5])
-    assert [(y, x, side, turn) for x, y, side, turn in _overview((250, 100))] == _overview((100, 250))
+    assert whole == Frame(125, 50, 250)
+    assert len(parts) == 4 and [part.x for part in parts] == pytest.approx([50, 100, 150, 200])
+    assert [Frame(part.y, part.x, part.side) for part in _overview((250, 100))] == [whole, *parts]
 
 
 def test_squares_about_a_hole():
-    assert _about((10, 20, 50, 40)) == [(29.5, 29.5, 40 * reach, 0) for reach in (1.6, 2.4, 3.6, 5.2)]
+    assert _about((10, 20, 50, 40)) == [Frame(30, 30, 40 * reach) for reach in (1.6, 2.4, 3.6, 5.2)]
 
 
 def test_a_face_is_the_same_by_its_frame_be_it_turned_by_quarters():
     def face(side, x=100, y=100, degrees=0):
         half = side / 2
-        landmarks = apply(invert(frame_transform((x - half, y - half, x + half, y + half, degrees))), TEMPLATE * 128)
+        landmarks = apply(invert(Frame(x, y, side, degrees).transform()), TEMPLATE * 128)
         return Face((x - half, y - half, x + half, y + half), landmarks, 1.0)
 
     one = face(60)

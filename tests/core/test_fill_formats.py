@@ -10,12 +10,12 @@ from PIL import Image
 from test_formats import deep_png, encoded
 
 from twoface.core.errors import InputError
-from twoface.core.faces import frame_transform
+from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, read_photo
 from twoface.core.masks import box_hole
 
 FACE = (40, 30, 296, 286)
-FRAME = frame_transform(FACE)
+FRAME = Frame.of(FACE)
 HOLE = (140, 130, 200, 190)
 COLOURS = textured(320, 340)
 OTHER = textured(320, 340, 9)

@@ -10,9 +10,10 @@ import pytest
 from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, straight
 
 from twoface import Inpainter
+from twoface.core.affine import apply
 from twoface.core.blend import MAX_SEAM, match_texture, render, seam_correction, smoothed
 from twoface.core.detect import FaceDetector
-from twoface.core.faces import align, apply, crop, frame_corners, frame_transform, window
+from twoface.core.frame import Frame
 from twoface.core.identity import threshold_for
 from twoface.core.images import read_photo
 from twoface.core.masks import box_hole, feather
@@ -21,7 +22,7 @@ from twoface.core.mtcnn import Mtcnn
 from twoface.core.network import OUTPUT_SHAPES
 from twoface.core.parts import named_hole
 
-PHOTO, REFERENCE = frame_transform((70, 40, 326, 296)), frame_transform((30, 60, 350, 380, -12))
+PHOTO, REFERENCE = Frame.of((70, 40, 326, 296)), Frame.of((30, 60, 350, 380, -12))
 SHAPE = (340, 400)
 
 
@@ -42,10 +43,10 @@ def same(tmp_path):
     return compare
 
 
-def drawn(transform, shape=SHAPE, colour=(1.0, 0.0)):
-    """A face where `transform` has it, float (H, W, 3), 0..1: gain and offset of its colours are given."""
+def drawn(frame, shape=SHAPE, colour=(1.0, 0.0)):
+    """A face in this frame, float (H, W, 3), 0..1: gain and offset of its colours are given."""
     y, x = np.mgrid[: shape[0], : shape[1]]
-    u, v = np.moveaxis(apply(transform, np.stack([x, y], -1)), -1, 0)
+    u, v = np.moveaxis(apply(frame.transform(), np.stack([x, y], -1)), -1, 0)
 
     def spot(at_u, at_v, wide, high):
         return np.exp(-(((u - at_u) / wide) ** 2) - ((v - at_v) / high) ** 2)[..., None]
@@ -84,7 +85,7 @@ def found(samples):
     for name in ("photo", "reference"):
         pixels = read_photo(samples / f"{name}.jpg").pixels
         (face,) = detector.detect(pixels)
-        seen[name] = pixels, face, mesher.find(pixels, align(face.landmarks))
+        seen[name] = pixels, face, mesher.find(pixels, face.frame)
     return seen
 
 
@@ -112,7 +113,7 @@ POSES = {"photo": (-1.7, 11.3, 3.1), "reference": (2.0, 11.3, -9.0)}
 def test_landmarks_and_frames_of_the_samples(found, name):
     _, face, _ = found[name]
     assert np.abs(face.landmarks - LANDMARKS[name]).max() < 0.3 and face.score > 0.999
-    assert face.frame == pytest.approx(FRAMES[name], abs=0.5)
+    assert face.frame.numbers == pytest.approx(FRAMES[name], abs=0.5)
 
 
 @pytest.mark.parametrize("name", MESHES)
@@ -134,15 +135,15 @@ def test_meshes_of_the_samples(found, name):
 def test_a_crop_looks_over_its_edge(same, zoom, degrees):
     """What is cut out of the photo first has a margin: the crop is the whole photo's, up to its last pixel."""
     side = 128 * zoom
-    transform = frame_transform((90.5, 80.25, 90.5 + side, 80.25 + side, degrees))
+    frame = Frame.of((90.5, 80.25, 90.5 + side, 80.25 + side, degrees))
     photo = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (520, 520, 3), np.uint8), (0, 0), 1.5 * zoom)
-    x0, y0, x1, y1 = window(transform, photo.shape)
-    corners = frame_corners(transform)
+    x0, y0, x1, y1 = frame.window(photo.shape)
+    corners = frame.corners()
     assert corners.min(0) - (x0, y0) == pytest.approx(4.5 + 4 * zoom, abs=0.5)
     assert (x1, y1) - corners.max(0) == pytest.approx(4.5 + 4 * zoom, abs=0.5)
     smooth = photo if zoom == 1 else cv2.boxFilter(photo, -1, (round(zoom), round(zoom)))
-    wanted = cv2.warpAffine(smooth, transform, (128, 128), flags=cv2.INTER_CUBIC)
-    same(crop(photo, transform), wanted, 1 if zoom == 1 else 9)
+    wanted = cv2.warpAffine(smooth, frame.transform(), (128, 128), flags=cv2.INTER_CUBIC)
+    same(frame.crop(photo), wanted, 1 if zoom == 1 else 9)
 
 
 # Whole fills
@@ -221,9 +222,9 @@ def test_the_references_texture_comes_back(weight, gain, contrast):
     """Fine stripes of a reference come to their own contrast where enough is taken of it, else as little as it is."""
     y, x = np.mgrid[:512, :512]
     stripes = np.repeat((128 + 20 * np.sin(x * np.pi / 3))[..., None], 3, -1).round().astype(np.uint8)
-    frame, given = frame_transform((0, 0, 512, 512)), fields(weight=weight, gain=gain)
+    frame, given = Frame.of((0, 0, 512, 512)), fields(weight=weight, gain=gain)
     reference = stripes, straight(frame)
-    places = apply(frame, np.stack(np.meshgrid(np.arange(200, 300), np.arange(200, 300)), -1))
+    places = apply(frame.transform(), np.stack(np.meshgrid(np.arange(200, 300), np.arange(200, 300)), -1))
     fill = render(given, places, reference, 4, smoothed(given, reference, 4))
     wanted = 20 / 255 / 2**0.5 * (max(contrast, weight * gain) if contrast != 0.5 else 0.3 * 0.5 + 0.5 * 0.3 + 0.2)
     assert fill[..., 0].std() == pytest.approx(wanted, rel=0.08)
@@ -232,10 +233,10 @@ def test_the_references_texture_comes_back(weight, gain, contrast):
 def test_texture_comes_back_inside_the_face_alone():
     y, x = np.mgrid[:512, :512]
     stripes = np.repeat((128 + 20 * np.sin(x * np.pi / 3))[..., None], 3, -1).round().astype(np.uint8)
-    frame, given = frame_transform((0, 0, 512, 512)), fields(gain=0.6)
+    frame, given = Frame.of((0, 0, 512, 512)), fields(gain=0.6)
     given["within"] = np.tile((np.arange(128) < 64).astype(np.float32), (128, 1))
     reference = stripes, straight(frame)
-    places = apply(frame, np.stack(np.meshgrid(np.arange(512), np.arange(200, 300)), -1))
+    places = apply(frame.transform(), np.stack(np.meshgrid(np.arange(512), np.arange(200, 300)), -1))
     fill = render(given, places, reference, 4, smoothed(given, reference, 4))[..., 0]
     inside, outside = fill[:, 100:220].std(), fill[:, 300:420].std()
     assert outside == pytest.approx(0.6 * inside, rel=0.03) and inside == pytest.approx(20 / 255 / 2**0.5, rel=0.05)

@@ -6,16 +6,17 @@ import pytest
 from fakes import textured
 
 from twoface.core import bands
+from twoface.core.affine import apply, invert
 from twoface.core.errors import InputError
-from twoface.core.faces import apply, frame_transform, invert
+from twoface.core.frame import Frame
 from twoface.core.holes import check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
 from twoface.core.images import Photo
 from twoface.core.masks import box_hole
 from twoface.core.mesh import template_mesh
 
 SHAPE = (300, 340)
-FRAME = frame_transform((40, 30, 168, 158))
-TURNED = frame_transform((60, 50, 260, 250, 30))
+FRAME = Frame.of((40, 30, 168, 158))
+TURNED = Frame.of((60, 50, 260, 250, 30))
 
 
 @contextmanager
@@ -43,10 +44,10 @@ def test_the_part_of_a_mask_in_the_frame(monkeypatch, frame, band):
     """Each pixel whose centre lies in the frame, in bands of any size."""
     monkeypatch.setattr(bands, "PIXELS", band)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    inside = (np.abs(apply(frame, np.stack([x, y], -1)) - 63.5) <= 64).all(-1)
+    inside = (np.abs(apply(frame.transform(), np.stack([x, y], -1)) - 63.5) <= 64).all(-1)
     mask = np.zeros(SHAPE, bool)
     mask[20:280, 30:300] = True
-    assert share_inside(frame, mask) == pytest.approx((mask & inside).sum() / mask.sum())
+    assert share_inside(mask, frame) == pytest.approx((mask & inside).sum() / mask.sum())
     little = inside.copy()
     extra = np.argwhere(~inside)[:: max(1, (~inside).sum() * 60 // inside.sum())]  # a sixtieth of the frame
     little[tuple(extra.T)] = True
@@ -79,7 +80,7 @@ def test_a_drawing_lies_where_it_was_drawn(frame, side):
     drawn[side // 4 : side // 2, side // 3 : side // 2] = True
     hole = drawn_hole(drawn, frame, SHAPE)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    places = (apply(frame, np.stack([x, y], -1)) + 0.5) * side / 128 - 0.5
+    places = (apply(frame.transform(), np.stack([x, y], -1)) + 0.5) * side / 128 - 0.5
     column, row = np.moveaxis(np.rint(places).astype(int), -1, 0)
     there = (column >= 0) & (column < side) & (row >= 0) & (row < side)
     wanted = there & drawn[row.clip(0, side - 1), column.clip(0, side - 1)]
@@ -90,13 +91,13 @@ def test_a_drawing_lies_where_it_was_drawn(frame, side):
         with refused("not_square"):
             drawn_hole(wrong, frame, SHAPE)
     with refused("mask_outside"):
-        drawn_hole(drawn, frame_transform((400, 400, 528, 528)), SHAPE)
+        drawn_hole(drawn, Frame.of((400, 400, 528, 528)), SHAPE)
 
 
 def test_a_part_of_the_face_lies_in_the_photo_where_its_mesh_does():
     hole = part_of_face("mouth", 64, template_mesh(), TURNED, SHAPE)
     y, x = np.nonzero(hole)
-    mouth = apply(invert(TURNED), template_mesh()[[61, 291, 0, 17], :2])
+    mouth = apply(invert(TURNED.transform()), template_mesh()[[61, 291, 0, 17], :2])
     assert np.abs([x.mean(), y.mean()] - mouth.mean(0)).max() < 3
     square = part_of_face("center", 32, None, FRAME, SHAPE)
     assert np.array_equal(square, box_hole((88, 78, 120, 110), SHAPE))

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from twoface.core.faces import align, apply, crop
+from twoface.core.affine import apply
+from twoface.core.frame import UPRIGHT
 from twoface.core.identity import (
     LENGTH,
     PLACE,
@@ -36,7 +37,7 @@ def embedder():
 def faces(samples):
     detector = Mtcnn(threads=1)
     photos = {name: read_photo(samples / f"{name}.jpg").pixels for name in ("photo", "reference", "stranger")}
-    return {name: (pixels, align(detector.detect(pixels)[0].landmarks)) for name, pixels in photos.items()}
+    return {name: (pixels, detector.detect(pixels)[0].frame) for name, pixels in photos.items()}
 
 
 def test_tells_two_people_apart(embedder, faces):
@@ -48,13 +49,13 @@ def test_tells_two_people_apart(embedder, faces):
 
 def test_tells_them_apart_by_what_is_visible(embedder, faces):
     hole, network = named_hole("eyes"), FillModel(threads=1)
-    crops = [crop(*face) for face in faces.values()]
+    crops = [frame.crop(pixels) for pixels, frame in faces.values()]
     same, reference, stranger = (visible(embedder, c, invented(c, hole, network), hole) for c in crops)
     assert similarity(same, reference) > threshold_for(hole).threshold > similarity(same, stranger)
 
 
 def test_what_the_hole_holds_is_not_seen(embedder, faces):
-    hole, aligned = named_hole("mouth"), crop(*faces["photo"])
+    hole, aligned = named_hole("mouth"), faces["photo"][1].crop(faces["photo"][0])
     filled, covered = aligned.copy(), np.where(hole[..., None], np.uint8(9), aligned)
     assert np.array_equal(visible(embedder, aligned, filled, hole), visible(embedder, covered, filled, hole))
     assert similarity(visible(embedder, aligned, covered, hole), visible(embedder, aligned, filled, hole)) < 0.999
@@ -66,8 +67,8 @@ def test_of_a_crop_that_is_all_hole_something_is_seen(embedder):
 
 
 def test_view_of_crop_and_photo_agree(embedder, faces):
-    pixels, transform = faces["photo"]
-    a, b = embedder.embed(np.stack([face_view(pixels, transform), face_view(crop(pixels, transform), np.eye(2, 3))]))
+    pixels, frame = faces["photo"]
+    a, b = embedder.embed(np.stack([face_view(pixels, frame), face_view(frame.crop(pixels), UPRIGHT)]))
     assert similarity(a, b) > 0.97
 
 
@@ -78,7 +79,7 @@ def test_similarity_is_the_cosine_about_the_origin():
 
 def test_the_view_shows_the_face_as_dlib_was_trained():
     """Outer corners of the eyes and the nose's base of a face that looks straight ahead, near those of its template."""
-    corners = apply(PLACE, template_mesh()[[263, 33, 2], :2])
+    corners = apply(PLACE.transform(VIEW), template_mesh()[[263, 33, 2], :2])
     theirs = np.array([(0.8596, 0.2135), (0.1206, 0.2137), (0.4901, 0.6278)])
     assert np.abs(corners - VIEW * (theirs + 0.25) / 1.5).max() < 8
 

@@ -2,7 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from twoface.core.faces import align, apply, choose, crop, frame_of, frame_transform, scale_of
+from twoface.core.affine import apply, invert
+from twoface.core.faces import choose
+from twoface.core.frame import Frame
 from twoface.core.images import read_photo
 from twoface.core.mesh import (
     LANDMARKS,
@@ -18,7 +20,6 @@ from twoface.core.mesh import (
     moved,
     procrustes,
     region_of,
-    region_transform,
     template_mesh,
     to_template,
     with_reference,
@@ -49,8 +50,7 @@ def portrait(samples):
 
 @pytest.fixture(scope="module")
 def frame(portrait):
-    """The portrait's frame, photo -> crop."""
-    return align(choose(Mtcnn(threads=1).detect(portrait)).landmarks)
+    return choose(Mtcnn(threads=1).detect(portrait)).frame
 
 
 def test_left_and_right_are_each_others_mirror():
@@ -106,21 +106,21 @@ def test_only_what_the_hole_hides_is_bettered():
 
 
 def test_a_frame_that_is_off_is_corrected_and_a_near_one_kept():
-    face = frame_transform((100, 100, 356, 356))
+    face = Frame.of((100, 100, 356, 356))
     aligned = template_mesh()
-    photo = apply(np.linalg.inv(np.vstack([face, (0, 0, 1)]))[:2], aligned[:, :2])
+    photo = apply(invert(face.transform()), aligned[:, :2])
 
     def seen(frame):
-        return np.column_stack([apply(frame, photo), aligned[:, 2]])
+        return np.column_stack([apply(frame.transform(), photo), aligned[:, 2]])
 
-    near = frame_transform((104, 98, 360, 354, 2))
+    near = Frame.of((104, 98, 360, 354, 2))
     assert corrected(near, seen(near)) is near
-    off = frame_transform((100, 100, 394, 394, 20))
+    off = Frame.of((100, 100, 394, 394, 20))
     mended = corrected(off, seen(off))
     landmarks = [seen(mended)[list(each), :2].mean(0) for each in LANDMARKS]
     assert np.abs(np.array(landmarks) - PLACES * 128).max() < 4
-    assert scale_of(mended) == pytest.approx(scale_of(face), rel=0.1)
-    absurd = frame_transform((0, 0, 1000, 1000))
+    assert mended.side == pytest.approx(face.side, rel=0.1)
+    absurd = Frame.of((0, 0, 1000, 1000))
     assert corrected(absurd, seen(absurd)) is absurd
 
 
@@ -128,9 +128,7 @@ def test_finds_the_mesh_of_a_whole_face(mesher, portrait, frame):
     mesh = mesher.find(portrait, frame)
     assert mesh.presence > 0.9 and abs(mesh.pose.yaw) < 20
     assert mesh.eye_open("left") > 0.2 and mesh.eye_open("right") > 0.2
-    x0, y0, x1, y1, degrees = frame_of(frame)
-    side = x1 - x0
-    off = frame_transform((x0, y0 + side / 10, x1 + side / 5, y1 + 3 * side / 10, degrees + 15))
+    off = Frame(frame.x + frame.side / 10, frame.y + frame.side / 5, 1.2 * frame.side, frame.angle + 15)
     again = mesher.find(portrait, off)  # the frame need not be exact
     assert np.linalg.norm((mesh.points - again.points)[:, :2], axis=1).mean() < 3
     nobody = mesher.find(np.full_like(portrait, 127), frame)
@@ -138,13 +136,13 @@ def test_finds_the_mesh_of_a_whole_face(mesher, portrait, frame):
 
 
 def test_sees_through_a_hole(mesher, portrait, frame):
-    aligned, unknown = crop(portrait, frame), np.zeros((128, 128), bool)
+    aligned, unknown = frame.crop(portrait), np.zeros((128, 128), bool)
     unknown[40:75, 20:108] = True
     points = mesher.through(aligned, unknown)
     covered = aligned.copy()
     covered[unknown] = 255
     assert np.array_equal(points, mesher.through(covered, unknown))  # what the hole holds does not matter
-    truth = mesher.find(portrait, frame).moved(frame).points
+    truth = mesher.find(portrait, frame).moved(frame.transform()).points
     assert np.linalg.norm((points - truth)[:, :2], axis=1).mean() < 5
 
 
@@ -153,22 +151,22 @@ def test_sees_through_a_hole(mesher, portrait, frame):
 def test_a_square_is_cut_where_it_lies_and_shrunk_by_area(side, degrees):
     y, x = np.mgrid[:900, :1200]
     ramp = np.dstack([x / 5, y / 5, (x // 2 + y // 2) % 2 * 255]).astype(np.uint8)
-    back = region_transform((640, 450, side, np.radians(degrees)))
-    picture = cut(ramp, back)
+    square = Frame(640.5, 450.5, side, degrees)
+    picture, back = cut(ramp, square), invert(square.transform(256))
     assert picture.shape == (256, 256, 3)
     for place in ((128, 128), (60, 128), (128, 190)):
         assert np.abs(picture[place[1], place[0], :2] - apply(back, place) / 5).max() < 1.5
     if side == 900:  # single pixels are averaged
         assert picture[100:150, 100:150, 2].std() < 60
     region = region_of(np.column_stack([apply(back, template_mesh()[:, :2] * 2), template_mesh()[:, 2]]))
-    assert region[3] == pytest.approx(np.radians(degrees), abs=0.02)
+    assert region.angle == pytest.approx(degrees, abs=1)
 
 
 def test_a_square_about_a_mesh_is_half_again_as_large():
-    x, y, side, angle = region_of(template_mesh())
+    region = region_of(template_mesh())
     low, high = template_mesh()[:, :2].min(0), template_mesh()[:, :2].max(0)
-    assert (x, y) == pytest.approx((low + high) / 2, abs=1) and abs(angle) < 0.02
-    assert side == pytest.approx(1.5 * (high - low).max(), rel=0.01)
+    assert (region.x, region.y) == pytest.approx((low + high) / 2 + 0.5, abs=1) and abs(region.angle) < 1
+    assert region.side == pytest.approx(1.5 * (high - low).max(), rel=0.01)
 
 
 def test_how_open_eyes_and_mouth_are():
@@ -194,8 +192,8 @@ def test_how_far_off_a_frame_may_be(scale, degrees, shift, kept):
     assert np.allclose(to_template(aligned), np.eye(2, 3))
     off = cv2.getRotationMatrix2D((63.5, 63.5), -degrees, np.exp(scale))
     off[:, 2] += (0.6 * shift, 0.8 * shift)
-    frame = frame_transform((40, 30, 296, 286))
+    frame = Frame.of((40, 30, 296, 286))
     found = corrected(frame, moved(aligned, off))
     assert (found is frame) is kept
     if not kept:
-        assert np.allclose(found, cv2.invertAffineTransform(off) @ np.vstack([frame, (0, 0, 1)]))
+        assert np.allclose(found.transform(), invert(off) @ np.vstack([frame.transform(), (0, 0, 1)]))

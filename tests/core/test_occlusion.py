@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from test_mesh import turned
 
+from twoface.core.frame import UPRIGHT, Frame
 from twoface.core.mesh import Mesh, inside, template_mesh
 from twoface.core.occlusion import GROWN, OUTLINE, closed_eyes, grown, marked, proposed
 
@@ -41,8 +42,7 @@ def test_a_hole_is_grown_and_smooth_at_the_photo_s_resolution(scale):
     y, x = np.mgrid[:128, :128]
     disc = (x - 60) ** 2 + (y - 70) ** 2 <= 20**2
     side = round(128 / scale)
-    transform = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
-    hole = grown(disc, transform, (side, side))
+    hole = grown(disc, Frame(64 / scale, 64 / scale, 128 / scale), (side, side))
     radius = np.sqrt(hole.sum() / np.pi) * scale
     assert radius == pytest.approx(20 + GROWN, abs=0.8)
     there = np.argwhere(hole) * scale + (scale - 1) / 2 - (70, 60)
@@ -51,9 +51,9 @@ def test_a_hole_is_grown_and_smooth_at_the_photo_s_resolution(scale):
 
 def test_a_hole_stays_in_the_frame_and_in_the_photo():
     everything = np.ones((128, 128), bool)
-    hole = grown(everything, np.array([[1.0, 0, -50], [0, 1, -30]]), (100, 300))
+    hole = grown(everything, UPRIGHT.shifted(-50, -30), (100, 300))
     assert hole[32:, 52:176].all() and not hole[:, :48].any() and not hole[:, 180:].any() and not hole[:28].any()
-    assert not grown(~everything, np.eye(2, 3), (128, 128)).any()
+    assert not grown(~everything, UPRIGHT, (128, 128)).any()
 
 
 def boxes(*places):
@@ -64,7 +64,7 @@ def boxes(*places):
 
 
 def test_what_goes_on_beside_the_face_is_filled_in_front_of_it_alone():
-    points, same = template_mesh(), np.eye(2, 3)
+    points, same = template_mesh(), UPRIGHT
     face = inside(points, "oval")
     glasses, hand = boxes((18, 50, 110, 66)), boxes((0, 84, 60, 128))
     hole, goes_on = proposed(glasses | hand, points, same, (128, 128))
@@ -81,7 +81,7 @@ def test_what_hides_next_to_nothing_of_the_face_is_no_hole():
     left = int(np.nonzero(face[90])[0].min())
     beside = boxes((0, 86, left + 3, 96))
     assert 0 < (beside & face).sum() < 45
-    hole, goes_on = proposed(beside, points, np.eye(2, 3), (128, 128))
+    hole, goes_on = proposed(beside, points, UPRIGHT, (128, 128))
     assert goes_on and not hole.any()
 
 

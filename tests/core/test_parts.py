@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from twoface.cli.photos import HOLES as TOLD
+from twoface.core.affine import apply
 from twoface.core.errors import InputError
-from twoface.core.faces import apply
+from twoface.core.frame import UPRIGHT
 from twoface.core.holes import part_of_face
 from twoface.core.masks import grow
 from twoface.core.mesh import EYE_CORNERS, POLYGONS, moved, template_mesh
@@ -104,7 +105,7 @@ def test_a_turned_head_has_the_far_eye_narrower():
 def test_a_part_beside_the_frame_is_refused_and_not_silently_empty():
     away = moved(MESH, np.array([[1.0, 0, 160], [0, 1, 0]]))
     with pytest.raises(InputError, match="lies off the photo"):
-        part_of_face("eyes", 64, away, np.eye(2, 3), (400, 400))
+        part_of_face("eyes", 64, away, UPRIGHT, (400, 400))
 
 
 def test_a_part_off_the_picture_is_empty():

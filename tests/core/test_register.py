@@ -3,12 +3,13 @@ import pytest
 from fakes import straight, textured
 from test_mesh import turned
 
-from twoface.core.faces import apply, crop, frame_transform, invert
+from twoface.core.affine import apply, invert
+from twoface.core.frame import UPRIGHT, Frame
 from twoface.core.mesh import Mesh, template_mesh
 from twoface.core.reference import Registered, no_reference, registered, sampled, shrunk, uncovered
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
-FRAME = frame_transform((40, 30, 296, 286, 10))
+FRAME = Frame.of((40, 30, 296, 286, 10))
 NOTHING = np.zeros((128, 128), np.float32)
 
 
@@ -17,13 +18,13 @@ def moved(points, transform):
 
 
 def test_the_same_face_elsewhere_is_a_similarity():
-    found = register(template_mesh(), moved(template_mesh(), invert(FRAME)))
+    found = register(template_mesh(), moved(template_mesh(), invert(FRAME.transform())))
     assert np.abs(found.map - straight(FRAME)).max() < 0.05
     assert pixels_per_crop_pixel(found.map) == pytest.approx(2, rel=1e-3)
 
 
 def test_points_go_where_the_reference_has_them():
-    target, reference = turned(yaw=12), moved(turned(yaw=-10, pitch=8), invert(FRAME))
+    target, reference = turned(yaw=12), moved(turned(yaw=-10, pitch=8), invert(FRAME.transform()))
     found = register(target, reference)
     inner = [1, 33, 133, 263, 61, 291, 159, 386]
     places = at_places(found.map, target[None, inner, :2].astype(np.float32))[0]
@@ -33,7 +34,7 @@ def test_points_go_where_the_reference_has_them():
 def test_a_lookup_is_as_fine_as_the_photo():
     grid = straight(FRAME)
     places = np.random.default_rng(0).uniform(0, 127, (1, 500, 2)).astype(np.float32)
-    assert np.abs(at_places(grid, places) - apply(invert(FRAME), places)).max() < 1e-3
+    assert np.abs(at_places(grid, places) - apply(invert(FRAME.transform()), places)).max() < 1e-3
     assert np.array_equal(pixels()[7, 5], (5, 7))
 
 
@@ -55,19 +56,19 @@ def test_smooth_and_without_folds():
 
 def test_a_registered_reference_is_sampled_as_a_crop_is():
     photo = textured(400, 400)
-    expected = crop(photo, FRAME).astype(int)
+    expected = FRAME.crop(photo).astype(int)
     assert np.abs(sampled(photo, straight(FRAME)).astype(int) - expected).mean() < 1.5
-    mesh = moved(template_mesh(), invert(FRAME))
+    mesh = moved(template_mesh(), invert(FRAME.transform()))
     found = registered(template_mesh(), np.zeros((128, 128), bool), photo, mesh)
     assert np.abs(found.picture.astype(int) - expected)[20:110, 20:110].mean() < 1.5
     reference, trust = found.planes()
     assert reference.shape == (1, 3, 128, 128) and trust.shape == (1, 1, 128, 128) and reference.max() <= 1
-    assert np.array_equal(sampled(photo[:128, :128], straight(np.eye(2, 3))), photo[:128, :128])
+    assert np.array_equal(sampled(photo[:128, :128], straight(UPRIGHT)), photo[:128, :128])
 
 
 def test_what_covers_a_reference_is_not_trusted():
-    turn = frame_transform((40, 30, 296, 286, -10))
-    mesh = moved(template_mesh(), invert(turn))
+    turn = Frame.of((40, 30, 296, 286, -10))
+    mesh = moved(template_mesh(), invert(turn.transform()))
     found = registered(template_mesh(), np.zeros((128, 128), bool), textured(400, 400), mesh)
     hidden = np.zeros((128, 128), bool)
     hidden[50:60, 40:60] = True
@@ -119,7 +120,7 @@ def test_a_profile_is_registered_by_all_points():
 
 def test_planes_of_a_reference_and_of_none():
     picture = textured(128, 128)
-    found = Registered(picture, np.full((128, 128), 0.5, np.float32), straight(np.eye(2, 3)), NOTHING)
+    found = Registered(picture, np.full((128, 128), 0.5, np.float32), straight(UPRIGHT), NOTHING)
     reference, trust = found.planes()
     assert np.allclose(reference[0].transpose(1, 2, 0) * 255, picture, atol=1e-4) and (trust == 0.5).all()
     reference, trust = no_reference(2)
@@ -128,10 +129,10 @@ def test_planes_of_a_reference_and_of_none():
 
 
 def test_three_pixels_about_what_covers_are_not_trusted_either():
-    found = Registered(textured(128, 128), np.ones((128, 128), np.float32), straight(np.eye(2, 3)), NOTHING)
+    found = Registered(textured(128, 128), np.ones((128, 128), np.float32), straight(UPRIGHT), NOTHING)
     hidden = np.zeros((128, 128), bool)
     hidden[64, 70] = True
-    trust = uncovered(found, hidden, np.eye(2, 3)).trust
+    trust = uncovered(found, hidden, UPRIGHT).trust
     y, x = np.nonzero(trust < 0.5)
     assert (y.min(), y.max(), x.min(), x.max()) == (61, 67, 67, 73) and trust[64, 66] == trust[60, 70] == 1
 
@@ -141,7 +142,7 @@ def test_a_reference_is_shrunk_to_the_detail_that_is_needed(detail):
     """A ramp is the same at every size, at the same places."""
     y, x = np.mgrid[:420, :500]
     ramp = np.dstack([x / 2, y / 2, 0 * x]).astype(np.uint8)
-    grid = straight(frame_transform((60, 40, 380, 360)))
+    grid = straight(Frame.of((60, 40, 380, 360)))
     part, moved_grid = shrunk(ramp, grid, detail)
     assert pixels_per_crop_pixel(moved_grid) == pytest.approx(min(detail, 2.5), rel=0.02)
     assert part.shape[0] < 420 * min(1, detail / 2.5) and part.shape[1] < 500 * min(1, detail / 2.5)

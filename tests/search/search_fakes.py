@@ -7,11 +7,12 @@ import numpy as np
 from fakes import SPACE, FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured
 
 from twoface.core.files import write_aside
+from twoface.core.frame import UPRIGHT
 from twoface.core.images import Photo, encode_photo
 from twoface.search.face_space import IndexEmbedder
 
 SIZE = 160  # px, the side of a photo
-FRAME = np.array([[1.0, 0, -16], [0, 1.0, -16]])  # of its face
+FRAME = UPRIGHT.shifted(-16, -16)  # of its face
 
 
 def networks():

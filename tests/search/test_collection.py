@@ -78,7 +78,7 @@ def test_as_many_as_are_asked_for_with_all_their_figures(collection, photos):
     assert set(best.parts) == {"visible", "pose", "expression", "sharp", "size"}
     assert best.quality == pytest.approx(np.prod(list(best.parts.values())))
     assert answer.report()["verdict_text"] == "very likely the same person"
-    assert answer.face == pytest.approx((*FACE, 0), abs=0.01)
+    assert answer.face.numbers == pytest.approx((*FACE, 0), abs=0.01)
 
 
 def test_among_the_same_person_the_better_donor_is_first(collection, photos, index):

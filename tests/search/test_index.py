@@ -12,6 +12,7 @@ from fakes import until
 from search_fakes import networks, person, write
 
 from twoface.core.errors import InputError, Unavailable
+from twoface.core.frame import UPRIGHT
 from twoface.search import index as module
 from twoface.search.collection import Collection
 from twoface.search.face_space import KINDS, space_version
@@ -33,7 +34,7 @@ def test_every_face_is_there_with_its_facts(index, photos):
     store = LanceStore(index)
     rows = store.faces("path", [str(photos / "p1" / "0.png")])
     assert [(row.face, row.identity) for row in rows] == [(0, "p1")]
-    assert rows[0].frame == pytest.approx((16, 16, 144, 144, 0), abs=0.01)
+    assert rows[0].frame.numbers == pytest.approx((16, 16, 144, 144, 0), abs=0.01)
     assert rows[0].size == pytest.approx(128, abs=0.01)
     assert store.counts()["photos"] == store.counts()["faces"] == 12
     assert verify(index) == []
@@ -224,7 +225,7 @@ def test_the_search_structure_is_built_anew_when_the_index_has_grown(photos, tmp
 
 
 def face(path, vectors):
-    return module.FaceRow(path, 0, "", vectors, (0, 0, 1, 1, 0), (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
+    return module.FaceRow(path, 0, "", vectors, UPRIGHT, (0, 0, 1, 1), (0,) * 10, *[1.0] * 8)
 
 
 def test_one_photo_is_forgotten_by_its_path(index, photos):

@@ -27,7 +27,7 @@ def test_a_server_keeps_an_index_as_a_directory_does(address, tmp_path):
     assert build([tmp_path / "photos"], address, people=True, **options).faces == 12
     store = open_store(address)
     row = store.faces("identity", ["p1"])[0]
-    assert row.frame == pytest.approx((16, 16, 144, 144, 0), abs=0.01)
+    assert row.frame.numbers == pytest.approx((16, 16, 144, 144, 0), abs=0.01)
     vector = next(v for _, _, v in store.vectors())[0]
     assert vector.shape == (128,) and np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
     found = store.nearest(vector, 3)

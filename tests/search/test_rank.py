@@ -8,6 +8,7 @@ from fakes import textured
 from twoface.core.choice import sharpness
 from twoface.core.copies import copy_score, same_picture
 from twoface.core.faces import TEMPLATE
+from twoface.core.frame import UPRIGHT
 from twoface.core.identity import calibrated_holes
 from twoface.core.parts import named_hole
 from twoface.search.collection import _order
@@ -28,7 +29,7 @@ NOTHING = np.zeros((128, 128), bool)
 
 def row(**changes):
     figures = dict(size=128.0, yaw=0.0, pitch=0.0, roll=0.0, sharpness=0.2, eyes_open=0.5, mouth_open=0.2)
-    base = dict(path="a", face=0, identity="", vectors=None, frame=(0, 0, 128, 128, 0), box=(), landmarks=(), score=1.0)
+    base = dict(path="a", face=0, identity="", vectors=None, frame=UPRIGHT, box=(), landmarks=(), score=1.0)
     return FaceRow(**base | figures | changes)
 
 
@@ -120,7 +121,7 @@ def test_a_good_donor_beats_one_that_is_turned_blurred_small_or_cut_off():
     assert quality(row(size=128.0), wanted(size=256))["size"] == 0.5  # of a photo that shows more
     assert quality(row(size=512.0), wanted(size=2000))["size"] == 1  # but four times the crop's is enough
     assert quality(row(), aligned=cv2.GaussianBlur(textured(128, 128), (0, 0), 3))["sharp"] < 0.3
-    assert quality(row(frame=(64, 0, 192, 128, 0)))["visible"] == pytest.approx(0.5, abs=0.1)
+    assert quality(row(frame=UPRIGHT.shifted(-64, 0)))["visible"] == pytest.approx(0.5, abs=0.1)
     assert quality(row(mouth_open=0.9))["expression"] < 0.1
 
 

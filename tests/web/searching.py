@@ -7,8 +7,8 @@ import numpy as np
 from fakes import SPACE, FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured
 from web_server import FACE, fake_inpainter
 
-from twoface.core.faces import frame_transform
 from twoface.core.files import write_aside
+from twoface.core.frame import Frame
 from twoface.core.identity import directions, face_view, origin
 from twoface.core.images import Photo, encode_photo
 from twoface.search.collection import Answer, Candidate
@@ -32,7 +32,7 @@ PHOTOS = {  # seed, and how much of it is the photo's own; the first is a copy o
 
 
 def networks():
-    return FakeDetector(placed_face(frame_transform(FACE))), IndexEmbedder(FakeEmbedder(), SPACE), FakeMesher()
+    return FakeDetector(placed_face(Frame.of(FACE))), IndexEmbedder(FakeEmbedder(), SPACE), FakeMesher()
 
 
 def make_index(folder):
@@ -62,7 +62,7 @@ class FakeCollection:
         return owner.label if owner else ""
 
     def references(self, photo, frame, frame_mask, k):
-        view = face_view(photo.pixels, frame_transform(frame))
+        view = face_view(photo.pixels, frame)
         vector = directions(FakeEmbedder().embed(view[None]), origin())[0]
         candidates, left_out = [], {"copies": 0, "unreadable": 0}
         for found in self.store.nearest(vector, k):

@@ -11,7 +11,7 @@ from web_server import FACE, FRAME, GROUP, fill, fill_request, good, mask_text, 
 
 import twoface
 from twoface.core.colour import of_cicp
-from twoface.core.faces import crop, frame_transform
+from twoface.core.frame import Frame
 from twoface.core.images import Photo, encode_photo
 from twoface.core.metadata import GENERATED
 from twoface.core.parts import HOLES, named_hole
@@ -138,7 +138,7 @@ def test_the_most_alike_reference_is_used(client):
 
 def test_of_a_group_the_face_most_like_the_photos_is_taken(client):
     photo, group = textured(320, 400), textured(320, GROUP, 3)
-    group[60:200, 320:460] = crop(photo, frame_transform(FACE, 140), 140)
+    group[60:200, 320:460] = Frame.of(FACE).crop(photo, 140)
     taken = upload(client, encode_photo(Photo(group), "PNG"), "group.png")
     assert len(taken["faces"]) == 2
     references = [{"photo": taken["id"], "frame": None}]

@@ -11,7 +11,7 @@ from web_server import FACE, fill, fill_request, good, mask_text, problem, runni
 
 from twoface.client import connect
 from twoface.core.errors import TwoFaceError
-from twoface.core.faces import frame_transform
+from twoface.core.frame import Frame
 from twoface.core.inpainter import Inpainter
 from twoface.service.server import Server
 from twoface.service.settings import Settings
@@ -28,7 +28,7 @@ def remote_studio(url, network, pixels):
 
 
 def remote_inpainter(url):
-    detector = FakeDetector(placed_face(frame_transform(FACE)))
+    detector = FakeDetector(placed_face(Frame.of(FACE)))
     return Inpainter(connect(url, KEY, timeout=20), detector, FakeEmbedder(), FakeMesher(), FakeOcclusion())
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, textured, write_network
 
 from twoface.core.errors import TwoFaceError
-from twoface.core.faces import frame_transform
+from twoface.core.frame import Frame
 from twoface.core.images import Photo, encode_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.network import FillModel
@@ -34,7 +34,7 @@ class Finder(FakeDetector):
     """Finds FACE in every picture, and OTHER in those of a group."""
 
     def __init__(self):
-        super().__init__(*(placed_face(frame_transform(frame)) for frame in (FACE, OTHER)))
+        super().__init__(*(placed_face(Frame.of(frame)) for frame in (FACE, OTHER)))
 
     def detect(self, pixels, near=None):
         return self.faces if pixels.shape[1] == GROUP else self.faces[:1]

@@ -39,15 +39,15 @@ def add_commands(commands: Commands) -> None:
 
 
 def fill(args: Namespace) -> int:
-    from twoface.core.faces import parse_frame
     from twoface.core.files import write_aside
+    from twoface.core.frame import Frame
     from twoface.core.images import output_format
     from twoface.core.inpainter import Inpainter
     from twoface.core.parts import parse_hole
 
     hole = parse_hole(args.hole) if args.hole else None
-    face = parse_frame(args.face) if args.face else None
-    reference_face = [parse_frame(text) for text in args.reference_face] or None
+    face = Frame.parse(args.face) if args.face else None
+    reference_face = [Frame.parse(text) for text in args.reference_face] or None
     if args.backend and args.model:
         raise InputError("a backend has a network of its own: leave --model or --backend out")
     if args.reference_from and (args.reference or args.reference_face):
@@ -100,7 +100,6 @@ def _fill_from(
 
 
 def client_fill(args: Namespace) -> int:
-    from twoface.core.faces import parse_frame
     from twoface.core.files import write_aside
     from twoface.core.images import output_format
 
@@ -112,7 +111,7 @@ def client_fill(args: Namespace) -> int:
         hole=args.hole,
         references=args.reference,
         face=args.face,
-        reference_faces=[parse_frame(text) for text in args.reference_face],
+        reference_faces=args.reference_face,
         feather=args.feather,
         center_size=args.center_size,
         same_photo=args.same_photo,

@@ -93,8 +93,8 @@ def verify(args: Namespace) -> int:
 
 
 def search(args: Namespace) -> int:
-    from twoface.core.faces import parse_frame
     from twoface.core.files import check_output
+    from twoface.core.frame import Frame
     from twoface.core.images import read_mask, read_photo
     from twoface.core.parts import parse_hole
     from twoface.search.collection import Collection
@@ -107,7 +107,7 @@ def search(args: Namespace) -> int:
     photo = read_photo(args.photo)
     answer = Collection.open(args.index, args.model).references(
         photo,
-        parse_frame(args.face) if args.face else None,
+        Frame.parse(args.face) if args.face else None,
         read_mask(args.mask, photo.size, orientation=photo.orientation) if args.mask else None,
         args.k,
         hole=parse_hole(args.hole) if args.hole else None,

@@ -43,6 +43,5 @@ class Rows(Protocol):
 
 
 Box: TypeAlias = tuple[float, float, float, float]  # x0, y0, x1, y1: half-open, in pixels
-Frame: TypeAlias = tuple[float, ...]  # a square Box, and perhaps the degrees by which it is turned clockwise
 Shape: TypeAlias = tuple[int, ...]  # (H, W) or (H, W, C)
 Fields: TypeAlias = dict[str, NDArray[np.float32]]  # the fill network's outputs by name, (C, h, w) each

@@ -20,10 +20,9 @@ import cv2
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from twoface.core.arrays import Frame
 from twoface.core.errors import InputError
-from twoface.core.faces import parse_frame
 from twoface.core.files import PathLike, check_name, check_output, is_name, printable, sha256, write_aside
+from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, losses, output_format
 from twoface.core.inpainter import Inpainter
 from twoface.core.jobs import JSON_LINES, Row, read_jobs
@@ -197,7 +196,7 @@ class _Contents:
             "photo": self._read(job.photo),
             "mask": "-" if job.mask is None else self._read(job.mask),
             "reference": _digest([self._read(path) for path in job.references]),
-            "row": _digest([job.hole, job.face, job.reference_faces]),
+            "row": _digest([job.hole, _typed(job.face), [*map(_typed, job.reference_faces)]]),
             "options": _digest(options),
             "network": self._networks,
         }
@@ -209,6 +208,11 @@ class _Contents:
             raise InputError(f"{path} does not exist: check the path") from error
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _typed(frame: Frame | None) -> list[float] | None:
+    """Its numbers as they were typed, so that what was done when they were kept as typed is known."""
+    return None if frame is None else [round(value, 6) for value in frame.short]
 
 
 def _digest(value: object) -> str:
@@ -303,9 +307,9 @@ def _parse(row: Row, home: Path, folder: Path, options: Options) -> Job:
         photo=home / row.photo,
         mask=home / row.mask if row.mask else None,
         hole=parse_hole(hole) if hole else None,
-        face=parse_frame(row.face) if row.face else None,
+        face=Frame.parse(row.face) if row.face else None,
         references=tuple(home / path for path in row.reference if path),
-        reference_faces=tuple(parse_frame(part) if part else None for part in row.reference_face),
+        reference_faces=tuple(Frame.parse(part) if part else None for part in row.reference_face),
         out=_out(row, folder),
     )
 

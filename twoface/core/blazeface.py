@@ -11,10 +11,12 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Field, Numbers, Points, Transform, Vector
-from twoface.core.faces import ALIKE, SIZE, TEMPLATE, Face, apply, invert, overlap, scale_of, similarity_transform
+from twoface.core.affine import apply, invert, scale_of, similarity_transform
+from twoface.core.arrays import Field, Numbers, Points, Vector
+from twoface.core.faces import ALIKE, TEMPLATE, Face, overlap
+from twoface.core.frame import SIZE, Frame
 from twoface.core.mesh import SIDE as CUT
-from twoface.core.mesh import cut, region_transform
+from twoface.core.mesh import cut
 from twoface.core.network import open_session
 from twoface.core.pyramid import Pyramid
 
@@ -35,25 +37,21 @@ class BlazeFace:
     def __init__(self, threads: int | None = None) -> None:
         self._session = open_session(resources.files("twoface") / "weights" / "blazeface.onnx", threads)
 
-    def look(
-        self, photo: Pyramid, squares: Sequence[tuple[float, float, float, float]], least: float = SCORE
-    ) -> list[list[Face]]:
+    def look(self, photo: Pyramid, squares: Sequence[Frame], least: float = SCORE) -> list[list[Face]]:
         """What it finds in each of some squares of a photo -> a list of Face for each, the surest first.
 
-        squares: (x, y, side, degrees) each: a centre and a side in the photo's pixels, turned clockwise as seen; what
-        lies beyond the photo is black. least: score of a face.
+        What lies beyond the photo is black. least: score of a face.
         """
-        backs = [region_transform((x, y, side, np.radians(degrees))) for x, y, side, degrees in squares]
-        shown = np.stack([_shown(photo, back) for back in backs])
+        shown = np.stack([_shown(photo, square) for square in squares])
         boxes, scores = self._session.run(["boxes", "scores"], {"image": shown})
         return [
-            [_face(back, *face) for face in _merged(*_decoded(values, logits, least))]
-            for back, values, logits in zip(backs, boxes, scores[..., 0], strict=True)
+            [_face(square, *face) for face in _merged(*_decoded(values, logits, least))]
+            for square, values, logits in zip(squares, boxes, scores[..., 0], strict=True)
         ]
 
 
-def _shown(photo: Pyramid, back: Transform) -> Field:
-    part = cut(*photo.level(back), cv2.BORDER_CONSTANT)
+def _shown(photo: Pyramid, square: Frame) -> Field:
+    part = cut(*photo.level(square, CUT), cv2.BORDER_CONSTANT)
     return cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 127.5 - 1
 
 
@@ -82,15 +80,16 @@ def _merged(points: Points, scores: Vector) -> Iterator[tuple[Points, float]]:
         rest = rest[~same]
 
 
-def _face(back: Transform, points: Points, score: float) -> Face:
-    """points: (8, 2), fractions of the square. back: as of `region_transform`."""
+def _face(square: Frame, points: Points, score: float) -> Face:
+    """points: (8, 2), fractions of the square -> Face in the photo's pixels."""
     points = points * CUT - 0.5
     (x0, y0), (x1, y1) = points[:2]
     transform = similarity_transform(points[2:][FITTED], PLACES * SIZE)
     by_box = similarity_transform(points[:2], BOX * SIZE)
     if not 1 / FAR < scale_of(transform) / scale_of(by_box) < FAR:  # the points of a covered face may fall on one
         transform = by_box
-    return Face((x0, y0, x1, y1), apply(invert(transform), TEMPLATE * SIZE), score).moved(back)
+    face = Face((x0, y0, x1, y1), apply(invert(transform), TEMPLATE * SIZE), score)
+    return face.moved(invert(square.transform(CUT)))
 
 
 def _anchors() -> Points:

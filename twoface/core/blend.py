@@ -23,11 +23,10 @@ from twoface.core.arrays import (
     Picture,
     Places,
     Shape,
-    Transform,
     Vector,
 )
 from twoface.core.bands import bands, widened
-from twoface.core.faces import SIZE, scale_of, shifted
+from twoface.core.frame import SIZE, Frame
 from twoface.core.masks import distance_to, fading, grow
 from twoface.core.reference import Registered, shrunk
 from twoface.core.register import at_places
@@ -51,22 +50,23 @@ Source: TypeAlias = tuple[Picture, Places]  # a reference photo, and where the c
 HighPasses: TypeAlias = tuple[Vector, dict[float, Vector]]
 
 
-def crop_mask(hole: Mask, transform: Transform, feather_px: float) -> Mask:
+def crop_mask(hole: Mask, frame: Frame, feather_px: float) -> Mask:
     """The hole as the network shall see it -> bool (128, 128).
 
     hole: bool (H, W) in photo pixels. Every crop pixel that the hole or its feather touches is hole, so that all
     that is blended has been predicted; beyond the photo's border the hole is reflected, as the crop is.
     """
-    touch = feather_px + 1 / scale_of(transform) + 0.71  # the reach of a crop pixel, and of rounding to a photo pixel
+    touch = feather_px + frame.detail + 0.71  # the reach of a crop pixel, and of rounding to a photo pixel
     near = grow(hole, touch).view(np.uint8)
-    inside = cv2.warpAffine(near, transform, (SIZE, SIZE), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+    flags, border = cv2.INTER_NEAREST, cv2.BORDER_REFLECT_101
+    inside = cv2.warpAffine(near, frame.transform(), (SIZE, SIZE), flags=flags, borderMode=border)
     return inside.astype(bool)
 
 
 def blend(
     pixels: Picture,
     hole: Mask,
-    transform: Transform,
+    frame: Frame,
     fields: Mapping[str, Any],
     reference: Source | None = None,
     feather_px: float = 0.0,
@@ -76,18 +76,18 @@ def blend(
 ) -> None:
     """Put a fill into a photo, in place; it stays bit for bit wherever `feather(hole, feather_px)` is 0.
 
-    pixels: uint8 (H, W, 3); hole: bool (H, W); transform: photo -> crop.
+    pixels: uint8 (H, W, 3); hole: bool (H, W).
     fields: the network's outputs for this crop, (C, h, w) each. reference: the reference photo's pixels and where the
     crop lies in them (`twoface.core.register.Registration.map`), or None for the synthesis alone. feather_px: photo
     pixels. seam: what `seam_correction` says. tone: what `twoface.core.tone.tone_of` says. seed: of the grain.
     """
-    detail = 1 / scale_of(transform)
+    detail = frame.detail
     reach = feather_px + RING * detail
     x0, y0, width, height = cv2.boundingRect(hole.view(np.uint8))
     rows = slice(max(0, int(y0 - reach)), int(np.ceil(y0 + height + reach)))
     columns = slice(max(0, int(x0 - reach)), int(np.ceil(x0 + width + reach)))
     part, hole = pixels[rows, columns], hole[rows, columns]
-    frame = shifted(transform, columns.start, rows.start)
+    frame = frame.shifted(columns.start, rows.start)
     source = reference and shrunk(*reference, max(detail, 1))
     low = reference and smoothed(fields, reference, detail)
 
@@ -95,7 +95,7 @@ def blend(
         """Rows with those about them that softening looks at: the fill, the photo, distances to the hole to `reach`."""
         wide = widened(band, HALO, len(part))
         around = widened(wide, int(np.ceil(reach)) + 1, len(part))
-        places = _places(shifted(frame, 0, wide.start), part[wide].shape)
+        places = _places(frame.shifted(0, wide.start), part[wide].shape)
         fill = render(fields, places, source, detail, low)
         if seam is not None:
             fill += _sample(seam, places, cv2.INTER_LINEAR)
@@ -332,8 +332,9 @@ def _deviation(values: Vector) -> float:
     return 1.4826 * float(np.median(np.abs(values)))
 
 
-def _places(transform: Transform, shape: Shape) -> Places:
-    """Where the pixels of a picture lie in the crop frame -> float32 (H, W, 2)."""
+def _places(frame: Frame, shape: Shape) -> Places:
+    """Where the pixels of a picture lie in the crop -> float32 (H, W, 2)."""
+    transform = frame.transform()
     places = np.empty((*shape[:2], 2), np.float32)
     for axis in (0, 1):
         along = transform[axis, 0] * np.arange(shape[1])

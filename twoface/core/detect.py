@@ -7,14 +7,15 @@ however the photo lies. `benchmarks/detectors.py` compares the ways, `benchmarks
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 
+from twoface.core.affine import apply, invert
 from twoface.core.arrays import Box, Picture, Points, Shape, Transform
 from twoface.core.blazeface import SCORE, BlazeFace
-from twoface.core.faces import ALIKE, Face, apply, distinct, invert, overlap
+from twoface.core.faces import ALIKE, Face, distinct, overlap
+from twoface.core.frame import Frame
 from twoface.core.mtcnn import SMALLEST, Mtcnn
 from twoface.core.pyramid import Pyramid
 
@@ -26,8 +27,6 @@ SURE, DOUBTFUL = 0.85, 0.7  # scores of a closer look, from which it shows a fac
 DOUBT = 0.1  # of score: by how much another side must be surer
 HINTED = 0.3  # the score that is enough where a hole, or a first look, says that there is a face
 REACH = (1.6, 2.4, 3.6, 5.2)  # of a hole's larger side: squares about it in which its face is looked for
-
-Square: TypeAlias = tuple[float, float, float, float]  # x and y of the centre, side, degrees
 
 
 class FaceDetector:
@@ -49,8 +48,8 @@ class FaceDetector:
             x1, y1 = np.ceil(center + reach).astype(int)
             pixels, near = pixels[y0:y1, x0:x1], (near[0] - x0, near[1] - y0, near[2] - x0, near[3] - y0)
         found = self._look(pixels, near)
-        turns = {round(look.frame[4] / 90) % 4 for _, look in found if look is not None and look.score >= DOUBTFUL}
-        looks = [(abs(look.frame[4]), face, look.score) for face, look in found if look is not None]
+        turns = {round(look.frame.angle / 90) % 4 for _, look in found if look is not None and look.score >= DOUBTFUL}
+        looks = [(abs(look.frame.angle), face, look.score) for face, look in found if look is not None]
         turned = [each for turn in (turns or {0, 1, 2, 3}) - {0} for each in self._look_turned(turn, pixels, near)]
         looks = sorted([*looks, *turned], key=lambda each: each[0])
         scores = {id(face): score for _, face, score in looks}
@@ -67,7 +66,7 @@ class FaceDetector:
         back = _back(turn, pixels.shape)
         near = None if near is None else _box(apply(invert(back), np.reshape(near, (2, 2))))
         found = self._look(cv2.rotate(pixels, TURNS[turn]), near)
-        looks = [(abs(look.frame[4]), face, look.score) for face, look in found if look is not None]
+        looks = [(abs(look.frame.angle), face, look.score) for face, look in found if look is not None]
         return [(lean, face.moved(back), score) for lean, face, score in looks if lean <= UPRIGHT]
 
     def _look(self, pixels: Picture, near: Box | None) -> list[tuple[Face, Face | None]]:
@@ -89,9 +88,8 @@ class FaceDetector:
         """A closer look at each face, from four sides -> the Face as it lies, or None where none shows it."""
         squares = []
         for face in faces:
-            x0, y0, x1, y1, degrees = face.frame
-            x, y, side = (x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, x1 - x0
-            squares += [(x, y, side * about, degrees + 90 * turn) for turn in range(4) for about in ABOUT]
+            frame, turns = face.frame, (0, 90, 180, 270)
+            squares += [Frame(frame.x, frame.y, frame.side * about, frame.angle + t) for t in turns for about in ABOUT]
         looks = iter(self._blazeface.look(photo, squares, HINTED) if squares else [])
         return [_surest([[_same(face, next(looks)) for _ in ABOUT] for _ in range(4)]) for face in faces]
 
@@ -118,26 +116,26 @@ def _surest(turns: Sequence[Sequence[Face | None]]) -> Face | None:
 
 def _alike(one: Face, other: Face) -> bool:
     """Whether two faces have about the same frame, be it turned by quarters."""
-    (a0, b0, a1, b1, _), (x0, y0, x1, y1, _) = one.frame, other.frame
-    apart = np.hypot(a0 + a1 - x0 - x1, b0 + b1 - y0 - y1) / (a1 - a0 + x1 - x0)
-    return apart < 0.2 and abs(np.log((a1 - a0) / (x1 - x0))) < 0.35
+    a, b = one.frame, other.frame
+    apart = np.hypot(a.x - b.x, a.y - b.y) / ((a.side + b.side) / 2)
+    return bool(apart < 0.2 and abs(np.log(a.side / b.side)) < 0.35)
 
 
-def _overview(shape: Shape) -> list[Square]:
+def _overview(shape: Shape) -> list[Frame]:
     """Squares that together show a photo of this shape: all of it, and if it is long, parts as wide as it is."""
     height, width = shape[:2]
     short, long = min(height, width), max(height, width)
-    squares: list[Square] = [((width - 1) / 2, (height - 1) / 2, long, 0)]
+    squares = [Frame(width / 2, height / 2, long)]
     if long > 1.2 * short:
-        along = np.linspace(short / 2, long - short / 2, int(np.ceil(2 * long / short)) - 1) - 0.5
-        middle = (short - 1) / 2
-        squares += [(at, middle, short, 0) if width > height else (middle, at, short, 0) for at in along]
+        along = np.linspace(short / 2, long - short / 2, int(np.ceil(2 * long / short)) - 1).tolist()
+        middle = short / 2
+        squares += [Frame(at, middle, short) if width > height else Frame(middle, at, short) for at in along]
     return squares
 
 
-def _about(box: Box) -> list[Square]:
+def _about(box: Box) -> list[Frame]:
     x0, y0, x1, y1 = box
-    return [((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, reach * max(x1 - x0, y1 - y0), 0) for reach in REACH]
+    return [Frame((x0 + x1) / 2, (y0 + y1) / 2, reach * max(x1 - x0, y1 - y0)) for reach in REACH]
 
 
 def _back(turn: int, shape: Shape) -> Transform:

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twoface.core.arrays import Frame, Mask, Points, Shape, Transform
+from twoface.core.affine import apply, invert
+from twoface.core.arrays import Mask, Points, Shape
 from twoface.core.bands import bands
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE, apply, invert, shifted, window
 from twoface.core.files import Source
+from twoface.core.frame import SIZE, Frame
 from twoface.core.images import Photo, read_mask
 from twoface.core.masks import box_hole, center_hole
 from twoface.core.mesh import moved
@@ -36,35 +37,32 @@ def given_hole(mask: Mask | Source | None, hole: str | Sequence[float] | None, p
     return _not_empty(mask)
 
 
-def part_of_face(name: str, center_size: int, points: Points, transform: Transform, shape: Shape) -> Mask:
-    """A named hole, as far as it lies in the crop frame -> bool (H, W) in photo pixels.
+def part_of_face(name: str, center_size: int, points: Points, frame: Frame, shape: Shape) -> Mask:
+    """A named hole, as far as it lies in the frame -> bool (H, W) in photo pixels.
 
     name, center_size: as of `twoface.core.parts.named_hole`; points: (478, 3), the face's mesh in crop pixels.
-    transform: photo -> crop; shape: (H, W) of the photo. Raises InputError for an unknown name and one that lies off
-    the photo.
+    shape: (H, W) of the photo. Raises InputError for an unknown name and one that lies off the photo.
     """
     check_name(name)
     if name == "center":
-        return drawn_hole(center_hole(center_size, SIZE), transform, shape)
-    x0, y0, x1, y1 = window(transform, shape)
-    there = moved(points, invert(shifted(transform, x0, y0)))
+        return drawn_hole(center_hole(center_size, SIZE), frame, shape)
+    x0, y0, x1, y1 = frame.window(shape)
+    there = moved(points, invert(frame.shifted(x0, y0).transform()))
     drawn = _placed(part_hole(name, there, (y1 - y0, x1 - x0)), (x0, y0), shape)
-    return _not_off(_cut(drawn, transform))
+    return _not_off(_cut(drawn, frame))
 
 
-def drawn_hole(drawn: Mask, transform: Transform, shape: Shape) -> Mask:
-    """A drawing over the crop frame -> bool (H, W) in photo pixels, by the nearest of its pixels.
+def drawn_hole(drawn: Mask, frame: Frame, shape: Shape) -> Mask:
+    """A drawing over the frame -> bool (H, W) in photo pixels, by the nearest of its pixels.
 
-    drawn: bool (S, S). transform: photo -> crop; shape: (H, W) of the photo.
+    drawn: bool (S, S). shape: (H, W) of the photo.
     Raises InputError for a drawing that is not such an array, or empty, and one that no photo pixel sees.
     """
     drawn = _square(drawn)
-    zoom = len(drawn) / SIZE
-    shift = (zoom - 1) / 2
-    to_drawn = np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
-    x0, y0, x1, y1 = window(transform, shape)
+    x0, y0, x1, y1 = frame.window(shape)
+    to_drawn = frame.shifted(x0, y0).transform(len(drawn))
     how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    seen = cv2.warpAffine(drawn.view(np.uint8), shifted(to_drawn, x0, y0), (x1 - x0, y1 - y0), flags=how)
+    seen = cv2.warpAffine(drawn.view(np.uint8), to_drawn, (x1 - x0, y1 - y0), flags=how)
     return _placed(seen.view(bool), (x0, y0), shape)
 
 
@@ -82,22 +80,25 @@ def _not_off(mask: Mask) -> Mask:
     return mask
 
 
-def inside_frame(mask: Mask, transform: Transform) -> tuple[Mask, list[str]]:
-    """The part of a mask, bool (H, W), that lies in the crop frame -> bool (H, W), list of warnings.
+def inside_frame(mask: Mask, frame: Frame) -> tuple[Mask, list[str]]:
+    """The part of a mask, bool (H, W), that lies in the frame -> bool (H, W), list of warnings.
 
     Raises InputError when it is none, or when more than `OVERHANG` lies outside.
     """
-    kept = _cut(mask, transform)
+    kept = _cut(mask, frame)
     return kept, _overhang(int(np.count_nonzero(mask)), int(np.count_nonzero(kept)), mask.size)
 
 
-def share_inside(transform: Transform, mask: Mask) -> float:
-    """The share of a mask, bool (H, W), that lies in the crop frame -> 0..1."""
-    return float(np.count_nonzero(_cut(mask, transform)) / max(int(np.count_nonzero(mask)), 1))
+def share_inside(mask: Mask, frame: Frame) -> float:
+    """The share of a mask, bool (H, W), that lies in the frame -> 0..1."""
+    return float(np.count_nonzero(_cut(mask, frame)) / max(int(np.count_nonzero(mask)), 1))
 
 
-def check_told(photo: Photo, hole: Mask, face: Frame) -> None:
-    """Raises InputError where a file that ends too early does not tell the hole, bool (H, W), or the face's box."""
+def check_told(photo: Photo, hole: Mask, face: Sequence[float]) -> None:
+    """Raises InputError where a file that ends too early does not tell the hole, bool (H, W), or the face.
+
+    face: as of `twoface.core.faces.Taken`.
+    """
     if photo.missing is None:
         return
     x0, y0, x1, y1 = (max(0, round(v)) for v in face[:4])
@@ -106,8 +107,9 @@ def check_told(photo: Photo, hole: Mask, face: Frame) -> None:
         raise InputError(text, code="damaged")
 
 
-def _cut(mask: Mask, transform: Transform) -> Mask:
-    """The part of a mask that lies in the crop frame."""
+def _cut(mask: Mask, frame: Frame) -> Mask:
+    """The part of a mask that lies in the frame."""
+    transform = frame.transform()
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     far = [(x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1)]
     if _in_frame(apply(transform, far)).all():

@@ -17,15 +17,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Mask, Matrix, Picture, Pictures, Transform, Vector
-from twoface.core.faces import SIZE, crop
+from twoface.core.arrays import Mask, Matrix, Picture, Pictures, Vector
+from twoface.core.frame import SIZE, UPRIGHT, Frame
 from twoface.core.masks import center_hole
 from twoface.core.network import open_session
 from twoface.core.parts import named_hole
 
 VIEW = 150  # pixels a side of what the network sees
-# 128 crop -> view: the median mesh of the train crops laid on the eye corners and the nose of dlib's own chips.
-PLACE = np.array([[1.74744, -0.00175, -34.896], [0.00175, 1.74744, -55.044]])
+# What the view shows of the crop: the median mesh of the train crops laid on the eye corners and the nose of dlib's
+# own chips.
+PLACE = Frame.of_transform(np.array([[1.74744, -0.00175, -34.896], [0.00175, 1.74744, -55.044]]), VIEW)
 LENGTH = 128  # of an embedding
 BATCH = 8  # views
 REMEMBERED = 256
@@ -80,12 +81,9 @@ def directions(embeddings: Matrix, start: Vector) -> Matrix:
     return apart / np.linalg.norm(apart, axis=1, keepdims=True)
 
 
-def face_view(pixels: Picture, transform: Transform) -> Picture:
-    """The view of a face straight from the photo, in all its detail -> uint8 (150, 150, 3).
-
-    transform: photo -> its 128 crop.
-    """
-    return crop(pixels, PLACE @ np.vstack([transform, (0, 0, 1)]), VIEW)
+def face_view(pixels: Picture, frame: Frame) -> Picture:
+    """The view of a face straight from the photo, in all its detail -> uint8 (150, 150, 3). frame: of its crop."""
+    return frame.inner(PLACE).crop(pixels, VIEW)
 
 
 def hide(pixels: Picture, mask: Mask) -> Picture:
@@ -109,7 +107,7 @@ def visible(embedder: Embedder, aligned: Picture, filled: Picture, hole: Mask) -
     colour (`flat`), and the embedding is the mean of theirs: no single way tells people apart as well.
     """
     pictures = (hide(aligned, hole), filled, flat(aligned, hole))
-    views = [face_view(picture, np.eye(2, 3)) for picture in pictures]
+    views = [face_view(picture, UPRIGHT) for picture in pictures]
     return embedder.embed(np.stack(views)).mean(0)
 
 

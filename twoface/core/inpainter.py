@@ -13,36 +13,19 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Batch, Fields, Frame, Mask, Picture, Points, Transform, Vector
+from twoface.core.arrays import Batch, Fields, Mask, Picture, Points, Transform, Vector
 from twoface.core.blend import beside, blend, crop_mask, lift, lowered, seam_correction
 from twoface.core.choice import Worth, best, worth
 from twoface.core.copies import same_picture, shows_the_same
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
-from twoface.core.faces import (
-    SIZE,
-    Face,
-    Taken,
-    align,
-    choose,
-    crop,
-    distinct,
-    frame_of,
-    frame_transform,
-    invert,
-    most_alike,
-    scale_of,
-    shifted,
-    touched,
-    why,
-    window,
-)
+from twoface.core.faces import Face, Taken, choose, distinct, most_alike, rounded, touched, why
 from twoface.core.files import PathLike, Source, check_output, write_aside
+from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
 from twoface.core.holes import OVERHANG, check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
 from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
-from twoface.core.masks import box_hole
-from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved
+from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved, to_template
 from twoface.core.network import FillModel, Network
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, proposed
 from twoface.core.outlook import Outlook, outlook
@@ -65,12 +48,12 @@ class FillResult:
     photo: the whole Photo, filled. crop, masked_crop: uint8 (128, 128, 3). reference_crop, registered_crop: the same of
     the reference, upright as it is, and moved onto this face; None without one. mask_crop: bool (128, 128), the hole
     as the network saw it, grown by the feather. mesh: (478, 3) in crop pixels, estimated where the hole hides it.
-    face: (x0, y0, x1, y1) in photo pixels, the detected box or the square given, its degrees too. transform: photo ->
-    crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may have changed.
+    frame: of the crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may
+    have changed.
     identity: how alike the result and the reference are; None without a reference. outlook: how real the fill is
     likely to look.
     cover: what was found in front of the face, with the hole "auto", else None.
-    faces: which of the photo's faces it is, a `Taken`. references: one {"name", "similarity_visible", "worth", "face",
+    faces: which of the photo's faces it is. references: one {"name", "similarity_visible", "worth", "face",
     "faces", "copy"} for each given, worth as of `twoface.core.choice.Worth`, faces as of `Taken`, copy: whether it is
     the photo itself or a copy of it; reference_used: the index of the one used and reference_why. warnings: sentences
     for the user.
@@ -84,9 +67,8 @@ class FillResult:
     mesh: Points
     reference_crop: Picture | None
     registered_crop: Picture | None
-    face: Frame
     faces: Taken
-    transform: Transform
+    frame: Frame
     hole: Mask
     box: tuple[int, int, int, int]
     identity: Identity | None
@@ -97,6 +79,16 @@ class FillResult:
     reference_why: str
     warnings: list[str]
     timing: dict[str, float]
+
+    @property
+    def face(self) -> tuple[float, ...]:
+        """Which face it is, as of `Taken`."""
+        return self.faces.face
+
+    @property
+    def transform(self) -> Transform:
+        """Photo -> crop."""
+        return self.frame.transform()
 
     @property
     def warning(self) -> str | None:
@@ -114,7 +106,7 @@ class FillResult:
         return {
             "photo": self.photo.name,
             "size": list(self.photo.size),
-            "face": [round(v, 1) for v in self.face],
+            "face": rounded(self.face),
             "faces": self.faces.report(),
             "transform": self.transform.tolist(),
             "hole": {"box": [x0, y0, x0 + width, y0 + height], "pixels": int(np.count_nonzero(self.hole))},
@@ -147,17 +139,16 @@ class FillResult:
 class Prepared:
     """A photo whose face and hole are known, ready for the network.
 
-    hole: bool (H, W), in photo pixels. face, faces: as of `FillResult`. transform: photo -> crop. feather: in photo
-    pixels. crop: uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. invented: the crop
-    filled without a reference. mesh: (478, 3) in crop pixels, of that fill where the hole hides it. warnings: sentences
-    for the user. cover: as of `FillResult`.
+    hole: bool (H, W), in photo pixels. faces: as of `FillResult`. frame: of the crop. feather: in photo pixels. crop:
+    uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. invented: the crop filled without a
+    reference. mesh: (478, 3) in crop pixels, of that fill where the hole hides it. warnings: sentences for the user.
+    cover: as of `FillResult`.
     """
 
     photo: Photo
     hole: Mask
-    face: Frame
     faces: Taken
-    transform: Transform
+    frame: Frame
     feather: float
     crop: Picture
     unknown: Mask
@@ -176,14 +167,13 @@ class Prepared:
 class Reference:
     """What is used of a reference photo, whose face is known. crop: uint8 (128, 128, 3), upright, not registered.
 
-    name: of the photo. face: in its pixels; faces: which of its it is. view: as of `face_view`. registered: to the face
+    name: of the photo. faces: which of its it is. view: as of `face_view`. registered: to the face
     that is filled. pixels: uint8 (h, w, 3), the part of the photo that the fill takes, in no more detail than that has,
     and `registered.map` lies in them; None where they are to be read again. similarity: cosine of what is visible of
     the photo and the same of it; worth: what it can give to the hole. copy: whether it is the photo or a copy of it.
     """
 
     name: str
-    face: Frame
     faces: Taken
     crop: Picture
     view: Picture
@@ -198,22 +188,21 @@ class Reference:
 class _ReferenceFace:
     """A face of a reference photo. picture: its crop."""
 
-    box: Frame
-    transform: Transform
+    frame: Frame
     picture: Picture
     mesh: Mesh
 
 
 @dataclass(frozen=True)
 class _ReferencePhoto:
-    """A reference photo and the faces in it. frames: theirs, as found; told: its one face was given as a square; owned:
-    it was decoded for this fill.
+    """A reference photo and the faces in it: found, or the one whose frame was given. owned: it was decoded for this
+    fill.
     """
 
     photo: Photo
+    found: Sequence[Face]
     faces: Sequence[_ReferenceFace]
-    frames: Sequence[Frame]
-    told: bool
+    given: Frame | None
     owned: bool
 
 
@@ -264,7 +253,7 @@ class Inpainter:
         """Load and run what the first photo would wait for; the fill network, which may be far away, is not asked."""
         blank = np.zeros((1, VIEW, VIEW, 3), np.uint8)
         self.detector.detect(blank[0])
-        self.mesher.find(blank[0], np.eye(2, 3))
+        self.mesher.find(blank[0], UPRIGHT)
         self.occlusion.look(blank[0, :SIZE, :SIZE])
         self._embedder.embed(blank)
 
@@ -272,13 +261,13 @@ class Inpainter:
         """All faces of a photo, the largest first -> list of `twoface.core.faces.Face`. photo: as of `fill`."""
         return self.detector.detect(_as_photo(photo).pixels)
 
-    def cover(self, photo: PhotoSource, face: Sequence[float] | None = None) -> Cover:
+    def cover(self, photo: PhotoSource, face: FrameLike | None = None) -> Cover:
         """What is in front of a face, or else closed eyes. photo, face: as of `prepare`.
 
         Raises InputError, code "nothing_found", when there is neither.
         """
         photo = _as_photo(photo)
-        return self._cover(photo, self._frame(photo, face)[1])
+        return self._cover(photo, self._frame(photo, face)[0])
 
     def covered(self, aligned: Picture, points: Points | None = None) -> Mask:
         """Where something is in front of the face in a crop, uint8 (128, 128, 3) -> bool (128, 128).
@@ -298,8 +287,8 @@ class Inpainter:
         frame_mask: Mask | None = None,
         reference: PhotoSource | None = None,
         references: Sequence[PhotoSource] = (),
-        face: Sequence[float] | None = None,
-        reference_face: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
+        face: FrameLike | None = None,
+        reference_face: FrameLike | Sequence[FrameLike | None] | None = None,
         feather: float | None = None,
         center_size: int = 64,
         same_photo: bool = False,
@@ -317,16 +306,16 @@ class Inpainter:
         """
         clock = _Clock()
         given = [*([] if reference is None else [reference]), *references]
-        squares = _squares(reference_face, len(given))
+        frames = _frames(reference_face, len(given))
         owned = not isinstance(photo, Photo | np.ndarray)  # a file that is decoded here
         photo = _as_photo(photo)
         with ThreadPoolExecutor(1) as beside:
-            ahead = [beside.submit(self._reference_photo, *each) for each in zip(given[:1], squares, strict=False)]
+            ahead = [beside.submit(self._reference_photo, *each) for each in zip(given[:1], frames, strict=False)]
             prepared = self.prepare(
                 photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
             )
         clock.lap("photo")
-        found, chosen, warnings = self._references(given, squares, ahead, prepared, same_photo)
+        found, chosen, warnings = self._references(given, frames, ahead, prepared, same_photo)
         used = None if chosen is None else found[chosen]
         clock.lap("references")
         fields = self.predict(prepared, used)
@@ -348,15 +337,14 @@ class Inpainter:
         clock.lap("identity")
         return FillResult(
             photo=prepared.photo.filled(pixels, prepared.hole, prepared.feather),
-            crop=crop(pixels, prepared.transform),
+            crop=prepared.frame.crop(pixels),
             masked_crop=prepared.masked,
             mask_crop=prepared.unknown,
             mesh=prepared.mesh,
             reference_crop=None if used is None else used.crop,
             registered_crop=None if used is None else used.registered.picture,
-            face=tuple(float(v) for v in prepared.face),
             faces=prepared.faces,
-            transform=prepared.transform,
+            frame=prepared.frame,
             hole=prepared.hole,
             box=_changed(prepared.hole, prepared.feather),
             identity=identity,
@@ -367,7 +355,7 @@ class Inpainter:
                     "name": r.name,
                     "similarity_visible": r.similarity,
                     "worth": {name: round(value, 3) for name, value in dataclasses.asdict(r.worth).items()},
-                    "face": [round(float(v), 1) for v in r.face],
+                    "face": rounded(r.faces.face),
                     "faces": r.faces.report(),
                     "copy": r.copy,
                 }
@@ -386,7 +374,7 @@ class Inpainter:
         mask: Mask | Source | None = None,
         hole: str | Sequence[float] | None = None,
         frame_mask: Mask | None = None,
-        face: Sequence[float] | None = None,
+        face: FrameLike | None = None,
         feather: float | None = None,
         center_size: int = 64,
     ) -> Prepared:
@@ -395,10 +383,10 @@ class Inpainter:
         One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
         `twoface.core.parts.HOLES`, `AUTO` for what `cover` finds, or a box (x0, y0, x1, y1) in photo pixels.
         frame_mask: bool (S, S) of any size, drawn over the face's frame.
-        face: a square of the photo with the face in it, (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1, degrees),
-        turned clockwise about its centre; nothing is detected then. A turned one, be it by 0 degrees, may reach over
-        the photo's border (the border is reflected) if its centre lies inside. Without it, the face that the mask
-        touches, else the largest. The mesh corrects a frame that does not fit the face.
+        face: a square of the photo with the face in it, a `Frame`, or (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1,
+        degrees), turned clockwise about its centre; nothing is detected then. It may reach over the photo's border
+        (the border is reflected) if its centre lies inside. Without it, the face that the mask touches, else the
+        largest. The mesh corrects a frame that does not fit the face.
         feather: the seam's width in photo pixels, default that of `FEATHER` crop pixels. center_size: the side of
         the hole `center` in crop pixels.
         Raises InputError for every input that cannot be used.
@@ -411,37 +399,35 @@ class Inpainter:
             raise InputError(f"the feather must be 0 pixels or more, not {feather}")
         photo = _as_photo(photo)
         mask = given_hole(mask, hole, photo)
-        box, transform, faces = self._frame(photo, face, mask)
-        cover = self._cover(photo, transform) if hole == AUTO else None
+        frame, faces = self._frame(photo, face, mask)
+        cover = self._cover(photo, frame) if hole == AUTO else None
         if cover is not None:
             mask = cover.hole
         if frame_mask is not None:  # drawn over the frame as it was given
-            mask = drawn_hole(frame_mask, transform, photo.pixels.shape)
+            mask = drawn_hole(frame_mask, frame, photo.pixels.shape)
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
-        shown = _crop_and_hole(photo, hidden, transform, 0)
+        shown = _crop_and_hole(photo, hidden, frame, 0)
         points = self.mesher.through(*shown)
-        better = corrected(transform, points)
-        if better is not transform and _holds(better, transform, mask) and self.mesher.shows_face(*shown):
-            points = moved(points, better @ np.vstack([invert(transform), (0, 0, 1)]))
-            transform = better
+        better = corrected(frame, points)
+        if better is not frame and _holds(better, frame, mask) and self.mesher.shows_face(*shown):
+            points = moved(points, to_template(points))
+            frame = better
         warnings: list[str] = []
         if mask is not None:
-            mask, warnings = inside_frame(mask, transform)
+            mask, warnings = inside_frame(mask, frame)
         else:
             assert isinstance(hole, str)  # the last of the three
-            mask = part_of_face(hole, center_size, points, transform, photo.pixels.shape)
+            mask = part_of_face(hole, center_size, points, frame, photo.pixels.shape)
         if faces.why == "largest":
             warnings.append(_several(photo, faces))
-        check_told(photo, mask, box)
-        if _is_small(transform):
+        check_told(photo, mask, faces.face)
+        if frame.side < SMALL:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
-        feather = FEATHER / scale_of(transform) if feather is None else feather
-        aligned, unknown = _crop_and_hole(photo, mask, transform, feather)
+        feather = FEATHER * frame.detail if feather is None else feather
+        aligned, unknown = _crop_and_hole(photo, mask, frame, feather)
         filled = invented(aligned, unknown, self.network)
         mesh = self.mesher.aligned(filled)
-        return Prepared(
-            photo, mask, tuple(box), faces, transform, feather, aligned, unknown, filled, mesh, warnings, cover
-        )
+        return Prepared(photo, mask, faces, frame, feather, aligned, unknown, filled, mesh, warnings, cover)
 
     def predict(self, prepared: Prepared, reference: Reference | None = None) -> Fields:
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
@@ -462,24 +448,22 @@ class Inpainter:
         pixels, which spares the memory of a copy.
         """
         pixels = prepared.photo.pixels if in_place else prepared.photo.pixels.copy()
-        part, hole, transform = _part(pixels, prepared.hole, prepared.transform)
-        known = crop_mask(hole, transform, 0)
+        part, hole, frame = _part(pixels, prepared.hole, prepared.frame)
+        known = crop_mask(hole, frame, 0)
         seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
         source = None
         if reference is not None:
             if reference.pixels is None:
                 raise ValueError("the reference has no pixels")
             source = (reference.pixels, reference.registered.map)
-        blend(part, hole, transform, fields, source, prepared.feather, seam, tone_of(part, hole))
+        blend(part, hole, frame, fields, source, prepared.feather, seam, tone_of(part, hole))
         return pixels
 
-    def _frame(
-        self, photo: Photo, square: Sequence[float] | None, mask: Mask | None = None
-    ) -> tuple[Frame, Transform, Taken]:
-        """-> face box, transform, Taken."""
-        if square is not None:
-            _check_frame(square, photo)
-            return tuple(square), frame_transform(square), _given(square)
+    def _frame(self, photo: Photo, given: FrameLike | None, mask: Mask | None = None) -> tuple[Frame, Taken]:
+        if given is not None:
+            frame = Frame.of(given)
+            frame.check(photo.size, photo.name)
+            return frame, Taken.given(frame)
         faces = list(self.faces(photo))
         if mask is not None and 2 * max((touched(face, mask) for face in faces), default=0) < np.count_nonzero(mask):
             x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
@@ -488,26 +472,25 @@ class Inpainter:
         if not faces:
             raise _no_face(photo)
         face = choose(faces, mask)
-        frames = tuple(each.frame for each in faces)
-        return face.box, align(face.landmarks), Taken(frames, faces.index(face), why(faces, face, mask))
+        return face.frame, Taken.found(faces, faces.index(face), why(faces, face, mask))
 
     def _is_face(self, photo: Photo, face: Face, mask: Mask) -> bool:
         """Whether the mesh too sees a face that was found only because a hole said where to look."""
-        return self.mesher.shows_face(*_crop_and_hole(photo, mask, align(face.landmarks), 0))
+        return self.mesher.shows_face(*_crop_and_hole(photo, mask, face.frame, 0))
 
-    def _cover(self, photo: Photo, transform: Transform) -> Cover:
-        aligned, shape = crop(photo.pixels, transform), photo.pixels.shape
+    def _cover(self, photo: Photo, frame: Frame) -> Cover:
+        aligned, shape = frame.crop(photo.pixels), photo.pixels.shape
         hidden, what = self.covered(aligned), "something"
-        hole, goes_on = proposed(hidden, self.mesher.through(aligned, hidden), transform, shape)
+        hole, goes_on = proposed(hidden, self.mesher.through(aligned, hidden), frame, shape)
         if not hole.any():
-            mesh = self.mesher.find(photo.pixels, transform)
+            mesh = self.mesher.find(photo.pixels, frame)
             closed = closed_eyes(mesh)
             if closed is None:
                 text = f"nothing in front of the face was found in {photo.name}, and its eyes are open"
                 raise InputError(f"{text}: name a part of the face to fill, or paint a mask", code="nothing_found")
             what = closed
-            hole = part_of_face(what, SIZE, mesh.moved(transform).points, transform, shape)
-        share = float(np.count_nonzero(hole) * scale_of(transform) ** 2 / SIZE**2)
+            hole = part_of_face(what, SIZE, mesh.moved(frame.transform()).points, frame, shape)
+        share = float(np.count_nonzero(hole) / frame.side**2)
         return Cover(hole, what, share, goes_on)
 
     def _visible(self, aligned: Picture, filled: Picture, unknown: Mask) -> Vector:
@@ -516,7 +499,7 @@ class Inpainter:
     def _references(
         self,
         given: Sequence[PhotoSource],
-        squares: Sequence[Sequence[float] | None],
+        frames: Sequence[Frame | None],
         ahead: "list[Future[_ReferencePhoto]]",
         prepared: Prepared,
         same_photo: bool,
@@ -530,7 +513,7 @@ class Inpainter:
             return [], None, []
         embedding = self._visible(prepared.masked, prepared.invented, prepared.unknown)
         found = []
-        for each in zip(given, squares, strict=True):
+        for each in zip(given, frames, strict=True):
             looked = ahead.pop().result() if ahead else self._reference_photo(*each)
             reference = self._reference(looked, prepared, embedding)
             if len(given) > 1 and reference.pixels is not None and reference.pixels.nbytes > HELD:
@@ -538,25 +521,23 @@ class Inpainter:
             found.append(reference)
         chosen, warnings = _chosen(found, same_photo)
         if chosen is not None and found[chosen].pixels is None:
-            found[chosen] = self._reference(self._reference_photo(given[chosen], squares[chosen]), prepared, embedding)
+            found[chosen] = self._reference(self._reference_photo(given[chosen], frames[chosen]), prepared, embedding)
         return found, chosen, warnings
 
-    def _reference_photo(self, item: PhotoSource, square: Sequence[float] | None) -> "_ReferencePhoto":
-        """A reference photo and its faces, or the one in the square that is given."""
+    def _reference_photo(self, item: PhotoSource, frame: Frame | None) -> "_ReferencePhoto":
+        """A reference photo and its faces, or the one in the frame that is given."""
         photo = dataclasses.replace(_as_photo(item), original=None)  # the file's own samples are not needed
         try:
-            if square is not None:
-                _check_frame(square, photo)
-                places = [(tuple(square), frame_transform(square))]
-            else:
-                places = [(face.box, align(face.landmarks)) for face in self.faces(photo)]
-            if not places:
+            if frame is not None:
+                frame.check(photo.size, photo.name)
+            found = [] if frame is not None else self.faces(photo)
+            if frame is None and not found:
                 raise _no_face(photo)
         except InputError as error:
             raise InputError(f"reference {photo.name}: {error}", code=error.code, reference=photo.name) from error
-        faces = [self._reference_face(photo, *place) for place in places]
-        frames = [frame_of(transform) for _, transform in places]
-        return _ReferencePhoto(photo, faces, frames, square is not None, not isinstance(item, Photo | np.ndarray))
+        frames = [face.frame for face in found] if frame is None else [frame]
+        faces = [self._reference_face(photo, each) for each in frames]
+        return _ReferencePhoto(photo, found, faces, frame, not isinstance(item, Photo | np.ndarray))
 
     def _reference(self, looked: "_ReferencePhoto", prepared: Prepared, embedding: Vector) -> Reference:
         """The face of a reference photo that is given, or most like what is visible of the photo.
@@ -565,22 +546,21 @@ class Inpainter:
         """
         photo = looked.photo
         alike = [self._likeness(face.picture, prepared, embedding) for face in looked.faces]
-        taken = Taken(tuple(looked.frames), 0, "given") if looked.told else most_alike(looked.frames, alike)
+        taken = most_alike(looked.found, alike) if looked.given is None else Taken.given(looked.given)
         face = looked.faces[taken.number]
-        points = face.mesh.moved(face.transform).points
+        points = face.mesh.moved(face.frame.transform()).points
         laid = registered(prepared.mesh, prepared.unknown, photo.pixels, face.mesh.points)
-        bare = uncovered(laid, self.covered(face.picture, points), face.transform)
-        finer = scale_of(prepared.transform) / scale_of(face.transform)
+        bare = uncovered(laid, self.covered(face.picture, points), face.frame)
+        finer = face.frame.side / prepared.frame.side
         value = worth(prepared.mesh, prepared.unknown, (laid.trust, bare.trust), face.picture, points, finer)
-        part, grid = shrunk(photo.pixels, bare.map, max(1 / scale_of(prepared.transform), 1))
+        part, grid = shrunk(photo.pixels, bare.map, max(prepared.frame.detail, 1))
         if looked.owned and 2 * part.nbytes < photo.pixels.nbytes:
             part = np.ascontiguousarray(part).copy()  # the rest of a photo that was decoded here is let go
         return Reference(
             name=photo.name,
-            face=face.box,
             faces=taken,
             crop=face.picture,
-            view=face_view(photo.pixels, face.transform),
+            view=face_view(photo.pixels, face.frame),
             registered=dataclasses.replace(bare, map=grid),
             pixels=part,
             similarity=alike[taken.number],
@@ -588,11 +568,11 @@ class Inpainter:
             copy=_is_the_photo(prepared, photo, face.picture),
         )
 
-    def _reference_face(self, photo: Photo, box: Frame, transform: Transform) -> _ReferenceFace:
-        mesh = self.mesher.find(photo.pixels, transform)
+    def _reference_face(self, photo: Photo, frame: Frame) -> _ReferenceFace:
+        mesh = self.mesher.find(photo.pixels, frame)
         if mesh.presence >= PRESENT:
-            transform = corrected(transform, mesh.moved(transform).points)
-        return _ReferenceFace(box, transform, crop(photo.pixels, transform), mesh)
+            frame = corrected(frame, mesh.moved(frame.transform()).points)
+        return _ReferenceFace(frame, frame.crop(photo.pixels), mesh)
 
     def _likeness(self, aligned: Picture, prepared: Prepared, embedding: Vector) -> float:
         """How much a face in its crop is like the photo's, with the photo's hole in both -> cosine."""
@@ -602,7 +582,7 @@ class Inpainter:
     def _identity(self, pixels: Picture, prepared: Prepared, used: Reference | None) -> Identity | None:
         if used is None:
             return None
-        views = np.stack([face_view(pixels, prepared.transform), used.view])
+        views = np.stack([face_view(pixels, prepared.frame), used.view])
         known = threshold_for(prepared.unknown)
         return Identity(
             similarity_result_reference=similarity(*self._embedder.embed(views)),
@@ -613,16 +593,16 @@ class Inpainter:
         )
 
 
-def _crop_and_hole(photo: Photo, hole: Mask, transform: Transform, feather: float) -> tuple[Picture, Mask]:
+def _crop_and_hole(photo: Photo, hole: Mask, frame: Frame, feather: float) -> tuple[Picture, Mask]:
     """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
-    part, hole, transform = _part(photo.pixels, hole, transform)
-    return crop(part, transform), crop_mask(hole, transform, feather)
+    part, hole, frame = _part(photo.pixels, hole, frame)
+    return frame.crop(part), crop_mask(hole, frame, feather)
 
 
-def _part(pixels: Picture, hole: Mask, transform: Transform) -> tuple[Picture, Mask, Transform]:
-    """The window of a photo that the crop needs -> its pixels, its hole, its own photo -> crop transform."""
-    x0, y0, x1, y1 = window(transform, pixels.shape)
-    return pixels[y0:y1, x0:x1], hole[y0:y1, x0:x1], shifted(transform, x0, y0)
+def _part(pixels: Picture, hole: Mask, frame: Frame) -> tuple[Picture, Mask, Frame]:
+    """The window of a photo that the crop needs -> its pixels, its hole, the frame in it."""
+    x0, y0, x1, y1 = frame.window(pixels.shape)
+    return pixels[y0:y1, x0:x1], hole[y0:y1, x0:x1], frame.shifted(x0, y0)
 
 
 class _Clock:
@@ -650,32 +630,14 @@ def _as_photo(source: PhotoSource) -> Photo:
     return Photo(source)
 
 
-def _squares(
-    given: Sequence[float] | Sequence[Sequence[float] | None] | None, count: int
-) -> list[Sequence[float] | None]:
-    """One square, None, or a list of them -> list of `count`."""
+def _frames(given: FrameLike | Sequence[FrameLike | None] | None, count: int) -> list[Frame | None]:
+    """One frame, None, or a list of them -> list of `count`."""
     if given is None:
         return [None] * count
-    squares: Sequence[Any] = [given] if any(isinstance(value, Real) for value in given) else given
-    if len(squares) != count:
-        raise InputError(f"reference faces: {len(squares)}, references: {count}: give a face for each, or none")
-    return list(squares)
-
-
-def _check_frame(square: Sequence[float], photo: Photo) -> None:
-    """A frame lies in the photo; a turned one has its centre there, and is not absurdly large."""
-    if len(square) == 4:
-        box_hole(square, photo.pixels.shape)
-        return
-    x0, y0, x1, y1, _ = square
-    width, height = photo.size
-    inside = 0 <= x0 + x1 < 2 * width and 0 <= y0 + y1 < 2 * height
-    if not (np.isfinite(square).all() and inside and x1 - x0 <= 2 * max(width, height)):
-        raise InputError(
-            f"the face's square lies outside {photo.name}: its centre must lie inside, and its side be at most twice"
-            " the photo's longer one",
-            code="frame_outside",
-        )
+    several: Any = [given] if isinstance(given, Frame) or any(isinstance(v, Real) for v in given) else given
+    if len(several) != count:
+        raise InputError(f"reference faces: {len(several)}, references: {count}: give a face for each, or none")
+    return [None if frame is None else Frame.of(frame) for frame in several]
 
 
 def _chosen(references: Sequence[Reference], same_photo: bool) -> tuple[int | None, list[str]]:
@@ -704,16 +666,11 @@ def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
     ways = [aligned]
     (width, height), (w, h) = prepared.photo.size, photo.size
     if abs(w * height / (h * width) - 1) < 0.02:  # the same place of a copy that is not cut
-        larger = np.diag([width / w, height / h, 1])
-        larger[:2, 2] = (width / w / 2 - 0.5, height / h / 2 - 0.5)
-        ways.append(crop(photo.pixels, prepared.transform @ larger))
+        x, y, side, angle = dataclasses.astuple(prepared.frame)
+        there = Frame(x * w / width, y * h / height, side * (w / width * h / height) ** 0.5, angle)
+        ways.append(there.crop(photo.pixels))
     hole, visible = prepared.unknown, ~prepared.unknown
     return any(same_picture(prepared.crop, way, visible) and shows_the_same(prepared.crop, way, hole) for way in ways)
-
-
-def _given(square: Sequence[float]) -> Taken:
-    """Of a face that the user gave as a square."""
-    return Taken((frame_of(frame_transform(square)),), 0, "given")
 
 
 def _no_face(photo: Photo) -> InputError:
@@ -723,8 +680,7 @@ def _no_face(photo: Photo) -> InputError:
 
 def _several(photo: Photo, faces: Taken) -> str:
     """The words for several faces, none of which the hole or the user means."""
-    others = (frame for i, frame in enumerate(faces.frames) if i != faces.number)
-    squares = " or ".join(",".join(f"{value:.0f}" for value in frame) for frame in others)
+    squares = " or ".join(str(frame) for i, frame in enumerate(faces.frames) if i != faces.number)
     return f"{photo.name} shows {len(faces.frames)} faces, and the largest was taken: for another give {squares}"
 
 
@@ -736,18 +692,14 @@ def _changed(hole: Mask, feather_px: float) -> tuple[int, int, int, int]:
     return max(x - reach, 0), max(y - reach, 0), right, bottom
 
 
-def _holds(better: Transform, given: Transform, mask: Mask | None) -> bool:
+def _holds(better: Frame, given: Frame, mask: Mask | None) -> bool:
     """Whether a corrected frame holds the hole as well as the one that was given, or all but what may be left out."""
-    return mask is None or share_inside(better, mask) >= min(1 - OVERHANG, share_inside(given, mask))
-
-
-def _is_small(transform: Transform) -> bool:
-    return 128 / scale_of(transform) < SMALL
+    return mask is None or share_inside(mask, better) >= min(1 - OVERHANG, share_inside(mask, given))
 
 
 def _outlook(prepared: Prepared, reference: Reference | None) -> Outlook:
     pose = None if reference is None else reference.worth.pose
-    return outlook(prepared.mesh, prepared.unknown, pose, _is_small(prepared.transform))
+    return outlook(prepared.mesh, prepared.unknown, pose, prepared.frame.side < SMALL)
 
 
 def _why(count: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from twoface.core.arrays import Colours, Field, Mask, Picture, Plane, Shape
 from twoface.core.bands import bands, widened
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 
 # Of a mask with transparent parts: the spread of a brush's one colour, how far black and white may be off, the share
 # of the pixels that must agree, the colours that a drawing may have.

@@ -10,18 +10,19 @@ the irises.
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 
+from twoface.core.affine import apply, invert, scale_of, similarity_transform
 from twoface.core.arrays import Batch, Indices, Mask, Matrix, Numbers, Picture, Points, Transform, Vector
-from twoface.core.faces import SIZE, TEMPLATE, apply, invert, scale_of, similarity_transform
+from twoface.core.faces import TEMPLATE
+from twoface.core.frame import SIZE, UPRIGHT, Frame
 from twoface.core.network import Network, open_session
 
 POINTS = 478
 SIDE = 256  # pixels a side of what the network sees
-REGION = (64.0, 66.0, 126.0)  # centre x, y and side, in the 128 crop, of the square that shows an aligned face to it
+REGION = Frame(64.5, 66.5, 126.0)  # of the 128 crop: shows an aligned face to it
 ZOOM = 1.5  # the square's side by the face's larger extent, as the network was trained
 PRESENT = 0.5  # below this a square shows no face
 GREY = 127  # what a hole is filled with before the network looks
@@ -47,8 +48,6 @@ EYE_CORNERS = (33, 133, 362, 263)
 # `twoface.core.faces.TEMPLATE` is the same of MTCNN's landmarks, which lie elsewhere.
 PLACES = np.array([(0.3697, 0.4576), (0.6052, 0.4573), (0.4868, 0.6097), (0.3861, 0.7139), (0.59, 0.714)])
 LANDMARKS = ((33, 133), (362, 263), (1,), (61,), (291,))  # whose means are the five landmarks of `twoface.core.faces`
-
-Region: TypeAlias = tuple[float, float, float, float]  # x and y of the centre, side, radians: a square
 
 
 @dataclass(frozen=True)
@@ -114,9 +113,9 @@ class Mesher:
         self._whole = MeshNetwork(threads)
         self._through = open_session(resources.files("twoface") / "weights" / "see_through.onnx", threads)
 
-    def find(self, pixels: Picture, transform: Transform) -> Mesh:
+    def find(self, pixels: Picture, frame: Frame) -> Mesh:
         """The mesh of a whole face, as of `MeshNetwork.find` -> Mesh in photo pixels."""
-        return self._whole.find(pixels, transform)
+        return self._whole.find(pixels, frame)
 
     def through(self, aligned: Picture, unknown: Mask) -> Points:
         """The mesh of a face with a hole in it, at a glance -> float64 (478, 3), crop pixels.
@@ -143,7 +142,7 @@ class Mesher:
 
     def aligned(self, picture: Picture) -> Points:
         """The mesh of a whole face in its crop, uint8 (128, 128, 3) -> float64 (478, 3), crop pixels."""
-        return self._whole.find(picture, np.eye(2, 3), passes=1).points
+        return self._whole.find(picture, UPRIGHT, passes=1).points
 
 
 class MeshNetwork:
@@ -152,29 +151,24 @@ class MeshNetwork:
     def __init__(self, threads: int | None = None) -> None:
         self._session = open_session(resources.files("twoface") / "weights" / "mesh.onnx", threads)
 
-    def find(self, pixels: Picture, transform: Transform, passes: int = 2) -> Mesh:
+    def find(self, pixels: Picture, frame: Frame, passes: int = 2) -> Mesh:
         """The mesh of the face that a frame shows -> Mesh in photo pixels.
 
-        pixels: uint8 (H, W, 3) RGB; transform: photo -> 128 crop. With two passes the second looks where the first
-        found the face, so the frame need not be exact.
+        pixels: uint8 (H, W, 3) RGB. With two passes the second looks where the first found the face, so the frame
+        need not be exact.
         """
-        centre = apply(invert(transform), REGION[:2])
-        angle = np.arctan2(-transform[1, 0], transform[0, 0])
-        region = (*centre, REGION[2] / scale_of(transform), angle)
+        region = frame.inner(REGION)
         for _ in range(passes):
             mesh = self.look(pixels, region)
             region = region_of(mesh.points)
         return mesh
 
-    def look(self, pixels: Picture, region: Region) -> Mesh:
+    def look(self, pixels: Picture, region: Frame) -> Mesh:
         """What one look at a square, as of `region_of`, gives -> Mesh in the picture's pixels."""
-        back = region_transform(region)
-        scale = scale_of(back)
-        picture = cut(pixels, back)
+        picture = cut(pixels, region)
         points, presence = self._session.run(None, {"image": picture[None].astype(np.float32) / 255})
-        points = points.reshape(POINTS, 3).astype(np.float64)
-        x_y = apply(back, points[:, :2])
-        return Mesh(np.column_stack([x_y, points[:, 2] * scale]), float(1 / (1 + np.exp(-presence.item()))))
+        points = moved(points.reshape(POINTS, 3).astype(np.float64), invert(region.transform(SIDE)))
+        return Mesh(points, float(1 / (1 + np.exp(-presence.item()))))
 
 
 def invented(aligned: Picture, unknown: Mask, network: Network) -> Picture:
@@ -196,30 +190,23 @@ def inside(points: Points, name: str) -> Mask:
     return mask.view(bool)
 
 
-def region_of(points: Points) -> Region:
-    """The square that shows a face with these points to the network -> (x, y, side, radians)."""
+def region_of(points: Points) -> Frame:
+    """The square that shows a face with these points to the network."""
     (x0, y0), (x1, y1) = points[33, :2], points[263, :2]
     angle = np.arctan2(y1 - y0, x1 - x0)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     upright = points[:, :2] @ turn.T
     low, high = upright.min(0), upright.max(0)
-    return (*((low + high) / 2 @ turn), ZOOM * (high - low).max(), angle)
+    x, y = (low + high) / 2 @ turn + 0.5
+    return Frame(float(x), float(y), float(ZOOM * (high - low).max()), float(np.degrees(angle)))
 
 
-def region_transform(region: Region) -> Transform:
-    """The 2x3 affine from a region's 256 pixels to the picture's. region: as of `region_of`."""
-    x, y, side, angle = region
-    cos, sin = np.cos(angle) * side / SIDE, np.sin(angle) * side / SIDE
-    middle = (SIDE - 1) / 2
-    return np.array([[cos, -sin, x - (cos - sin) * middle], [sin, cos, y - (sin + cos) * middle]])
-
-
-def cut(pixels: Picture, back: Transform, border: int = cv2.BORDER_REFLECT_101) -> Picture:
+def cut(pixels: Picture, region: Frame, border: int = cv2.BORDER_REFLECT_101) -> Picture:
     """A square of a picture -> uint8 (256, 256, 3); a larger one is shrunk by area first.
 
-    back: as of `region_transform`; border: OpenCV's, of what lies beyond the picture.
+    border: OpenCV's, of what lies beyond the picture.
     """
-    scale = scale_of(back)
+    back, scale = invert(region.transform(SIDE)), region.side / SIDE
     if scale > 2:
         corners = apply(back, [(0, 0), (SIDE, 0), (SIDE, SIDE), (0, SIDE)])
         low = np.clip(np.floor(corners.min(0)).astype(int) - 4, 0, np.array(pixels.shape[1::-1]) - 1)
@@ -240,18 +227,18 @@ def to_template(points: Points) -> Transform:
     return similarity_transform(landmarks, PLACES * SIZE)
 
 
-def corrected(transform: Transform, points: Points) -> Transform:
-    """The frame that fits a face -> photo -> crop transform, the one given where that is near enough.
+def corrected(frame: Frame, points: Points) -> Frame:
+    """The frame that fits a face, the one given where that is near enough.
 
     points: (478, 3), the face's mesh in the crop of the frame given. A frame that is off by more than what the fill
     network was trained on is replaced; one that is off beyond all reason is kept, for then it is the mesh that errs.
     """
-    turn = to_template(points)
-    scale, angle = scale_of(turn), abs(np.degrees(np.arctan2(turn[1, 0], turn[0, 0])))
-    shift = np.linalg.norm(apply(turn, (63.5, 63.5)) - 63.5)
-    near = abs(np.log(scale)) < NEAR_ENOUGH[0] and angle < NEAR_ENOUGH[1] and shift < NEAR_ENOUGH[2]
-    absurd = abs(np.log(scale)) > ABSURD[0] or angle > ABSURD[1] or shift > ABSURD[2]
-    return transform if near or absurd else turn @ np.vstack([transform, (0, 0, 1)])
+    fits = Frame.of_transform(to_template(points))
+    shift = np.hypot(fits.x - UPRIGHT.x, fits.y - UPRIGHT.y) / fits.detail
+    off = (abs(np.log(fits.detail)), abs(fits.angle), shift)
+    near = all(each < most for each, most in zip(off, NEAR_ENOUGH, strict=True))
+    absurd = any(each > most for each, most in zip(off, ABSURD, strict=True))
+    return frame if near or absurd else frame.inner(fits)
 
 
 def procrustes(source: Points, target: Points, weight: Vector | None = None) -> tuple[float, Matrix, Vector]:

@@ -10,8 +10,8 @@ import onnxruntime
 
 from twoface.core.arrays import Batch, Fields
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.faces import SIZE
 from twoface.core.files import PathLike
+from twoface.core.frame import SIZE
 
 REQUIRED_METADATA = {
     "twoface.format": "3",

@@ -7,9 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Field, Mask, Picture, Points, Shape, Transform
-from twoface.core.faces import SIZE, shifted, window
+from twoface.core.arrays import Field, Mask, Picture, Points, Shape
 from twoface.core.files import PathLike
+from twoface.core.frame import SIZE, Frame
 from twoface.core.mesh import POLYGONS, Mesh, inside
 from twoface.core.network import open_session
 
@@ -88,13 +88,13 @@ def marked(chance: Field, points: Points) -> Mask:
     return kept
 
 
-def proposed(hidden: Mask, points: Points, transform: Transform, shape: Shape) -> tuple[Mask, bool]:
+def proposed(hidden: Mask, points: Points, frame: Frame, shape: Shape) -> tuple[Mask, bool]:
     """The hole for what is in front of a face -> bool (H, W), in photo pixels; whether some of it stays.
 
-    hidden: as of `marked`; points: (478, 3), the face's mesh in crop pixels. transform: photo -> crop; shape: (H, W) of
-    the photo. What lies beside the face for its greater part, a hand or a microphone, goes on where the crop ends, and
-    what it hides beside the face nobody knows. So its hole ends at the face's outline: what stays looks as if it were
-    behind the face. Glasses, of which only the temples lie beside it, are filled altogether.
+    hidden: as of `marked`; points: (478, 3), the face's mesh in crop pixels. shape: (H, W) of the photo.
+    What lies beside the face for its greater part, a hand or a microphone, goes on where the crop ends, and what it
+    hides beside the face nobody knows. So its hole ends at the face's outline: what stays looks as if it were behind
+    the face. Glasses, of which only the temples lie beside it, are filled altogether.
     """
     face, stays = inside(points, "oval"), np.zeros((SIZE, SIZE), bool)
     count, labels = cv2.connectedComponents(hidden.view(np.uint8))
@@ -103,24 +103,24 @@ def proposed(hidden: Mask, points: Points, transform: Transform, shape: Shape) -
         before = np.count_nonzero(part & face)
         if before < (1 - BESIDE) * np.count_nonzero(part):
             stays |= part if before < FEWEST else part & ~face
-    hole = grown(hidden & ~stays, transform, shape)
+    hole = grown(hidden & ~stays, frame, shape)
     if stays.any():
-        hole &= grown(face, transform, shape, OUTLINE) | ~grown(stays, transform, shape, 2 * GROWN)
+        hole &= grown(face, frame, shape, OUTLINE) | ~grown(stays, frame, shape, 2 * GROWN)
     return hole, bool(stays.any())
 
 
-def grown(hidden: Mask, transform: Transform, shape: Shape, reach: float = GROWN) -> Mask:
+def grown(hidden: Mask, frame: Frame, shape: Shape, reach: float = GROWN) -> Mask:
     """What `marked` gives, in another picture: grown by `reach` crop pixels, its edge smooth at that resolution.
 
-    hidden: bool (128, 128). transform: picture -> crop; shape: (H, W) of the picture -> bool (H, W).
+    hidden: bool (128, 128). shape: (H, W) of the picture -> bool (H, W).
     """
     if not hidden.any():
         return np.zeros(shape[:2], bool)
     inside, outside = (cv2.distanceTransform(m.astype(np.uint8), cv2.DIST_L2, 5) for m in (hidden, ~hidden))
     distance = cv2.GaussianBlur(np.clip(outside - inside, -SIZE, SIZE), (0, 0), 1.0)
-    x0, y0, x1, y1 = window(transform, shape)
+    x0, y0, x1, y1 = frame.window(shape)
     how = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_CONSTANT, "borderValue": SIZE}
-    near = cv2.warpAffine(distance, shifted(transform, x0, y0), (x1 - x0, y1 - y0), **how) <= reach
+    near = cv2.warpAffine(distance, frame.shifted(x0, y0).transform(), (x1 - x0, y1 - y0), **how) <= reach
     hole = np.zeros(shape[:2], bool)
     hole[y0:y1, x0:x1] = near
     return hole

@@ -12,7 +12,7 @@ import numpy as np
 
 from twoface.core.arrays import Mask, Plane, Points, Shape
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.masks import center_hole, parse_box
 from twoface.core.mesh import EYE_CORNERS, POLYGONS, mirrored, template_mesh
 

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Picture, Transform
-from twoface.core.faces import scale_of
+from twoface.core.arrays import Picture
+from twoface.core.frame import Frame
 
 LEAST = 2.0  # times that a level is still shrunk by whoever takes it, so that its own filter decides what is seen
 
@@ -16,17 +16,13 @@ class Pyramid:
         self.pixels = pixels
         self._levels = [pixels]
 
-    def level(self, back: Transform) -> tuple[Picture, Transform]:
-        """What of the picture is enough for a look at it -> the smallest level, and the affine to its pixels.
-
-        back: (2, 3), from the look's pixels to the picture's.
-        """
-        number = max(0, int(np.log2(max(scale_of(back) / LEAST, 1))))
+    def level(self, square: Frame, size: int) -> tuple[Picture, Frame]:
+        """What is enough for a look of `size` pixels a side at a square -> the smallest level, and the square in it."""
+        number = max(0, int(np.log2(max(square.side / size / LEAST, 1))))
         while len(self._levels) <= number and min(self._levels[-1].shape[:2]) > 1:
             height, width = (side // 2 for side in self._levels[-1].shape[:2])
             even = self._levels[-1][: 2 * height, : 2 * width]
             self._levels.append(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
         number = min(number, len(self._levels) - 1)
-        there = back / 2**number
-        there[:, 2] -= 0.5 - 0.5 / 2**number
-        return self._levels[number], there
+        times = 2**number
+        return self._levels[number], Frame(square.x / times, square.y / times, square.side / times, square.angle)

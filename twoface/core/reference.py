@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Batch, Field, Mask, Picture, Places, Points, Transform
-from twoface.core.faces import SIZE, apply
+from twoface.core.affine import apply
+from twoface.core.arrays import Batch, Field, Mask, Picture, Places, Points
+from twoface.core.frame import SIZE, Frame
 from twoface.core.masks import distance_to
 from twoface.core.mesh import inside, with_reference
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
@@ -53,16 +54,16 @@ def registered(points: Points, unknown: Mask, pixels: Picture, mesh: Points) -> 
     return Registered(sampled(pixels, found.map), enlarged(found.trust), found.map, within)
 
 
-def uncovered(found: Registered, hidden: Mask, transform: Transform) -> Registered:
+def uncovered(found: Registered, hidden: Mask, frame: Frame) -> Registered:
     """A registered reference that is not trusted where something is in front of its face.
 
-    hidden: bool (128, 128), in the reference's own crop; transform: its photo -> that crop.
+    hidden: bool (128, 128), in the reference's own crop; frame: of that in its photo.
     """
     if not hidden.any():
         return found
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1, 2 * RIM + 1))
     wide = cv2.dilate(hidden.astype(np.float32), disc)
-    places = apply(transform, at_places(found.map, pixels())).astype(np.float32)
+    places = apply(frame.transform(), at_places(found.map, pixels())).astype(np.float32)
     shown = 1 - cv2.remap(wide, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return replace(found, trust=found.trust * shown)
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from twoface.core.arrays import Field, Indices, Matrix, Numbers, Places, Points, Vector
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.mesh import POLYGONS, canonical_face, facing, template_mesh
 
 GRID = 33  # nodes a side, over the crop's pixels 0..127

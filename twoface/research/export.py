@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.faces import SIZE
 from twoface.core.files import check_output, write_aside
+from twoface.core.frame import SIZE
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
 from twoface.research.models.build import OURS
 from twoface.research.models.generator import FIELD

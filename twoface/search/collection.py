@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from twoface.core.arrays import Frame, Mask, Matrix, Picture, Pictures, Transform, Vector
+from twoface.core.arrays import Mask, Matrix, Picture, Pictures, Vector
 from twoface.core.copies import same_picture
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import TwoFaceError
-from twoface.core.faces import SIZE, TEMPLATE, choose, crop, frame_of, frame_transform, scale_of
+from twoface.core.faces import TEMPLATE, choose
+from twoface.core.frame import SIZE, Frame, FrameLike
 from twoface.core.identity import Embedder, directions, face_view, origin, visible
 from twoface.core.images import Photo, read_photo
 from twoface.core.inpainter import Inpainter, Prepared
@@ -85,7 +86,9 @@ class Answer:
 
     def report(self) -> dict[str, Any]:
         """Ready for JSON -> dict."""
-        return asdict(self) | {"verdict_text": VERDICTS[self.verdict]}
+        candidates = [asdict(each) | {"frame": each.frame.numbers} for each in self.candidates]
+        told = {"candidates": candidates, "face": self.face.numbers, "verdict_text": VERDICTS[self.verdict]}
+        return asdict(self) | told
 
 
 class Collection:
@@ -119,7 +122,7 @@ class Collection:
     def references(
         self,
         photo: str | Path | bytes | Photo,
-        frame: Frame | None = None,
+        frame: FrameLike | None = None,
         mask: Mask | None = None,
         k: int = 10,
         *,
@@ -129,15 +132,15 @@ class Collection:
     ) -> Answer:
         """The best references for the hole of a photo -> Answer with up to `k` candidates.
 
-        photo: a path, bytes or a Photo. frame: its face as a square, (x0, y0, x1, y1) or with degrees, default the
-        face found. mask, hole, frame_mask, center_size: what is missing, as of `Inpainter.fill`; none of them asks
-        who this is by the whole face. Raises InputError as that does, TwoFaceError when the index cannot be used.
+        photo: a path, bytes or a Photo. frame: its face, default the one found; mask, hole, frame_mask, center_size:
+        what is missing; all as of `Inpainter.fill`. Without a hole it is asked who this is by the whole face.
+        Raises InputError as that does, TwoFaceError when the index cannot be used.
         """
         start = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
         given: dict[str, Any] = {"mask": mask, "hole": hole, "frame_mask": frame_mask}
         if all(value is None for value in given.values()):
-            query = self._whole(photo, frame)
+            query = self._whole(photo, None if frame is None else Frame.of(frame))
         else:
             query = self._holed(self.inpainter.prepare(photo, face=frame, center_size=center_size, **given))
         looked = time.perf_counter()
@@ -154,7 +157,7 @@ class Collection:
             verdict=candidates[0].verdict if candidates else "nobody",
             faces=faces,
             left_out=looks.left_out,
-            face=frame_of(query.transform),
+            face=query.frame,
             person=candidates[0].person if candidates and candidates[0].verdict != "nobody" else "",
             seconds={"photo": looked - start, "index": found - looked, "again": end - found, "total": end - start},
         )
@@ -165,7 +168,7 @@ class Collection:
 
     def view(self, candidate: Candidate) -> Picture:
         """What the recogniser sees of a candidate -> uint8 (150, 150, 3)."""
-        return face_view(read_photo(candidate.path).pixels, frame_transform(candidate.frame))
+        return face_view(read_photo(candidate.path).pixels, candidate.frame)
 
     def embed(self, views: Pictures) -> Matrix:
         """As `twoface.core.identity.Embedder.embed`."""
@@ -175,17 +178,17 @@ class Collection:
         """The query of a face without a hole."""
         if frame is None:
             frame = choose(self.inpainter.faces(photo)).frame
-        transform = frame_transform(frame)
-        embeddings = self._embedder.embed(face_view(photo.pixels, transform)[None])
+        frame.check(photo.size, photo.name)
+        embeddings = self._embedder.embed(face_view(photo.pixels, frame)[None])
         nothing = np.zeros((SIZE, SIZE), bool)
-        mesh = self.inpainter.mesher.find(photo.pixels, transform)
+        mesh = self.inpainter.mesher.find(photo.pixels, frame)
         vectors = {WHOLE: self._space.query(embeddings, nothing)[0]}
-        wanted = _wanted(mesh, transform, nothing)
-        return _Query(photo, transform, nothing, vectors, 0.0, embeddings[0], calibration_for(nothing), wanted)
+        wanted = _wanted(mesh, frame, nothing)
+        return _Query(photo, frame, nothing, vectors, 0.0, embeddings[0], calibration_for(nothing), wanted)
 
     def _holed(self, prepared: Prepared) -> "_Query":
         """The query of a face with a hole."""
-        hole, aligned, transform = prepared.unknown, prepared.crop, prepared.transform
+        hole, aligned, frame = prepared.unknown, prepared.crop, prepared.frame
         seen = visible(self._embedder, aligned, prepared.invented, hole)
         vectors = {WHOLE: self._space.query(seen[None], hole)[0]}
         kind, share = kind_for(hole, prepared.mesh), 0.0
@@ -193,8 +196,8 @@ class Collection:
             part = kind_hole(kind, prepared.mesh)
             share, view = share_of(hole, part), flat_view(aligned, hole | part)
             vectors[kind] = directions(self._embedder.embed(view[None]), self._space.kept[kind])[0]
-        wanted = _wanted(Mesh(prepared.mesh, 1.0), transform, hole)
-        return _Query(prepared.photo, transform, hole, vectors, share, seen, calibration_for(hole), wanted)
+        wanted = _wanted(Mesh(prepared.mesh, 1.0), frame, hole)
+        return _Query(prepared.photo, frame, hole, vectors, share, seen, calibration_for(hole), wanted)
 
     def _nearest(self, query: "_Query") -> list["_Near"]:
         """The faces nearest to a query by any of its kinds, compared by all that the index keeps of them, the best
@@ -206,7 +209,7 @@ class Collection:
 
     def _look_again(self, query: "_Query", nearest: list["_Near"], count: int, looks: "_Looks") -> None:
         """Read the photos of the nearest faces until `count` can be used, and compare them with the same hole."""
-        own = crop(query.photo.pixels, query.transform)
+        own = query.frame.crop(query.photo.pixels)
         kept: list[tuple[_Near, _Picture]] = []
         waiting = list(nearest)
         with ThreadPoolExecutor(2) as pool:
@@ -288,7 +291,7 @@ class _Query:
     seen: (128,), what is compared with other photos."""
 
     photo: Photo
-    transform: Transform
+    frame: Frame
     hole: Mask
     vectors: dict[str, Vector]
     share: float
@@ -331,13 +334,13 @@ class _Picture:
     size: tuple[int, int]
 
 
-def _wanted(mesh: Mesh, transform: Transform, hole: Mask) -> Wanted:
+def _wanted(mesh: Mesh, frame: Frame, hole: Mask) -> Wanted:
     """mesh: the face's, estimated where the hole hides it; whether eyes and mouth are open under it is not known."""
     facts = described(mesh)
     return Wanted(
         hole=hole,
         pose=(facts["yaw"], facts["pitch"]),
-        size=SIZE / scale_of(transform),
+        size=frame.side,
         eyes_open=None if hides(hole, TEMPLATE[:2]) else facts["eyes_open"],
         mouth_open=None if hides(hole, TEMPLATE[3:]) else facts["mouth_open"],
     )
@@ -349,7 +352,7 @@ def _picture(row: FaceRow) -> _Picture | None:
         photo = read_photo(row.path)
     except (TwoFaceError, OSError):
         return None
-    return _Picture(crop(photo.pixels, frame_transform(row.frame)), photo.size)
+    return _Picture(row.frame.crop(photo.pixels), photo.size)
 
 
 def _shared(candidate: Candidate, person: Person | None, chances: dict[int, float]) -> Candidate:

@@ -16,9 +16,9 @@ from typing import Protocol
 
 import numpy as np
 
-from twoface.core.arrays import Embeddings, Mask, Matrix, Picture, Pictures, Points, Transform, Vector
+from twoface.core.arrays import Embeddings, Mask, Matrix, Picture, Pictures, Points, Vector
 from twoface.core.blend import crop_mask
-from twoface.core.faces import SIZE, crop
+from twoface.core.frame import SIZE, UPRIGHT, Frame
 from twoface.core.identity import LENGTH, PLACE, VIEW, calibrated_holes, directions, face_view, flat
 from twoface.core.inpainter import FEATHER
 from twoface.core.parts import named_hole, part_hole
@@ -87,14 +87,14 @@ class IndexEmbedder:
         return self.space.index(embeddings.reshape(len(faces), len(KINDS), LENGTH))
 
 
-def kind_views(pixels: Picture, transform: Transform, points: Points) -> Pictures:
+def kind_views(pixels: Picture, frame: Frame, points: Points) -> Pictures:
     """A face of a photo as all `KINDS` -> views, uint8 (K, 150, 150, 3).
 
-    pixels: uint8 (H, W, 3); transform: photo -> crop; points: (478, 3), the face's mesh in crop pixels.
+    pixels: uint8 (H, W, 3); points: (478, 3), the face's mesh in crop pixels.
     """
-    aligned = crop(pixels, transform)
+    aligned = frame.crop(pixels)
     hidden = [flat_view(aligned, kind_hole(kind, points)) for kind in KINDS[1:]]
-    return np.stack([face_view(pixels, transform), *hidden])
+    return np.stack([face_view(pixels, frame), *hidden])
 
 
 def share_of(hole: Mask, kind: Mask) -> float:
@@ -105,13 +105,13 @@ def share_of(hole: Mask, kind: Mask) -> float:
 
 def flat_view(aligned: Picture, hole: Mask) -> Picture:
     """The view of a face in its crop, uint8 (128, 128, 3), with a hole in the mean colour of the rest."""
-    return face_view(flat(aligned, hole), np.eye(2, 3))
+    return face_view(flat(aligned, hole), UPRIGHT)
 
 
 def kind_hole(kind: str, points: Points) -> Mask:
     """What a kind hides of the face with this mesh, (478, 3) in crop pixels -> bool (128, 128), its feather too."""
     hole = named_hole("center") if kind == "center" else part_hole(kind, points, (SIZE, SIZE))
-    return crop_mask(hole, np.eye(2, 3), FEATHER)
+    return crop_mask(hole, UPRIGHT, FEATHER)
 
 
 def kind_for(hole: Mask, points: Points) -> str:
@@ -141,7 +141,8 @@ def nearest_hole(hole: Mask, names: Iterable[str]) -> str:
 @cache
 def _viewed() -> Mask:
     """What of the crop the recogniser sees -> bool (128, 128)."""
-    (x0, x1), (y0, y1) = ((np.array([0, VIEW]) - PLACE[axis, 2]) / PLACE[axis, axis] for axis in (0, 1))
+    place = PLACE.transform(VIEW)
+    (x0, x1), (y0, y1) = ((np.array([0, VIEW]) - place[axis, 2]) / place[axis, axis] for axis in (0, 1))
     places = np.arange(SIZE)
     return ((places >= y0) & (places < y1))[:, None] & ((places >= x0) & (places < x1))[None]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from twoface.core.errors import InputError
+from twoface.core.frame import FrameLike
 from twoface.core.identity import face_view, similarity
 from twoface.core.images import Photo, read_photo
 from twoface.core.inpainter import FillResult
@@ -21,7 +22,7 @@ def fill_from(
     photo: str | Path | bytes | Photo,
     tries: int = 1,
     *,
-    face: tuple[float, ...] | None = None,
+    face: FrameLike | None = None,
     feather: float | None = None,
     **hole: Any,
 ) -> tuple[FillResult, dict[str, Any]]:
@@ -42,10 +43,10 @@ def fill_from(
             code="no_reference",
         )
     alike = [candidate for candidate in answer.candidates if candidate.verdict == answer.verdict]
-    tried = []
+    face, tried = answer.face if face is None else face, []
     for candidate in alike[:tries]:
         given: dict[str, Any] = {"references": [candidate.path], "reference_face": [candidate.frame]}
-        result = collection.inpainter.fill(photo, face=face or answer.face, feather=feather, **given, **hole)
+        result = collection.inpainter.fill(photo, face=face, feather=feather, **given, **hole)
         tried.append((_likeness(collection, result, candidate, alike) if tries > 1 else None, result, candidate))
     likeness, result, used = max(tried, key=lambda item: item[0] or 0)
     told = f"{VERDICTS[used.verdict]} (probability {used.probability:.2f} among {answer.faces} faces)"
@@ -63,7 +64,7 @@ def fill_from(
 def _likeness(collection: Collection, result: FillResult, used: Candidate, alike: list[Candidate]) -> float:
     """How alike the filled face is to the person's other photos that were found, or to the one used if it is alone."""
     others = [candidate for candidate in alike if candidate.path != used.path] or [used]
-    views = [face_view(result.photo.pixels, result.transform)]
+    views = [face_view(result.photo.pixels, result.frame)]
     views += [collection.view(candidate) for candidate in others]
     filled, *known = collection.embed(np.stack(views))
     return float(np.mean([similarity(filled, face) for face in known]))

@@ -18,7 +18,8 @@ from twoface.core.arrays import Picture, Pictures
 from twoface.core.choice import sharpness
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
-from twoface.core.faces import SIZE, Face, align, crop, frame_of, scale_of
+from twoface.core.faces import Face
+from twoface.core.frame import SIZE
 from twoface.core.identity import Embedder
 from twoface.core.images import read_photo
 from twoface.core.mesh import MeshNetwork
@@ -479,17 +480,17 @@ def _faces(detector: Any, mesher: Any, path: str) -> tuple[list[tuple[dict[str, 
 
 
 def _facts(pixels: Picture, face: Face, mesher: Any) -> tuple[dict[str, Any], Pictures]:
-    transform = align(face.landmarks)
+    frame = face.frame
     facts = {
-        "frame": frame_of(transform),
+        "frame": frame,
         "box": face.box,
         "landmarks": tuple(np.asarray(face.landmarks).ravel().tolist()),
         "score": face.score,
-        "size": SIZE / scale_of(transform),
-        "sharpness": sharpness(crop(pixels, transform)),
+        "size": frame.side,
+        "sharpness": sharpness(frame.crop(pixels)),
     }
-    mesh = mesher.find(pixels, transform)
-    return facts | described(mesh), kind_views(pixels, transform, mesh.moved(transform).points)
+    mesh = mesher.find(pixels, frame)
+    return facts | described(mesh), kind_views(pixels, frame, mesh.moved(frame.transform()).points)
 
 
 def _folder(folder: str | Path) -> str:

@@ -19,7 +19,7 @@ from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.files import write_aside
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import KINDS, WHOLE
-from twoface.search.rows import FIGURES, LISTS, FaceRow, Found, PhotoRow
+from twoface.search.rows import FIGURES, LISTS, FaceRow, Found, PhotoRow, columns_of, row_of
 from twoface.search.sums import SHOWN, Sums
 
 Told = TypeVar("Told")
@@ -334,9 +334,10 @@ def _photo_schema() -> Any:
 def _face_table(faces: Sequence[FaceRow]) -> Any:
     import pyarrow as pa
 
-    about = np.array([np.hstack([getattr(face, name) for name in ABOUT]) for face in faces], np.float32)
+    kept = [columns_of(face) for face in faces]
+    about = np.array([np.hstack([row[name] for name in ABOUT]) for row in kept], np.float32)
     vectors = np.stack([face.kept for face in faces], 1).astype(np.float16)  # (K, N, 128)
-    columns = [[getattr(face, name) for face in faces] for name in ("path", "face", "identity")]
+    columns = [[row[name] for row in kept] for name in ("path", "face", "identity")]
     columns += [pa.FixedSizeListArray.from_arrays(pa.array(a.reshape(-1)), a.shape[1]) for a in (*vectors, about)]
     return pa.Table.from_arrays([pa.array(c) if isinstance(c, list) else c for c in columns], schema=_face_schema())
 
@@ -347,7 +348,7 @@ def _row(row: dict[str, Any]) -> FaceRow:
         some = tuple(islice(about, length))
         values[name] = some if name in LISTS else some[0]
     vectors = np.array([row[kind] for kind in KINDS], np.float32) if WHOLE in row else None
-    return FaceRow(**values, vectors=vectors)
+    return row_of(values, vectors)
 
 
 def _parts(values: Iterable[str]) -> list[list[str]]:

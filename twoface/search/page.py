@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import cv2
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 
-from twoface.core.arrays import Frame
 from twoface.core.errors import TwoFaceError
-from twoface.core.faces import crop, frame_transform
 from twoface.core.files import write_aside
+from twoface.core.frame import Frame
 from twoface.core.images import read_photo
 from twoface.search.people import People
 from twoface.search.rank import VERDICTS
@@ -57,7 +56,7 @@ def _template(name: str) -> Template:
 def _thumbnail(path: str | Path, frame: Frame) -> str:
     """The face as a data URL; "" when the photo has gone since."""
     try:
-        aligned = crop(read_photo(path).pixels, frame_transform(frame))
+        aligned = frame.crop(read_photo(path).pixels)
     except (TwoFaceError, OSError):
         return ""
     _, encoded = cv2.imencode(".jpg", aligned[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])

@@ -11,7 +11,7 @@ from twoface.core.arrays import Matrix, Vector
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.identity import LENGTH
 from twoface.search.face_space import KINDS, WHOLE
-from twoface.search.rows import COLUMNS, FIGURES, LISTS, FaceRow, Found, PhotoRow
+from twoface.search.rows import COLUMNS, FIGURES, LISTS, FaceRow, Found, PhotoRow, columns_of, row_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -138,7 +138,7 @@ class PostgresStore:
             )
             cursor.executemany(
                 f"INSERT INTO twoface_faces ({names}) VALUES ({marks})",
-                [[*(_plain(face, name) for name in COLUMNS), *np.asarray(face.kept, np.float32)] for face in faces],
+                [[*map(_plain, columns_of(face).values()), *np.asarray(face.kept, np.float32)] for face in faces],
             )
 
     def drop(self, paths: Sequence[str]) -> int:
@@ -242,9 +242,8 @@ class PostgresStore:
             raise TwoFaceError(f"the index's server says: {' '.join(str(error).split())}") from error
 
 
-def _plain(face: FaceRow, name: str) -> Any:
-    value = getattr(face, name)
-    return [float(v) for v in value] if name in LISTS else value
+def _plain(value: Any) -> Any:
+    return [float(v) for v in value] if isinstance(value, tuple) else value
 
 
 def _array(vector: Any) -> Vector:
@@ -253,4 +252,4 @@ def _array(vector: Any) -> Vector:
 
 def _row(row: Sequence[Any], vectors: Matrix | None = None) -> FaceRow:
     values = dict(zip(COLUMNS, row, strict=True))
-    return FaceRow(**values | {name: tuple(values[name]) for name in LISTS}, vectors=vectors)
+    return row_of(values | {name: tuple(values[name]) for name in LISTS}, vectors)

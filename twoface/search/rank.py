@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from twoface.core.affine import apply, invert
 from twoface.core.arrays import Mask, Picture, Points, Vector
 from twoface.core.choice import sharpness
-from twoface.core.faces import SIZE, apply, frame_transform, invert
+from twoface.core.frame import SIZE
 from twoface.search.face_space import nearest_hole
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def donor_quality(
 def _inside(row: "FaceRow", hole: Mask, size: tuple[int, int]) -> float:
     """The share of the hole that the donor's photo really shows; beyond its border it would be a reflection."""
     y, x = np.nonzero(hole)
-    places = apply(invert(frame_transform(row.frame)), np.stack([x, y], 1))
+    places = apply(invert(row.frame.transform()), np.stack([x, y], 1))
     return float(np.mean(((places >= -0.5) & (places < np.array(size) - 0.5)).all(1)))
 
 

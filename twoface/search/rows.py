@@ -4,9 +4,10 @@ An embedding is biometric data: who has an index can tell whether a given face i
 """
 
 from dataclasses import dataclass, field, fields
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
-from twoface.core.arrays import Frame, Matrix
+from twoface.core.arrays import Matrix
+from twoface.core.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -15,9 +16,9 @@ class FaceRow:
 
     path: of the photo, absolute; face: its number in the photo, the largest 0. identity: whose it is by the folder's
     name, or "". vectors: unit (K, 128), of `FaceSpace.index`, kept as float16; None where they were not asked for.
-    frame: (x0, y0, x1, y1, degrees), as `twoface.core.faces.frame_transform` takes it; box, landmarks: as of
-    `twoface.core.faces.Face`, in photo pixels, the landmarks flat. score: the detector's. size: photo pixels a side of
-    the frame. yaw, pitch, roll: degrees. sharpness, eyes_open, mouth_open: as `twoface.search.describe` gives them.
+    frame: kept as its `numbers`. box, landmarks: as of `twoface.core.faces.Face`, the landmarks flat. score: the
+    detector's. size: the frame's side. yaw, pitch, roll: degrees. sharpness, eyes_open, mouth_open: as
+    `twoface.search.describe` gives them.
     """
 
     path: str
@@ -65,3 +66,13 @@ class Found:
 FIGURES = [name for name, kind in get_type_hints(FaceRow).items() if kind is float]
 COLUMNS = [f.name for f in fields(FaceRow) if f.name != "vectors"]
 LISTS = {"frame": 5, "box": 4, "landmarks": 10}
+
+
+def columns_of(face: FaceRow) -> dict[str, Any]:
+    """What is kept of a face besides its vectors, by `COLUMNS`; those of `LISTS` as tuples of numbers."""
+    return {name: getattr(face, name) for name in COLUMNS} | {"frame": face.frame.numbers}
+
+
+def row_of(columns: dict[str, Any], vectors: Matrix | None) -> FaceRow:
+    """The face of which `columns_of` gives these."""
+    return FaceRow(**columns | {"frame": Frame.of(columns["frame"])}, vectors=vectors)

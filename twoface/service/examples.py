@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.service.json_tensors import dump_json
 from twoface.service.tensors import CENTER, Array
 

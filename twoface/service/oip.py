@@ -8,7 +8,7 @@ import numpy as np
 
 import twoface
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.network import OUTPUT_SHAPES
 from twoface.service.engine import MODEL, Engine, Served
 from twoface.service.settings import Settings

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 
 from twoface.core.arrays import Mask
+from twoface.core.frame import Frame
 from twoface.core.images import Photo, encode_photo, read_mask, read_photo
 from twoface.core.inpainter import Inpainter
 
@@ -20,9 +21,9 @@ class FillTask:
     photo: bytes
     mask: bytes | None
     hole: str | tuple[int, ...] | None
-    face: tuple[float, ...] | None
+    face: Frame | None
     references: list[bytes]
-    reference_faces: list[tuple[float, ...] | None] | None
+    reference_faces: list[Frame | None] | None
     feather: float | None
     center_size: int
     same_photo: bool
@@ -81,7 +82,7 @@ def _fill(inpainter: Inpainter, max_pixels: int, task: FillTask) -> tuple[bytes,
 def _faces(inpainter: Inpainter, photo: Photo) -> dict[str, Any]:
     """-> the size of the photo and its faces, as dicts."""
     faces = [
-        {"box": face.box, "frame": face.frame, "score": face.score, "landmarks": face.landmarks.tolist()}
+        {"box": face.box, "frame": face.frame.numbers, "score": face.score, "landmarks": face.landmarks.tolist()}
         for face in inpainter.faces(photo)
     ]
     return {"width": photo.size[0], "height": photo.size[1], "faces": faces}

@@ -25,7 +25,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response
 
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
-from twoface.core.faces import parse_frame
+from twoface.core.frame import Frame
 from twoface.core.parts import parse_hole
 from twoface.core.workers import cores_each
 from twoface.service.photo_tasks import FacesTask, FillTask, setup_worker
@@ -261,9 +261,9 @@ def _add_fill(routes: APIRouter, work: Work) -> None:
             photo=await photo.read(),
             mask=None if mask is None else await mask.read(),
             hole=parse_hole(finite("hole", hole)) if hole else None,
-            face=parse_frame(finite("face", face)) if face else None,
+            face=Frame.parse(finite("face", face)) if face else None,
             references=[await reference.read() for reference in references],
-            reference_faces=[parse_frame(finite("reference_faces", text)) if text else None for text in reference_faces]
+            reference_faces=[Frame.parse(finite("reference_faces", text)) if text else None for text in reference_faces]
             or None,
             feather=feather,
             center_size=center_size,

@@ -16,7 +16,7 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from twoface.core.errors import TwoFaceError
-from twoface.core.faces import parse_frame
+from twoface.core.frame import Frame
 from twoface.core.parts import parse_hole
 from twoface.service.photo_tasks import read_pictures
 from twoface.service.photos import READS, RESPONSES, SQUARE, FormRoute, finite
@@ -67,7 +67,7 @@ class ReferencesTask:
     photo: bytes
     mask: bytes | None
     hole: str | tuple[int, ...] | None
-    face: tuple[float, ...] | None
+    face: Frame | None
     k: int
     center_size: int
 
@@ -136,7 +136,7 @@ def router(pool: Pool, settings: Settings) -> APIRouter:
             photo=await photo.read(),
             mask=None if mask is None else await mask.read(),
             hole=parse_hole(finite("hole", hole)) if hole else None,
-            face=parse_frame(finite("face", face)) if face else None,
+            face=Frame.parse(finite("face", face)) if face else None,
             k=k,
             center_size=center_size,
         )

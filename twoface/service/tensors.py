@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.mesh import Mesher
 from twoface.core.network import FillModel
 from twoface.core.reference import registered
@@ -87,8 +87,8 @@ def with_registered(crops: Crops, mesher: Mesher, network: FillModel) -> Crops:
     pictures, trusts = np.zeros_like(crops.reference), np.zeros_like(crops.mask)
     for row in np.flatnonzero(crops.reference.any((1, 2, 3))):
         image, reference = (planes[row].transpose(1, 2, 0) for planes in (crops.image, crops.reference))
-        unknown, frame = crops.mask[row, 0] == 1, np.eye(2, 3)
-        mesh = mesher.find(reference * 255, frame).points
+        unknown = crops.mask[row, 0] == 1
+        mesh = mesher.find(reference * 255, UPRIGHT).points
         found = registered(mesher.behind(image * 255, unknown, network), unknown, np.ascontiguousarray(reference), mesh)
         pictures[row], trusts[row] = found.picture.transpose(2, 0, 1).clip(0, 1), found.trust
     return replace(crops, reference=pictures, trust=trusts)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.service.engine import MODEL, Engine
 from twoface.service.json_tensors import JsonBody, dump_json, unknown_key
 from twoface.service.oip import parse_version

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 import twoface
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE, Frame
 from twoface.core.parts import HOLES
 from twoface.serving.pool import Pool
 from twoface.serving.requests import read_body, until_disconnect
@@ -37,8 +37,8 @@ SAMPLES = [
 ]
 
 
-class Frame(BaseModel):
-    """A square of a photo, as `twoface.web.tasks.Frame`."""
+class SentFrame(BaseModel):
+    """A square of a photo, as the page sends it."""
 
     model_config = ConfigDict(extra="forbid")
     x: Place
@@ -46,8 +46,8 @@ class Frame(BaseModel):
     side: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
     angle: Place = 0.0
 
-    def plain(self) -> tasks.Frame:
-        return tasks.Frame(self.x, self.y, self.side, self.angle)
+    def plain(self) -> Frame:
+        return Frame(self.x, self.y, self.side, self.angle)
 
 
 class Reference(BaseModel):
@@ -55,7 +55,7 @@ class Reference(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     photo: Id
-    frame: Frame | None = None
+    frame: SentFrame | None = None
 
 
 class Fill(BaseModel):
@@ -66,7 +66,7 @@ class Fill(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     photo: Id
-    frame: Frame
+    frame: SentFrame
     mask: str
     references: list[Reference] = []
     same_photo: bool = False
@@ -77,7 +77,7 @@ class Search(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     photo: Id
-    frame: Frame
+    frame: SentFrame
     mask: str
     index: Annotated[int, Field(ge=0)]
 
@@ -161,7 +161,7 @@ def _add_photos(api: APIRouter, ask: Ask) -> None:
     async def crop(
         request: Request,
         photo: Id,
-        frame: Annotated[Frame, Depends()],
+        frame: Annotated[SentFrame, Depends()],
         size: Annotated[int, Query(ge=16, le=2048)] = 512,
     ) -> Response:
         form = "png" if size == SIZE else "webp"
@@ -172,7 +172,7 @@ def _add_photos(api: APIRouter, ask: Ask) -> None:
         request: Request,
         photo: Id,
         name: Literal[HOLES],  # type: ignore[valid-type]  # the names of a table
-        frame: Annotated[Frame, Depends()],
+        frame: Annotated[SentFrame, Depends()],
         size: Annotated[int, Query(ge=16, le=1024)] = 512,
     ) -> Response:
         return _picture(await ask(request, "hole", photo=photo, frame=frame.plain(), name=name, size=size), "png")
@@ -181,7 +181,7 @@ def _add_photos(api: APIRouter, ask: Ask) -> None:
     async def cover(
         request: Request,
         photo: Id,
-        frame: Annotated[Frame, Depends()],
+        frame: Annotated[SentFrame, Depends()],
         size: Annotated[int, Query(ge=16, le=1024)] = 512,
     ) -> dict[str, Any]:
         return await ask(request, "cover", photo=photo, frame=frame.plain(), size=size)

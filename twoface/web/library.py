@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from twoface.core.arrays import Frame, Mask
+from twoface.core.arrays import Mask
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
+from twoface.core.frame import Frame
 from twoface.core.images import Photo, read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.network import FillModel
@@ -46,7 +47,7 @@ class Library:
     def search(self, index: int, photo: Photo, frame: Frame, mask: Mask) -> Answer:
         """The best references for a hole -> `twoface.search.collection.Answer`.
 
-        index: a number of `places`. photo: a Photo; frame: its square, mask: bool (S, S), drawn over it.
+        index: a number of `places`. photo: a Photo; frame: its face's; mask: bool (S, S), drawn over it.
         Raises InputError and Unavailable as a fill does, and TwoFaceError as `ask`.
         """
         return self.ask(index, lambda found: found.references(photo, frame, frame_mask=mask, k=CANDIDATES))
@@ -135,7 +136,7 @@ def read_found(found: Candidate | FaceRow, max_pixels: int) -> Photo:
 
 
 def candidate_words(candidate: Candidate) -> dict[str, Any]:
-    """What the page gets of a candidate; its frame as (x0, y0, x1, y1, degrees).
+    """What the page gets of a candidate.
 
     key: the same for the same face in every search of this process, and nothing else can be read from it.
     """

@@ -11,15 +11,14 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
 
-from twoface.core import arrays
 from twoface.core.arrays import Mask
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE, crop, frame_transform
+from twoface.core.frame import SIZE, UPRIGHT, Frame
 from twoface.core.images import Photo, encode_photo, read_mask, read_photo
 from twoface.core.inpainter import FillResult, Inpainter
 from twoface.core.location import has_location, without_location
@@ -38,37 +37,6 @@ MIN_FACE = 50  # photo pixels: a smaller frame is refused, as in the thesis
 GOOD_FACE = 128  # below this the network sees more pixels than the photo has
 MAX_MASK = 1024 * 1024  # pixels
 SWEEP = 30  # seconds between two looks for what has expired
-
-
-class Frame(NamedTuple):
-    """A square of a photo: its centre and side in photo pixels, and degrees clockwise as seen.
-
-    The photo's upper left corner is (0, 0), so that a pixel's centre lies at a half.
-    """
-
-    x: float
-    y: float
-    side: float
-    angle: float = 0.0
-
-    @classmethod
-    def of(cls, x0: float, y0: float, x1: float, y1: float, angle: float = 0.0) -> Frame:
-        return cls((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, angle)
-
-    @property
-    def square(self) -> arrays.Frame:
-        """(x0, y0, x1, y1, degrees), as `Inpainter.fill` takes it."""
-        half = self.side / 2
-        return (self.x - half, self.y - half, self.x + half, self.y + half, self.angle)
-
-    def check(self, photo: Photo) -> None:
-        """Raises InputError for a frame that is too small, or whose centre lies outside the photo."""
-        if self.side < MIN_FACE:
-            text = f"the face's square is {self.side:.0f} pixels wide: at least {MIN_FACE} are needed"
-            raise InputError(text, code="face_too_small", side=int(self.side), min=MIN_FACE)
-        width, height = photo.size
-        if not (0 <= self.x < width and 0 <= self.y < height and self.side <= 2 * max(width, height)):
-            raise InputError("the face's square lies outside the photo: draw it on the face", code="frame_outside")
 
 
 def setup_worker(
@@ -130,7 +98,7 @@ class PhotoTasks:
             "location": has_location(photo),
             "megapixels": round(width * height / 1e6, 1),
             "faces": [
-                {"frame": Frame.of(*face.frame)._asdict(), "box": list(face.box), "score": face.score} for face in faces
+                {"frame": dataclasses.asdict(face.frame), "box": list(face.box), "score": face.score} for face in faces
             ],
         }
         return told | {"id": self._cache.add(session, photo)}  # at the end: what fails takes nobody's place
@@ -152,8 +120,8 @@ class PhotoTasks:
     def crop(self, session: str, photo: str, frame: Frame, size: int) -> bytes:
         """The frame turned upright -> PNG where the network's own 128 pixels are asked for, else WebP."""
         picture = self._cache.photo(session, photo)
-        frame.check(picture)
-        pixels = crop(picture.pixels, frame_transform(frame.square, size), size)
+        _check(frame, picture)
+        pixels = frame.crop(picture.pixels, size)
         form = "PNG" if size == SIZE else "WEBP"
         return encode_photo(Photo(pixels), form, 90, generated=False)
 
@@ -163,15 +131,13 @@ class PhotoTasks:
         name: of `twoface.core.parts.HOLES`.
         """
         picture = self._cache.photo(session, photo)
-        frame.check(picture)
-        zoom = size / SIZE
+        _check(frame, picture)
         if name == "center":
             drawn = center_hole(size // 2, size)
         else:
-            aligned = crop(picture.pixels, frame_transform(frame.square))
+            aligned = frame.crop(picture.pixels)
             mesh = self._inpainter.mesher.through(aligned, np.zeros((SIZE, SIZE), bool))
-            shift = (zoom - 1) / 2  # pixels' centres lie at whole numbers
-            drawn = part_hole(name, moved(mesh, np.array([[zoom, 0, shift], [0, zoom, shift]])), (size, size))
+            drawn = part_hole(name, moved(mesh, UPRIGHT.transform(size)), (size, size))
         return cv2.imencode(".png", drawn.astype(np.uint8) * 255)[1].tobytes()
 
     def cover(self, session: str, photo: str, frame: Frame, size: int) -> dict[str, Any]:
@@ -181,9 +147,9 @@ class PhotoTasks:
         Raises InputError, code "nothing_found".
         """
         picture = self._cache.photo(session, photo)
-        frame.check(picture)
-        found = self._inpainter.cover(picture, frame.square)
-        hole = cv2.warpAffine(found.hole.astype(np.uint8) * 255, frame_transform(frame.square, size), (size, size))
+        _check(frame, picture)
+        found = self._inpainter.cover(picture, frame)
+        hole = cv2.warpAffine(found.hole.astype(np.uint8) * 255, frame.transform(size), (size, size))
         drawn = cv2.imencode(".png", np.where(hole >= 128, np.uint8(255), np.uint8(0)))[1].tobytes()
         return found.report() | {"mask": base64.b64encode(drawn).decode()}
 
@@ -205,13 +171,13 @@ class PhotoTasks:
         others = [self._cache.photo(session, id) for id, _ in references]
         for where, what in [(frame, picture), *zip((f for _, f in references), others, strict=True)]:
             if where is not None:
-                where.check(what)
+                _check(where, what)
         result = self._inpainter.fill(
             picture,
             frame_mask=_read_mask(mask),
-            face=frame.square,
+            face=frame,
             references=others,
-            reference_face=[where and where.square for _, where in references],
+            reference_face=[where for _, where in references],
             same_photo=same_photo,
         )
         x0, y0, x1, y1 = result.box
@@ -278,17 +244,15 @@ class PhotoTasks:
     def search(self, session: str, photo: str, frame: Frame, mask: bytes, index: int) -> dict[str, Any]:
         """Find references for a hole -> dict of the search. mask: as of `fill`; index: its number."""
         picture = self._cache.photo(session, photo)
-        frame.check(picture)
-        answer = self._library.search(index, picture, frame.square, _read_mask(mask))
+        _check(frame, picture)
+        answer = self._library.search(index, picture, frame, _read_mask(mask))
         return {
             "id": self._cache.add_search(session, photo, answer.candidates),
             "verdict": answer.verdict,
             "person": answer.person,
             "faces": answer.faces,
             "left_out": answer.left_out,
-            "candidates": [
-                candidate_words(found) | {"frame": Frame.of(*found.frame)._asdict()} for found in answer.candidates
-            ],
+            "candidates": [candidate_words(found) for found in answer.candidates],
             "seconds": {stage: round(seconds, 3) for stage, seconds in answer.seconds.items()},
         }
 
@@ -301,8 +265,7 @@ class PhotoTasks:
         start = time.perf_counter()
         candidate = self._candidate(session, search, number)
         added = self._keep(session, read_found(candidate, self._max_pixels))
-        frame = Frame.of(*candidate.frame)._asdict()
-        return added | {"frame": frame, "seconds": round(time.perf_counter() - start, 3)}
+        return added | {"frame": dataclasses.asdict(candidate.frame), "seconds": round(time.perf_counter() - start, 3)}
 
     def people(self, session: str, index: int, what: str, **arguments: Any) -> Any:
         """See or change the people of an index: a function of `twoface.web.people`, by name -> what that gives."""
@@ -314,8 +277,7 @@ class PhotoTasks:
 
     def _face(self, found: Candidate | FaceRow, size: int) -> bytes:
         """found: a candidate, or a row of an index."""
-        photo = read_found(found, self._max_pixels)
-        pixels = crop(photo.pixels, frame_transform(found.frame, size), size)
+        pixels = found.frame.crop(read_found(found, self._max_pixels).pixels, size)
         return encode_photo(Photo(pixels), "WEBP", 90, generated=False)
 
     def _candidate(self, session: str, search: str, number: int) -> Candidate:
@@ -323,6 +285,14 @@ class PhotoTasks:
         if number >= len(candidates):
             raise InputError(f"this search found {len(candidates)} photos, not {number + 1}", code="bad_request")
         return candidates[number]
+
+
+def _check(frame: Frame, photo: Photo) -> None:
+    """Raises InputError for a frame that is too small, or as `Frame.check`."""
+    if frame.side < MIN_FACE:
+        text = f"the face's square is {frame.side:.0f} pixels wide: at least {MIN_FACE} are needed"
+        raise InputError(text, code="face_too_small", side=int(frame.side), min=MIN_FACE)
+    frame.check(photo.size, "the photo")
 
 
 def _read_mask(data: bytes) -> Mask:
@@ -336,7 +306,7 @@ def _read_mask(data: bytes) -> Mask:
 
 def _face(taken: dict[str, Any]) -> dict[str, Any]:
     """What the page gets of `Taken.report` -> {"found", "taken" (from 1), "close", "frame"}."""
-    frame = Frame.of(*taken["frames"][taken["taken"] - 1])._asdict()
+    frame = dataclasses.asdict(Frame.of(taken["frames"][taken["taken"] - 1]))
     return {name: taken[name] for name in ("found", "taken", "close")} | {"frame": frame}
 
 

@@ -5,18 +5,19 @@ import numpy as np
 import pytest
 from fakes import FakeDetector, FakeMesher, placed_face, textured
 
+from twoface.core.affine import apply, invert
 from twoface.core.errors import InputError
-from twoface.core.faces import apply, invert
+from twoface.core.frame import Frame
 from twoface.core.parts import named_hole
 from twoface.research.evaluation.panel import SHOWN, draw_tasks, make_fills, read_tasks, task_mask
 
-TRANSFORM = np.array([[0.8, 0.1, 2.0], [-0.1, 0.8, 14.0]])  # a face turned a little, 159 pixels of the photo wide
+FRAME = Frame.of_transform(np.array([[0.8, 0.1, 2.0], [-0.1, 0.8, 14.0]]))  # turned a little, 159 pixels wide
 SIZE = 180
 
 
 @pytest.fixture
 def detector():
-    return FakeDetector(placed_face(TRANSFORM))
+    return FakeDetector(placed_face(FRAME))
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def photos(tmp_path):
 def outline(box):
     """A box of the crop frame as a polygon of the photo."""
     x0, y0, x1, y1 = box
-    return apply(invert(TRANSFORM), [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]).round(1).tolist()
+    return apply(invert(FRAME.transform()), [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]).round(1).tolist()
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_every_hole_in_turn_and_the_same_by_the_seed(photos, detector):
 def test_a_hole_lies_on_the_face_in_the_photo(photos, detector):
     task = draw_tasks(photos, count=1, detector=detector, mesher=FakeMesher())[0]
     mask = task_mask(task, (SIZE, SIZE, 3))
-    back = cv2.warpAffine(mask.view(np.uint8), TRANSFORM, (128, 128), flags=cv2.INTER_NEAREST).astype(bool)
+    back = cv2.warpAffine(mask.view(np.uint8), FRAME.transform(), (128, 128), flags=cv2.INTER_NEAREST).astype(bool)
     eyes = named_hole("eyes")
     assert np.count_nonzero(back & eyes) / np.count_nonzero(back | eyes) > 0.9
 
@@ -107,7 +108,7 @@ def test_covered_photos_are_no_drawn_ones_and_a_list_of_clean_ones_is_kept_to(ph
 
 
 def test_small_faces_and_photos_without_one_are_passed_over(photos):
-    for detector in (FakeDetector(), FakeDetector(placed_face(TRANSFORM * 3))):
+    for detector in (FakeDetector(), FakeDetector(placed_face(Frame(60, 60, FRAME.side / 3)))):
         with pytest.raises(InputError, match="ask for 0"):
             draw_tasks(photos, count=1, detector=detector, mesher=FakeMesher())
 

@@ -2,14 +2,14 @@ import cv2
 import numpy as np
 import pytest
 
-from twoface.core.faces import apply
+from twoface.core.affine import apply
 from twoface.core.files import package_file
 from twoface.research.models.facenet_graph import (
+    PLACE,
     SHA256,
     VIEW,
     BatchEmbedder,
     embedding_view,
-    face_transform,
     facenet_file,
 )
 
@@ -50,7 +50,7 @@ def test_what_is_no_view_is_refused():
 
 
 def test_the_view_is_the_middle_of_the_crop():
-    places = apply(face_transform(np.eye(2, 3)), [(5.5, 5.5), (121.5, 121.5)])
+    places = apply(PLACE.transform(VIEW), [(5.5, 5.5), (121.5, 121.5)])
     assert np.allclose(places, [(-0.5, -0.5), (159.5, 159.5)])
     large = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
     assert np.array_equal(embedding_view(large), embedding_view(large[16:144, 16:144]))

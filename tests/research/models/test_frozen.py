@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from twoface.core.faces import align, crop
 from twoface.core.mtcnn import Mtcnn
 from twoface.research.models.facenet import FaceNet
 from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
@@ -27,7 +26,7 @@ def test_port_agrees_with_the_original_graph(facenet):
     for name in ("photo.jpg", "reference.jpg", "stranger.jpg"):
         photo = cv2.imread(str(SAMPLES / name))[:, :, ::-1]
         face = Mtcnn().detect(photo)[0]
-        views.append(embedding_view(crop(photo, align(face.landmarks))))
+        views.append(embedding_view(face.frame.crop(photo)))
     views = np.stack(views)
     original = BatchEmbedder(1).embed(views)
     with torch.no_grad():

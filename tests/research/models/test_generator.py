@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.research.export import INPUTS, OUTPUTS, half_weights, largest_difference, to_onnx
 from twoface.research.models.build import build_generator
 from twoface.research.models.generator import TransferGenerator, transfer, warp

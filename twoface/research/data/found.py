@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.core.arrays import Field, Indices, Plane
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.network import open_session
 from twoface.research.data.occluders import UNKNOWN
 from twoface.research.data.portraits import CROP, MARGIN, Portraits

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from twoface.core.arrays import Meshes
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.mesh import moved
 from twoface.research.data.portraits import Augmentation, Portraits, moved_frame, recoloured, stored
 from twoface.research.data.random_holes import random_hole

@@ -14,9 +14,7 @@ from tqdm import tqdm
 from twoface.core.arrays import Meshes
 from twoface.core.files import write_aside
 from twoface.core.mesh import POINTS, MeshNetwork
-from twoface.research.data.portraits import MARGIN, Portraits
-
-FRAME = np.array([[1.0, 0, -MARGIN], [0, 1, -MARGIN]])  # a stored crop -> its 128 frame
+from twoface.research.data.portraits import FRAME, Portraits
 
 
 def meshes_of(portraits: Portraits, cache: Path | None) -> Meshes:
@@ -39,7 +37,7 @@ def _find(portraits: Portraits) -> Meshes:
     def find(i: int) -> None:
         if not hasattr(own, "network"):
             own.network = MeshNetwork(threads=1)
-        meshes[i] = own.network.find(portraits.crops[i], FRAME).moved(FRAME).points
+        meshes[i] = own.network.find(portraits.crops[i], FRAME).moved(FRAME.transform()).points
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(tqdm(pool.map(find, range(len(portraits))), "meshes", len(portraits), unit="crop"))

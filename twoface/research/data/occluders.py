@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from twoface.core.arrays import Field, Matrix, Numbers, Picture, Plane, Points, Transform, Vector
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.mesh import POLYGONS, canonical_face, procrustes
 
 REAL_HANDS = 0.75  # the share of hands that are real ones, where there are some

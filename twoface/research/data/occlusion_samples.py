@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from twoface.core.arrays import Field, Mask, Meshes, Picture, Plane, Points
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.mesh import POLYGONS, mirrored, moved
 from twoface.research.data.found import Found
 from twoface.research.data.hands import Hands

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from twoface.core.arrays import Meshes, Numbers, Picture, Pictures, Plane, Planes
 from twoface.core.errors import InputError
-from twoface.core.faces import frame_transform
 from twoface.core.files import write_aside
+from twoface.core.frame import Frame
 from twoface.core.mesh import MeshNetwork, to_template
 from twoface.research.data.containers import entries
 from twoface.research.data.portraits import CROP, MARGIN
@@ -97,13 +97,13 @@ def _classes(content: bytes) -> Plane:
 
 def _aligned(network: MeshNetwork, picture: Picture, parts: Plane) -> tuple[Numbers, ...]:
     """The face that fills a square picture, and its parts -> crop, parts, mesh."""
-    whole = frame_transform((0, 0, *picture.shape[1::-1]))
-    mesh = network.find(picture, whole).moved(whole)
-    transform = to_template(mesh.points) @ np.vstack([whole, (0, 0, 1)])
-    to_crop = transform + [[0, 0, MARGIN], [0, 0, MARGIN]]
+    whole = Frame.of((0, 0, *picture.shape[1::-1]))
+    mesh = network.find(picture, whole).moved(whole.transform())
+    frame = whole.inner(Frame.of_transform(to_template(mesh.points)))
+    to_crop = frame.transform() + [[0, 0, MARGIN], [0, 0, MARGIN]]
     half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     to_half = to_crop @ np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
     crop = cv2.warpAffine(half, to_half, (CROP, CROP), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     classes = cv2.warpAffine(parts, to_crop, (CROP, CROP), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
-    points = network.find(picture, transform).moved(transform).points
+    points = network.find(picture, frame).moved(frame.transform()).points
     return crop, classes, points.astype(np.float32)

@@ -14,8 +14,8 @@ import numpy as np
 
 from twoface.core.arrays import Field, Indices, Mask, Meshes, Numbers, Picture, Pictures, Plane, Points, Transform
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
+from twoface.core.frame import SIZE, Frame
 from twoface.core.mesh import fitted, mirrored, moved
 from twoface.core.register import at_places, enlarged, pixels, register
 from twoface.research.data.containers import entries, read_index
@@ -23,6 +23,7 @@ from twoface.research.data.random_holes import random_hole
 
 CROP = 160  # px, the side of a stored crop
 MARGIN = (CROP - SIZE) // 2
+FRAME = Frame(CROP / 2, CROP / 2, SIZE)  # of a stored crop: without its margin
 
 
 @dataclass(frozen=True)

@@ -21,19 +21,22 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from twoface.core.affine import apply
 from twoface.core.arrays import Picture, Points, Shape
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.faces import SIZE, Face, align, apply, crop, scale_of
+from twoface.core.faces import Face
 from twoface.core.files import PathLike, write_aside
+from twoface.core.frame import SIZE, Frame
 from twoface.core.images import read_photo
 from twoface.core.mtcnn import Mtcnn
 from twoface.core.workers import run_tasks
 from twoface.research.data.containers import PICTURES, split_of
-from twoface.research.data.portraits import CROP, MARGIN
+from twoface.research.data.portraits import CROP
 
 POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 COLUMNS = ("split", "shard", "path", "identity", "source", "scale", *(f"{p}_{axis}" for p in POINTS for axis in "xy"))
 SHARD_BYTES = 24_000_000
+WITH_MARGIN = Frame(SIZE / 2, SIZE / 2, CROP)  # of the 128 crop: what is stored
 WEBP_QUALITY = 90
 ROWS = "rows.json"  # in a part, beside its crops
 ONE_THREAD = partial(Mtcnn, threads=1)  # a process each
@@ -214,11 +217,10 @@ def _cut(path: Path, faces: Detector, min_face: float) -> tuple[bytes, float, Po
     """A picture's central face -> (WebP bytes, photo-to-crop scale, landmarks (5, 2) in crop pixels)."""
     pixels = read_photo(path).pixels
     face = central_face(faces.detect(pixels), pixels.shape[:2], min_face)
-    transform = align(face.landmarks, SIZE)
-    transform[:, 2] += MARGIN
-    picture = crop(pixels, transform, CROP)
+    frame = face.frame.inner(WITH_MARGIN)
+    picture = frame.crop(pixels, CROP)
     _, data = cv2.imencode(".webp", picture[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])
-    return data.tobytes(), scale_of(transform), apply(transform, face.landmarks)
+    return data.tobytes(), CROP / frame.side, apply(frame.transform(CROP), face.landmarks)
 
 
 def _assemble(destination: Path, parts: Path, splits: Mapping[str, list[str]], source: str) -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from twoface.core.arrays import Mask, Plane, Points
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.parts import PARTS, part_hole
 
 AREA_RANGE = (0.015, 0.60)  # a hole covers this much of the frame, at least and at most

@@ -27,15 +27,14 @@ from tqdm import tqdm
 from twoface.core.arrays import Batch, Box, Fields, Mask, Matrix, Picture, Points, Vector
 from twoface.core.blend import beside, blend
 from twoface.core.errors import InputError, Unavailable
-from twoface.core.faces import SIZE
 from twoface.core.files import PathLike, check_output, write_aside
+from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.masks import box_hole
 from twoface.core.mesh import Mesher, with_reference
 from twoface.core.network import FillModel, Network
 from twoface.core.parts import check_name, named_hole
 from twoface.core.reference import Registered, no_reference, registered
-from twoface.research.data.meshes import FRAME
-from twoface.research.data.portraits import MARGIN, Portraits
+from twoface.research.data.portraits import FRAME, MARGIN, Portraits
 from twoface.research.evaluation import recogniser
 from twoface.research.evaluation.baselines import BASELINES
 from twoface.research.evaluation.grid import draw_grid
@@ -313,7 +312,7 @@ def _paste(fields: Fields, masked: Pictures, masks: Masks, crops: Pictures, move
     pasted = masked.copy()
     for i, (picture, mask, crop, found) in enumerate(zip(pasted, masks, crops, moved, strict=True)):
         own = beside({name: field[i] for name, field in fields.items()}, picture, mask, found)
-        blend(picture, mask, np.eye(2, 3), own, (crop, found.map))
+        blend(picture, mask, UPRIGHT, own, (crop, found.map))
     return pasted
 
 

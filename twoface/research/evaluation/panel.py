@@ -6,6 +6,7 @@ shown, (x0, y0, x1, y1, degrees), in photo pixels. Holes are outlines in the pho
 version of the code fills the same pixels. `twoface.research.evaluation.rating` mixes the fills and joins the ratings.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from twoface.core.arrays import Frame, Mask, Picture, Shape, Transform
+from twoface.core.affine import apply, invert
+from twoface.core.arrays import Mask, Picture, Shape
 from twoface.core.errors import InputError
-from twoface.core.faces import align, apply, choose, crop, frame_of, frame_transform, invert, scale_of
+from twoface.core.faces import choose, rounded
 from twoface.core.files import PathLike, check_output, write_aside
+from twoface.core.frame import Frame
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.masks import grow
@@ -110,7 +113,7 @@ def make_fills(
         except InputError as error:
             raise InputError(f"task {number} ({task['hole']} of {task['photo']}): {error}") from error
         for kind, picture in (("fill", filled), ("photo", photo)):
-            write_aside(out / f"{number:02}-{kind}.png", _png(shown(picture.pixels, task["view"])), force)
+            write_aside(out / f"{number:02}-{kind}.png", _png(shown(picture.pixels, Frame.of(task["view"]))), force)
     about = {"file": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
     write_aside(out / TASKS, (json.dumps({"model": about, "tasks": tasks}, indent=1) + "\n").encode(), force)
     return out
@@ -138,7 +141,7 @@ def read_json(path: PathLike) -> dict[str, Any]:
 
 def shown(pixels: Picture, view: Frame) -> Picture:
     """What is shown of a photo -> uint8 (SHOWN, SHOWN, 3)."""
-    return crop(pixels, frame_transform(view, SHOWN), SHOWN)
+    return view.crop(pixels, SHOWN)
 
 
 def _drawn_sources(
@@ -153,15 +156,15 @@ def _drawn_sources(
         if name in clean if clean is not None else name not in covered:
             people.setdefault(path.parent.name, []).append(name)
     pairs = _pairs([names for names in people.values() if len(names) > 1], rng)
-    frames: dict[str, Transform | None] = {}
+    frames: dict[str, Frame | None] = {}
 
     def tasks(hole: str) -> Iterator[Task]:
         for photo, reference in pairs:
-            transform = _frame(photos, photo, detector, frames)
-            if transform is not None and _frame(photos, reference, detector, frames) is not None:
-                mesh = mesher.find(read_photo(photos / photo).pixels, transform).moved(transform)
+            frame = _frame(photos, photo, detector, frames)
+            if frame is not None and _frame(photos, reference, detector, frames) is not None:
+                mesh = mesher.find(read_photo(photos / photo).pixels, frame).moved(frame.transform())
                 drawn = _strokes(rng) if hole == "strokes" else named_hole(hole, mesh.points)
-                yield _task(hole, photo, reference, drawn, transform)
+                yield _task(hole, photo, reference, drawn, frame)
 
     return {hole: tasks(hole) for hole in HOLES}
 
@@ -174,22 +177,20 @@ def _pairs(people: Sequence[list[str]], rng: np.random.Generator) -> Iterator[tu
             yield photo, reference
 
 
-def _frame(photos: Path, name: str, detector: Detector, known: dict[str, Transform | None]) -> Transform | None:
-    """The transform of a photo's largest face; None where there is none, or it is small."""
+def _frame(photos: Path, name: str, detector: Detector, known: dict[str, Frame | None]) -> Frame | None:
+    """That of a photo's largest face; None where there is none, or it is small."""
     if name not in known:
         faces = detector.detect(read_photo(photos / name).pixels)
-        transform = align(choose(faces).landmarks) if faces else None
-        known[name] = None if transform is None or 128 / scale_of(transform) < SMALLEST else transform
+        frame = choose(faces).frame if faces else None
+        known[name] = None if frame is None or frame.side < SMALLEST else frame
     return known[name]
 
 
-def _task(hole: str, photo: str, reference: str, drawn: Mask, transform: Transform) -> Task:
-    """drawn: bool (128, 128), the hole in the crop frame; transform: photo -> crop."""
+def _task(hole: str, photo: str, reference: str, drawn: Mask, frame: Frame) -> Task:
+    """drawn: bool (128, 128), the hole in the crop."""
     outlines, _ = cv2.findContours(drawn.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    polygons = [np.round(apply(invert(transform), outline[:, 0]), 1).tolist() for outline in outlines]
-    x0, y0, x1, y1, degrees = frame_of(transform)
-    center, half = np.array([x0 + x1, y0 + y1]) / 2, ROOM * (x1 - x0) / 2
-    view = [round(float(v), 1) for v in (*(center - half), *(center + half), degrees)]
+    polygons = [np.round(apply(invert(frame.transform()), outline[:, 0]), 1).tolist() for outline in outlines]
+    view = rounded(dataclasses.replace(frame, side=ROOM * frame.side).numbers)
     return {"hole": hole, "photo": photo, "reference": reference, "polygons": polygons, "view": view}
 
 
@@ -217,12 +218,13 @@ def _covered_tasks(
         faces = detector.detect(pixels)
         if not faces or _frame(photos, entry["reference"], detector, {}) is None:
             continue
-        transform = align(choose(faces, mask).landmarks)
-        seen = cv2.warpAffine(mask.view(np.uint8), transform, (128, 128), flags=cv2.INTER_NEAREST).view(bool) & inner
+        frame = choose(faces, mask).frame
+        to_crop = frame.transform()
+        seen = cv2.warpAffine(mask.view(np.uint8), to_crop, (128, 128), flags=cv2.INTER_NEAREST).view(bool) & inner
         drawn = grow(seen, GROWN) & inner
-        inside = seen.sum() / (mask.sum() * scale_of(transform) ** 2)
-        if inside >= INSIDE and drawn.mean() >= LEAST and 128 / scale_of(transform) >= SMALLEST:
-            yield _task(COVERED, entry["photo"], entry["reference"], drawn, transform)
+        inside = seen.sum() * frame.detail**2 / mask.sum()
+        if inside >= INSIDE and drawn.mean() >= LEAST and frame.side >= SMALLEST:
+            yield _task(COVERED, entry["photo"], entry["reference"], drawn, frame)
 
 
 def _png(pixels: Picture) -> bytes:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twoface.core.arrays import Matrix, Picture, Vector
-from twoface.core.faces import SIZE
 from twoface.core.files import package_file
+from twoface.core.frame import SIZE
 from twoface.research.data.portraits import MARGIN
 
 Pictures: TypeAlias = NDArray[np.uint8]  # (N, 160, 160, 3)

@@ -24,15 +24,15 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.core.blend import crop_mask
-from twoface.core.faces import SIZE, crop
 from twoface.core.files import write_aside
+from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.identity import calibrated_holes, directions, origin, visible
 from twoface.core.inpainter import FEATHER
 from twoface.core.mesh import invented
 from twoface.core.parts import PARTS, part_hole
 from twoface.core.workers import run_tasks
-from twoface.research.data.meshes import FRAME, meshes_of
-from twoface.research.data.portraits import Portraits
+from twoface.research.data.meshes import meshes_of
+from twoface.research.data.portraits import FRAME, Portraits
 from twoface.research.fitting.identity import first_crops
 from twoface.search.collection import LOOKED_AT
 from twoface.search.face_space import FILE, KIND_OF, KINDS, WHOLE, FaceSpace, flat_view, kind_hole, kind_views, share_of
@@ -222,7 +222,7 @@ def setup(load: Callable[[str], tuple[Portraits, np.ndarray]]) -> Callable[[Any]
     def one(way: str, hole: str, stored: np.ndarray, points: np.ndarray) -> np.ndarray:
         if way == "kept":
             return embedder.embed(kind_views(stored, FRAME, points))
-        aligned, unknown = crop(stored, FRAME), hole_of(hole, points)
+        aligned, unknown = FRAME.crop(stored), hole_of(hole, points)
         if way == "visible":
             return visible(embedder, aligned, invented(aligned, unknown, model), unknown)
         return embedder.embed(flat_view(aligned, unknown | kind_hole(KIND_OF[hole], points))[None])[0]
@@ -238,7 +238,7 @@ def setup(load: Callable[[str], tuple[Portraits, np.ndarray]]) -> Callable[[Any]
 def hole_of(name: str, points: np.ndarray) -> np.ndarray:
     """A calibrated hole with the shape of this face, and its feather -> bool (128, 128)."""
     hole = part_hole(name, points, (SIZE, SIZE)) if name in PARTS else calibrated_holes()[name]
-    return crop_mask(hole, np.eye(2, 3), FEATHER)
+    return crop_mask(hole, UPRIGHT, FEATHER)
 
 
 if __name__ == "__main__":

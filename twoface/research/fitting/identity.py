@@ -18,13 +18,13 @@ from tqdm import tqdm
 from twoface.core.arrays import Mask, Vector
 from twoface.core.blend import crop_mask
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
+from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.identity import LENGTH, Embedder, calibrated_holes, directions, face_view, visible
 from twoface.core.inpainter import FEATHER
 from twoface.core.mesh import invented
 from twoface.core.network import FillModel, Network
-from twoface.research.data.portraits import MARGIN, Portraits
+from twoface.research.data.portraits import FRAME, MARGIN, Portraits
 
 BATCH = 64  # faces
 ORIGIN = 0.8  # of the mean of all faces; with all of it taken away people are told apart less well beside a hole
@@ -60,7 +60,7 @@ def calibrate(
     views = {}
     holes = calibrated_holes() if holes is None else holes
     for name, hole in tqdm(holes.items(), "calibrating", unit="hole", disable=not progress):
-        hidden = crop_mask(hole, np.eye(2, 3), FEATHER)  # what the engine hides: the hole and its feather
+        hidden = crop_mask(hole, UPRIGHT, FEATHER)  # what the engine hides: the hole and its feather
         embeddings = [visible(embedder, frame, invented(frame, hidden, network), hidden) for frame in frames]
         seen = directions(np.stack(embeddings), start)
         scores = (seen @ seen.T)[first, second]
@@ -71,9 +71,8 @@ def calibrate(
 def origin_of(portraits: Portraits, embedder: Embedder | None = None, progress: bool = True) -> Vector:
     """From where embeddings of faces are to be compared: `ORIGIN` of the mean of all crops' -> float32 (128,)."""
     embedder, total = embedder or Embedder(1), np.zeros(LENGTH)
-    place = np.array([[1.0, 0, -MARGIN], [0, 1.0, -MARGIN]])
     for start in tqdm(range(0, len(portraits.crops), BATCH), "embedding", unit="batch", disable=not progress):
-        views = np.stack([face_view(crop, place) for crop in portraits.crops[start : start + BATCH]])
+        views = np.stack([face_view(crop, FRAME) for crop in portraits.crops[start : start + BATCH]])
         total = total + embedder.embed(views).sum(0, dtype=np.float64)
     return (ORIGIN * total / len(portraits.crops)).astype(np.float32)
 

@@ -15,13 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.core.arrays import Vector
-from twoface.core.faces import SIZE
 from twoface.core.inpainter import Inpainter
 from twoface.core.verdict import TONES, features
-from twoface.research.data.portraits import MARGIN, Portraits
+from twoface.research.data.portraits import FRAME, Portraits
 
 HOLES = ("eyes", "nose", "mouth", "lower", "left", "right", "center")
-FRAME = (MARGIN, MARGIN, MARGIN + SIZE, MARGIN + SIZE)
 OTHERS = (1, 7)  # of whom the wrong references are: so many people further on
 
 

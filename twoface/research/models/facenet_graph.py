@@ -16,14 +16,15 @@ import onnx
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from onnx import TensorProto, helper, numpy_helper
 
-from twoface.core.arrays import Picture, Transform
-from twoface.core.faces import SIZE, crop
+from twoface.core.arrays import Picture
 from twoface.core.files import cache_folder, package_file, write_aside
+from twoface.core.frame import SIZE, Frame
 from twoface.core.network import open_session
 
 SHA256 = "704afe26766ce6215931b0bde68650835be9518613d40ce101e641708c7d5c78"
 VIEW = 160  # pixels a side of what the network sees
 VIEWED = 116  # crop pixels a side that it shows: [6:122] of the 128 frame, [22:138] of a 160 crop
+PLACE = Frame(SIZE / 2, SIZE / 2, VIEWED)  # of the 128 crop
 ROOT = "InceptionResnetV1"
 TRUNK_END = f"{ROOT}/Block8/add"
 VERSION = 1  # of the file that we write
@@ -57,17 +58,9 @@ class BatchEmbedder:
         return self._session.run(None, {"faces": faces})[0]
 
 
-def face_transform(transform: Transform) -> Transform:
-    """The transform of a face's 128 crop -> the transform of its view (photo pixels -> view pixels)."""
-    zoom = VIEW / VIEWED
-    start = (SIZE - VIEWED) / 2
-    shift = zoom * (0.5 - start) - 0.5
-    return np.array([[zoom, 0, shift], [0, zoom, shift]]) @ np.vstack([transform, (0, 0, 1)])
-
-
-def face_view(pixels: Picture, transform: Transform) -> Picture:
-    """The view of a face straight from the photo, in all its detail -> uint8 (160, 160, 3)."""
-    return crop(pixels, face_transform(transform), VIEW)
+def face_view(pixels: Picture, frame: Frame) -> Picture:
+    """The view of a face straight from the photo, in all its detail -> uint8 (160, 160, 3). frame: of its crop."""
+    return frame.inner(PLACE).crop(pixels, VIEW)
 
 
 def embedding_view(aligned: Picture) -> Picture:

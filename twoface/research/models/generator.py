@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.research.models.blocks import CrossAttention, ResBlock, activate, start_at_zero
 
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels

@@ -11,7 +11,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from twoface.core.errors import InputError
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.research.data.found import Found
 from twoface.research.data.hands import Hands
 from twoface.research.data.mesh_samples import MeshSamples

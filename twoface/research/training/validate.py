@@ -11,8 +11,8 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from twoface.core.faces import SIZE
 from twoface.core.files import write_aside
+from twoface.core.frame import SIZE
 from twoface.core.masks import center_hole
 from twoface.core.mesh import fitted
 from twoface.research.data.portraits import MARGIN, Portraits, in_crop, registered

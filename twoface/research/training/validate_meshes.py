@@ -7,7 +7,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import nn
 
-from twoface.core.faces import SIZE
+from twoface.core.frame import SIZE
 from twoface.core.parts import named_hole
 from twoface.research.data.portraits import MARGIN, Portraits
 from twoface.research.training.validate import grid, to_bytes, to_planes
