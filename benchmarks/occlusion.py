@@ -7,7 +7,9 @@ of what is marked with the outlines, both cut by the face's frame; found, an ove
 the outlined part in front of the face the proposed hole, which is grown by a rim, holds. Then overlap and found of all
 with the middle 95 % of 10,000 bootstrap samples of the photos, and, --against another network, by how much they are
 more, photo by photo; the share of clean photos with anything marked, in how many of the others closed eyes are offered,
-and what a look takes. Photos in which no face is found count as not found. The pictures show outlines green, marks red.
+and what a look takes. Photos in which no face is found count as not found. Covers marked "beside" do not touch the face
+in the photo: they are left out, and so is a photo that has no others; it is not taken as a clean one. The pictures show
+outlines green, marks red.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.mesh import inside
 from twoface.core.occlusion import Occlusion, closed_eyes, grown, marked, proposed
+from twoface.research.evaluation.panel import not_beside
 
 OUTLINES = Path(__file__).with_name("occluders.json")
 FOUND = 0.3
@@ -39,14 +42,16 @@ def main():
     parser.add_argument("--pictures", type=Path, help="a folder for pictures of what was marked")
     options = parser.parse_args()
     told, engine, look = json.loads(OUTLINES.read_text()), Inpainter.load(), Occlusion(network=options.network)
+    in_front = [(item["photo"], not_beside(item["covers"])) for item in told["covered"]]
+    in_front = [(name, covers) for name, covers in in_front if covers]
 
     def all_covered(look):
-        return [judged(engine, look, options.photos / item["photo"], item["covers"]) for item in told["covered"]]
+        return [judged(engine, look, options.photos / name, covers) for name, covers in in_front]
 
     covered = all_covered(look)
     clean = [judged(engine, look, options.photos / name, []) for name in told["clean"]]
     print("| in front | photos | overlap | found | of it in the hole |\n|---|---|---|---|---|")
-    kinds = [[cover["kind"] for cover in item["covers"]] for item in told["covered"]]
+    kinds = [[cover["kind"] for cover in covers] for _, covers in in_front]
     for name in (*dict.fromkeys(kind for some in kinds for kind in some), "all"):
         rows = [row for row, some in zip(covered, kinds, strict=True) if name in (*some, "all")]
         overlap, held = ([row[key] for row in rows] for key in ("overlap", "held"))

@@ -98,6 +98,22 @@ def test_real_things_are_filled_where_they_lie_in_the_frame(photos, detector, ma
         draw_tasks(photos, path, 8, detector=detector, mesher=FakeMesher())
 
 
+def test_what_lies_beside_the_face_is_no_hole(photos, detector, marked):
+    def with_beside(count):
+        path = marked()
+        told = json.loads(path.read_text())
+        beside = {"kind": "hand", "polygon": outline((40, 80, 90, 110)), "beside": True}
+        told["covered"][0]["covers"].append(beside)
+        told["covered"].append({"photo": "p3/0.png", "reference": "p3/1.png", "covers": [beside]})
+        path.write_text(json.dumps(told))
+        return draw_tasks(photos, path, count, detector=detector, mesher=FakeMesher())
+
+    only_glasses = draw_tasks(photos, marked(), 4, detector=detector, mesher=FakeMesher())[3]
+    assert with_beside(4)[3]["polygons"] == only_glasses["polygons"]
+    with pytest.raises(InputError, match="too few photos for 8 fills: ask for 7"):  # p3 has no hole to be filled
+        with_beside(8)
+
+
 def test_covered_photos_are_no_drawn_ones_and_a_list_of_clean_ones_is_kept_to(photos, detector, marked):
     tasks = draw_tasks(photos, marked(), 7, detector=detector, mesher=FakeMesher())
     assert all(task["photo"][:2] in ("p3", "p4", "p5") for task in tasks if task["hole"] != "covered")

@@ -59,7 +59,7 @@ def draw_tasks(
 
     photos: a folder with a folder of photos for each person. marked: a JSON file such as benchmarks/occluders.json, or
     None: its "covered" photos with a reference are every fourth task, its "clean" ones (default: all that are not
-    "covered") are the others. seed: the only source of chance. detector, mesher: as `Mtcnn` and `Mesher`.
+    "covered") are the others. Covers with "beside" do not touch the face and are left out. seed: the only source of chance. detector, mesher: as `Mtcnn` and `Mesher`.
     Raises InputError when a file is not of this kind or there are too few photos.
     """
     rng = np.random.default_rng(seed)
@@ -209,11 +209,11 @@ def _covered_tasks(
     """The marked photos with a reference, in random order, what covers their face as the hole."""
     inner = np.zeros((128, 128), bool)
     inner[KEPT:-KEPT, KEPT:-KEPT] = True
-    entries = [entry for entry in entries if entry["reference"]]
+    entries = [entry for entry in entries if entry["reference"] and not_beside(entry["covers"])]
     for i in rng.permutation(len(entries)):
         entry = entries[i]
         pixels = read_photo(photos / entry["photo"]).pixels
-        outlines = {"polygons": [cover["polygon"] for cover in entry["covers"]]}
+        outlines = {"polygons": [cover["polygon"] for cover in not_beside(entry["covers"])]}
         mask = task_mask(outlines, pixels.shape)
         faces = detector.detect(pixels)
         if not faces or _frame(photos, entry["reference"], detector, {}) is None:
@@ -225,6 +225,11 @@ def _covered_tasks(
         inside = seen.sum() * frame.detail**2 / mask.sum()
         if inside >= INSIDE and drawn.mean() >= LEAST and frame.side >= SMALLEST:
             yield _task(COVERED, entry["photo"], entry["reference"], drawn, frame)
+
+
+def not_beside(covers: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The marked covers that touch the face; those with "beside" only lie next to it."""
+    return [cover for cover in covers if not cover.get("beside")]
 
 
 def _png(pixels: Picture) -> bytes:
