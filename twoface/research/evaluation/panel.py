@@ -59,7 +59,8 @@ def draw_tasks(
 
     photos: a folder with a folder of photos for each person. marked: a JSON file such as benchmarks/occluders.json, or
     None: its "covered" photos with a reference are every fourth task, its "clean" ones (default: all that are not
-    "covered") are the others. Covers with "beside" do not touch the face and are left out. seed: the only source of chance. detector, mesher: as `Mtcnn` and `Mesher`.
+    "covered") are the others. Covers with "beside" do not touch the face and are left out. seed: the only source of
+    chance. detector, mesher: as `Mtcnn` and `Mesher`.
     Raises InputError when a file is not of this kind or there are too few photos.
     """
     rng = np.random.default_rng(seed)
