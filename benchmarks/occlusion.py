@@ -7,9 +7,10 @@ of what is marked with the outlines, both cut by the face's frame; found, an ove
 the outlined part in front of the face the proposed hole, which is grown by a rim, holds. Then overlap and found of all
 with the middle 95 % of 10,000 bootstrap samples of the photos, and, --against another network, by how much they are
 more, photo by photo; the share of clean photos with anything marked, in how many of the others closed eyes are offered,
-and what a look takes. Photos in which no face is found count as not found. Covers marked "beside" do not touch the face
-in the photo: they are left out, and so is a photo that has no others; it is not taken as a clean one. The pictures show
-outlines green, marks red.
+and what a look takes; in how many photos a hole over the left half of the outlines is told to hold its thing in part,
+and in how many one over all of them is. Photos in which no face is found count as not found. Covers marked "beside" do
+not touch the face in the photo: they are left out, and so is a photo that has no others; it is not taken as a clean one.
+The pictures show outlines green, marks red.
 """
 
 import argparse
@@ -21,13 +22,14 @@ import cv2
 import numpy as np
 
 from twoface.core.affine import apply
+from twoface.core.blend import crop_mask
 from twoface.core.errors import InputError
 from twoface.core.faces import choose
 from twoface.core.frame import SIZE
 from twoface.core.images import read_photo
-from twoface.core.inpainter import Inpainter
+from twoface.core.inpainter import FEATHER, Inpainter
 from twoface.core.mesh import inside
-from twoface.core.occlusion import Occlusion, closed_eyes, grown, marked, proposed
+from twoface.core.occlusion import Occlusion, closed_eyes, grown, marked, partly_inside, proposed
 from twoface.research.evaluation.panel import not_beside
 
 OUTLINES = Path(__file__).with_name("occluders.json")
@@ -67,6 +69,8 @@ def main():
     print(f"\nclean: {false} of {len(seen)} have something marked ({false / len(seen):.1%})")
     closed = [row for row in seen if row["closed"]]
     print(f"closed eyes are offered in {len(closed)} of the others")
+    for name in ("half", "whole"):
+        print(f"told to be held in part, {name}: {np.mean([row[name] for row in covered]):.0%}")
     print(f"a look: {1000 * seconds(look):.1f} ms")
     if options.pictures:
         options.pictures.mkdir(parents=True, exist_ok=True)
@@ -97,7 +101,7 @@ def judged(engine, look, path, covers):
     try:
         frame = framed(engine, photo, truth, people)
     except InputError:
-        return {"face": False, "overlap": 0.0, "held": 0.0}
+        return {"face": False, "overlap": 0.0, "held": 0.0, "half": False, "whole": False}
     aligned = frame.crop(photo.pixels)
     nothing = np.zeros((SIZE, SIZE), bool)
     hidden = marked(look.look(aligned), engine.mesher.through(aligned, nothing))
@@ -108,12 +112,19 @@ def judged(engine, look, path, covers):
     hole = proposed(hidden, points, frame, truth.shape)[0]
     before = truth & grown(inside(points, "oval"), frame, truth.shape, 0)
     either = np.count_nonzero(truth | bare)
+    half = truth & (np.arange(truth.shape[1]) < np.median(np.nonzero(truth)[1])) if truth.any() else truth
+
+    def told(hole):
+        return partly_inside(hidden, crop_mask(hole, frame, FEATHER * frame.detail), points)
+
     return {
         "face": True,
         "marked": bool(hidden.any()),
         "closed": not hidden.any() and closed_eyes(engine.mesher.find(photo.pixels, frame)),
         "overlap": np.count_nonzero(truth & bare) / either if either else 1.0,
         "held": np.count_nonzero(before & hole) / max(np.count_nonzero(before), 1),
+        "half": told(half),
+        "whole": told(truth),
         "picture": outlined(aligned, hidden, covers, frame),
     }
 

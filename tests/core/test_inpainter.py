@@ -406,6 +406,13 @@ def test_auto_fills_what_is_in_front_of_the_face(fill, inpainter, photo):
     assert fill(photo, hole=HOLE).report()["found"] is None
 
 
+def test_a_thing_that_the_hole_holds_in_part_is_told(fill, photo):
+    photo[150:190, 130:210] = GREEN
+    told = {hole: "partly" in fill(photo, hole=hole).outlook.reasons for hole in ((126, 146, 170, 194), "auto")}
+    whole = fill(photo, mask=box_hole((128, 148, 212, 192), photo.shape))
+    assert list(told.values()) == [True, False] and "partly" not in whole.outlook.reasons
+
+
 def test_auto_offers_closed_eyes_and_never_fills_at_random(inpainter, photo):
     engine = inpainter(placed_face(FRAME))
     with pytest.raises(InputError, match="name a part of the face to fill") as caught:

@@ -4,7 +4,7 @@ from test_mesh import turned
 
 from twoface.core.frame import UPRIGHT, Frame
 from twoface.core.mesh import Mesh, inside, template_mesh
-from twoface.core.occlusion import GROWN, OUTLINE, closed_eyes, grown, marked, proposed
+from twoface.core.occlusion import GROWN, OUTLINE, closed_eyes, grown, marked, partly_inside, proposed
 
 
 def chances(*boxes, sure=0.95):
@@ -83,6 +83,26 @@ def test_what_hides_next_to_nothing_of_the_face_is_no_hole():
     assert 0 < (beside & face).sum() < 45
     hole, goes_on = proposed(beside, points, UPRIGHT, (128, 128))
     assert goes_on and not hole.any()
+
+
+HAND = boxes((20, 80, 70, 128))
+
+
+@pytest.mark.parametrize(
+    ("hole", "partly"),
+    [
+        (boxes((20, 80, 50, 128)), True),
+        (boxes((60, 85, 66, 91)), True),  # within it altogether
+        (boxes((20, 80, 70, 128)), False),
+        (boxes((23, 82, 68, 128)), False),  # all but its edge
+        (inside(template_mesh(), "oval"), False),  # all that is before the face
+        (boxes((30, 48, 98, 66)), False),  # elsewhere
+        (boxes((66, 60, 90, 84)), False),  # just touched
+    ],
+)
+def test_a_hole_may_hold_a_part_of_a_thing(hole, partly):
+    assert partly_inside(HAND, hole, template_mesh()) == partly
+    assert not partly_inside(np.zeros_like(HAND), hole, template_mesh())
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def turned(degrees):
 
 
 def test_a_small_hole_in_an_upright_face_is_good():
-    found = outlook(MESH, EYES, 1.0, False)
+    found = outlook(MESH, EYES, 1.0, False, False)
     assert found == Outlook("good", ()) and found.text == "likely to look natural"
 
 
@@ -31,14 +31,15 @@ def test_a_small_hole_in_an_upright_face_is_good():
         ("apart", {"pose": 0.5}),
         ("invented", {"pose": None}),
         ("small", {"small": True}),
+        ("partly", {"partly": True}),
     ],
 )
 def test_each_reason_alone(reason, changed):
-    given = {"points": MESH, "unknown": EYES, "pose": 1.0, "small": False} | changed
+    given = {"points": MESH, "unknown": EYES, "pose": 1.0, "small": False, "partly": False} | changed
     found = outlook(**given)
     assert found == Outlook("fair", (reason,)) and TEXTS[reason] in found.text
 
 
 def test_reasons_add_up():
-    found = outlook(turned(-25), named_hole("face"), None, True)
+    found = outlook(turned(-25), named_hole("face"), None, True, False)
     assert found.word == "doubtful" and found.reasons == ("beyond", "hidden", "turned", "invented", "small")

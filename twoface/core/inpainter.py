@@ -27,7 +27,7 @@ from twoface.core.identity import VIEW, Embedder, face_view, similarity, thresho
 from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved, to_template
 from twoface.core.network import FillModel, Network
-from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, proposed
+from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside, proposed
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
 from twoface.core.reference import Registered, no_reference, registered, shrunk, uncovered
@@ -348,7 +348,7 @@ class Inpainter:
             hole=prepared.hole,
             box=_changed(prepared.hole, prepared.feather),
             identity=identity,
-            outlook=_outlook(prepared, used),
+            outlook=self._outlook(prepared, used),
             cover=prepared.cover,
             references=[
                 {
@@ -592,6 +592,13 @@ class Inpainter:
             strangers_warned=known.strangers_warned,
         )
 
+    def _outlook(self, prepared: Prepared, used: Reference | None) -> Outlook:
+        partly = prepared.cover is None and partly_inside(  # a hole made of the marks holds them
+            self.covered(prepared.crop, prepared.mesh), prepared.unknown, prepared.mesh
+        )
+        pose = None if used is None else used.worth.pose
+        return outlook(prepared.mesh, prepared.unknown, pose, prepared.frame.side < SMALL, partly)
+
 
 def _crop_and_hole(photo: Photo, hole: Mask, frame: Frame, feather: float) -> tuple[Picture, Mask]:
     """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
@@ -695,11 +702,6 @@ def _changed(hole: Mask, feather_px: float) -> tuple[int, int, int, int]:
 def _holds(better: Frame, given: Frame, mask: Mask | None) -> bool:
     """Whether a corrected frame holds the hole as well as the one that was given, or all but what may be left out."""
     return mask is None or share_inside(mask, better) >= min(1 - OVERHANG, share_inside(mask, given))
-
-
-def _outlook(prepared: Prepared, reference: Reference | None) -> Outlook:
-    pose = None if reference is None else reference.worth.pose
-    return outlook(prepared.mesh, prepared.unknown, pose, prepared.frame.side < SMALL)
 
 
 def _why(count: int) -> str:

@@ -20,6 +20,7 @@ TOUCHES = 0.05  # the share of a part, or of the face, that must lie in front of
 GROWN = 3.0  # crop pixels that the proposed hole reaches further: of a rim, its shadow and its sharpening nothing stays
 BESIDE = 0.5  # the share of a part beside the face from which on it is a thing that goes on there: a hand, a microphone
 OUTLINE = 1.0  # crop pixels that the hole of such a thing reaches over the face's outline
+EDGE = 2  # crop pixels that what is marked may reach over a hole which holds it all the same
 CLOSED = 0.08  # `Mesh.eye_open` of both eyes, below which they are closed and not only narrow
 WINK = (0.11, 0.2)  # of one eye that is closed while the other, open by more than this, is not
 WORDS = {
@@ -107,6 +108,19 @@ def proposed(hidden: Mask, points: Points, frame: Frame, shape: Shape) -> tuple[
     if stays.any():
         hole &= grown(face, frame, shape, OUTLINE) | ~grown(stays, frame, shape, 2 * GROWN)
     return hole, bool(stays.any())
+
+
+def partly_inside(hidden: Mask, unknown: Mask, points: Points) -> bool:
+    """Whether a hole holds a part of something in front of the face, while more of it, before the face too, stays.
+
+    hidden: as of `marked`; unknown: bool (128, 128), the hole; points: (478, 3), the face's mesh in crop pixels.
+    """
+    held = cv2.dilate(unknown.astype(np.uint8), np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8)) > 0
+    stays = hidden & inside(points, "oval") & ~held
+    touches = min(FEWEST, int(np.count_nonzero(unknown)) // 2)
+    count, labels = cv2.connectedComponents(hidden.view(np.uint8))
+    parts = (labels == number for number in range(1, count))
+    return any(np.count_nonzero(part & unknown) > touches and np.count_nonzero(part & stays) > FEWEST for part in parts)
 
 
 def grown(hidden: Mask, frame: Frame, shape: Shape, reach: float = GROWN) -> Mask:

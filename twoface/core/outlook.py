@@ -17,6 +17,7 @@ TURNED = 18.0  # degrees of yaw of the photo's face
 APART = 0.7  # `choice.Worth.pose`: about 24 degrees between photo and reference
 TEXTS = {
     "beyond": "the hole reaches beyond the face, where hair and background are invented",
+    "partly": "something in front of the face goes on beyond the hole: mark all of it, as the hole auto does",
     "hidden": "more than half of the face is hidden",
     "turned": "the face is turned away",
     "apart": "the reference looks elsewhere",
@@ -39,16 +40,18 @@ class Outlook(NamedTuple):
         return "; ".join([WORDS[self.word], *(TEXTS[reason] for reason in self.reasons)])
 
 
-def outlook(points: Points, unknown: Mask, pose: float | None, small: bool) -> Outlook:
+def outlook(points: Points, unknown: Mask, pose: float | None, small: bool, partly: bool) -> Outlook:
     """What speaks against a natural look.
 
     points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole. pose: of the reference's
-    `choice.Worth`, 0..1, None without a reference. small: whether the photo's face is small.
+    `choice.Worth`, 0..1, None without a reference. small: whether the photo's face is small. partly: as of
+    `twoface.core.occlusion.partly_inside`.
     """
     face = inside(points, "oval")
     pixels = int(np.count_nonzero(face))
     found = {
         "beyond": np.count_nonzero(unknown & ~face) > BEYOND * unknown.size,
+        "partly": partly,
         "hidden": np.count_nonzero(unknown & face) > HIDDEN * max(pixels, 1),
         "turned": abs(Mesh(points, 1.0).pose.yaw) > TURNED,
         "apart": pose is not None and pose < APART,
