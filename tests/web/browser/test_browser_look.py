@@ -7,14 +7,15 @@ from visitor import DESKTOP, file
 
 AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 SCREENS = Path(__file__).parents[3] / "out" / "screens"
+LAPTOP = {"width": 1366, "height": 768}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 LOOKS = {
     "desktop-light-en": ("en", {"viewport": DESKTOP, "color_scheme": "light"}),
-    "desktop-dark-es": ("es", {"viewport": DESKTOP, "color_scheme": "dark"}),
+    "laptop-dark-es": ("es", {"viewport": LAPTOP, "color_scheme": "dark"}),
     "phone-light-es": ("es", PHONE | {"color_scheme": "light"}),
     "phone-dark-en": ("en", PHONE | {"color_scheme": "dark"}),
 }
-DIALOG_LOOKS = ("desktop-dark-es", "phone-light-es")  # both widths, both schemes, and the longer words
+DIALOG_LOOKS = ("laptop-dark-es", "phone-light-es")  # both widths, both schemes, and the longer words
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -28,13 +29,22 @@ def test_every_step_is_accessible(visit, look):
     judge(me, look, "2-face")
     me.go("hole")
     me.preset("eyes")
+    above_the_bar(me, options, "#brush-size")
     judge(me, look, "3-hole")
     me.go("result")
     me.filled()
+    above_the_bar(me, options, ".follows")
     judge(me, look, "4-result")
     me.button("result.over").click()
     me.page.get_by_role("dialog").wait_for()
     judge(me, look, "5-start-over")
+
+
+def above_the_bar(me, options, tools):
+    """On a laptop's screen, that is, where no page needs to be scrolled for its tools."""
+    if options["viewport"] == LAPTOP:
+        place, bar = (me.page.locator(each).bounding_box() for each in (tools, ".actions"))
+        assert place["y"] + place["height"] <= bar["y"]
 
 
 def judge(me, look, step):

@@ -146,7 +146,7 @@ function show(root, app) {
     try {
       const [blob, name, ...more] = await draw();
       work.mask.takePicture(await createImageBitmap(blob));
-      words = [t("hole.preset_set", { name }), ...more].join(" ");
+      words = [t("hole.preset_set", { name }), ...more].join(". ");
     } catch (error) {
       const retry = error.code === "nothing_found" ? [] : [{ text: t("action.retry"), run: again }];
       trouble.replaceChildren(problem(error, ...retry));
