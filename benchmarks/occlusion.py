@@ -9,8 +9,8 @@ with the middle 95 % of 10,000 bootstrap samples of the photos, and, --against a
 more, photo by photo; the share of clean photos with anything marked, in how many of the others closed eyes are offered,
 and what a look takes; in how many photos a hole over the left half of the outlines is told to hold its thing in part,
 and in how many one over all of them is. Photos in which no face is found count as not found. Covers marked "beside" do
-not touch the face in the photo: they are left out, and so is a photo that has no others; it is not taken as a clean one.
-The pictures show outlines green, marks red.
+not touch the face in the photo: they are left out, and so is a photo that has no others, which is not taken as a clean
+one. The pictures show outlines green, marks red.
 """
 
 import argparse
