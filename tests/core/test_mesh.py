@@ -16,6 +16,7 @@ from twoface.core.mesh import (
     cut,
     facing,
     fitted,
+    inside,
     mirrored,
     moved,
     procrustes,
@@ -55,8 +56,19 @@ def frame(portrait):
 
 def test_left_and_right_are_each_others_mirror():
     assert np.array_equal(mirrored()[mirrored()], np.arange(478))
-    left, right = ({*POLYGONS[f"{side}_eye"]} for side in ("left", "right"))
-    assert set(mirrored()[list(left)]) == right and template_mesh()[33, 0] < template_mesh()[263, 0]
+    for part in ("eye", "brow"):
+        left, right = ({*POLYGONS[f"{side}_{part}"]} for side in ("left", "right"))
+        assert set(mirrored()[list(left)]) == right
+    assert template_mesh()[33, 0] < template_mesh()[263, 0]
+
+
+def test_where_a_part_lies_in_the_crop():
+    points = template_mesh()
+    x, y = points[1, :2].round().astype(int)  # the nose's tip
+    assert inside(points, "oval")[y, x] and inside(points, "nose")[y, x] and not inside(points, "lips")[y, x]
+    assert (
+        0.2 < inside(points, "oval").mean() < 0.5 and not inside(points, "oval")[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+    )
 
 
 @pytest.mark.parametrize("angles", [(30, 0, 0), (-20, 0, 0), (0, 15, 0), (0, -15, 0), (0, 0, 10)])

@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from twoface.core.choice import Worth
 from twoface.core.mesh import template_mesh
 from twoface.core.outlook import TEXTS, Outlook, outlook
 from twoface.core.parts import named_hole
 
 MESH = template_mesh()
 EYES = named_hole("eyes")
+BEST = Worth(shown=1.0, pose=1.0, sharp=1.0, clear=1.0)
 
 
 def turned(degrees):
@@ -18,7 +22,7 @@ def turned(degrees):
 
 
 def test_a_small_hole_in_an_upright_face_is_good():
-    found = outlook(MESH, EYES, 1.0, False, False)
+    found = outlook(MESH, EYES, BEST, False, False)
     assert found == Outlook("good", ()) and found.text == "likely to look natural"
 
 
@@ -28,14 +32,15 @@ def test_a_small_hole_in_an_upright_face_is_good():
         ("beyond", {"unknown": cv2.circle(np.zeros((128, 128), np.uint8), (10, 10), 35, 1, -1).view(bool)}),
         ("hidden", {"unknown": named_hole("face")}),
         ("turned", {"points": turned(25)}),
-        ("apart", {"pose": 0.5}),
-        ("invented", {"pose": None}),
+        ("apart", {"worth": replace(BEST, pose=0.5)}),
+        ("covered", {"worth": replace(BEST, clear=0.2)}),
+        ("invented", {"worth": None}),
         ("small", {"small": True}),
         ("partly", {"partly": True}),
     ],
 )
 def test_each_reason_alone(reason, changed):
-    given = {"points": MESH, "unknown": EYES, "pose": 1.0, "small": False, "partly": False} | changed
+    given = {"points": MESH, "unknown": EYES, "worth": BEST, "small": False, "partly": False} | changed
     found = outlook(**given)
     assert found == Outlook("fair", (reason,)) and TEXTS[reason] in found.text
 

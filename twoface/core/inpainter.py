@@ -596,8 +596,8 @@ class Inpainter:
         partly = prepared.cover is None and partly_inside(  # a hole made of the marks holds them
             self.covered(prepared.crop, prepared.mesh), prepared.unknown, prepared.mesh
         )
-        pose = None if used is None else used.worth.pose
-        return outlook(prepared.mesh, prepared.unknown, pose, prepared.frame.side < SMALL, partly)
+        worth = None if used is None else used.worth
+        return outlook(prepared.mesh, prepared.unknown, worth, prepared.frame.side < SMALL, partly)
 
 
 def _crop_and_hole(photo: Photo, hole: Mask, frame: Frame, feather: float) -> tuple[Picture, Mask]:

@@ -9,18 +9,21 @@ from typing import NamedTuple
 import numpy as np
 
 from twoface.core.arrays import Mask, Points
+from twoface.core.choice import Worth
 from twoface.core.mesh import Mesh, inside
 
 BEYOND = 0.05  # of the frame: how much of a hole may lie beside the face
 HIDDEN = 0.5  # of the face
 TURNED = 18.0  # degrees of yaw of the photo's face
 APART = 0.7  # `choice.Worth.pose`: about 24 degrees between photo and reference
+CLEAR = 0.5  # `choice.Worth.clear`: of a reference that wears glasses, of the eyes, .22 at most
 TEXTS = {
     "beyond": "the hole reaches beyond the face, where hair and background are invented",
     "partly": "something in front of the face goes on beyond the hole: mark all of it, as the hole auto does",
     "hidden": "more than half of the face is hidden",
     "turned": "the face is turned away",
     "apart": "the reference looks elsewhere",
+    "covered": "something is in front of the reference's face there too",
     "invented": "without a reference the fill is soft",
     "small": "the face is small",
 }
@@ -40,12 +43,11 @@ class Outlook(NamedTuple):
         return "; ".join([WORDS[self.word], *(TEXTS[reason] for reason in self.reasons)])
 
 
-def outlook(points: Points, unknown: Mask, pose: float | None, small: bool, partly: bool) -> Outlook:
+def outlook(points: Points, unknown: Mask, worth: Worth | None, small: bool, partly: bool) -> Outlook:
     """What speaks against a natural look.
 
-    points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole. pose: of the reference's
-    `choice.Worth`, 0..1, None without a reference. small: whether the photo's face is small. partly: as of
-    `twoface.core.occlusion.partly_inside`.
+    points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole. worth: of the reference,
+    None without one. small: whether the photo's face is small. partly: as of `twoface.core.occlusion.partly_inside`.
     """
     face = inside(points, "oval")
     pixels = int(np.count_nonzero(face))
@@ -54,8 +56,9 @@ def outlook(points: Points, unknown: Mask, pose: float | None, small: bool, part
         "partly": partly,
         "hidden": np.count_nonzero(unknown & face) > HIDDEN * max(pixels, 1),
         "turned": abs(Mesh(points, 1.0).pose.yaw) > TURNED,
-        "apart": pose is not None and pose < APART,
-        "invented": pose is None,
+        "apart": worth is not None and worth.pose < APART,
+        "covered": worth is not None and worth.clear < CLEAR,
+        "invented": worth is None,
         "small": small,
     }
     reasons = tuple(reason for reason, there in found.items() if there)
