@@ -16,7 +16,7 @@ BEYOND = 0.05  # of the frame: how much of a hole may lie beside the face
 HIDDEN = 0.5  # of the face
 TURNED = 18.0  # degrees of yaw of the photo's face
 APART = 0.7  # `choice.Worth.pose`: about 24 degrees between photo and reference
-CLEAR = 0.5  # `choice.Worth.clear`: of a reference that wears glasses, of the eyes, .22 at most
+CLEAR = 0.5  # `choice.Worth.clear`: half of what the reference shows of the hole
 TEXTS = {
     "beyond": "the hole reaches beyond the face, where hair and background are invented",
     "partly": "something in front of the face goes on beyond the hole: mark all of it, as the hole auto does",
