@@ -418,8 +418,12 @@ def test_auto_offers_closed_eyes_and_never_fills_at_random(inpainter, photo):
     with pytest.raises(InputError, match="name a part of the face to fill") as caught:
         engine.fill(photo, hole="auto")
     assert caught.value.code == "nothing_found"
+    photo[236:256, 40:110] = GREEN  # beside the face
+    with pytest.raises(InputError, match="only something beside the face was found"):
+        engine.fill(photo, hole="auto")
     engine.mesher = ClosedEyes()
     result = engine.fill(photo, hole="auto")
+    assert not result.cover.goes_on
     assert result.report()["found"]["what"] == "closed eyes"
     assert np.array_equal(result.hole, engine.fill(photo, hole="eyes").hole)
 

@@ -486,9 +486,10 @@ class Inpainter:
             mesh = self.mesher.find(photo.pixels, frame)
             closed = closed_eyes(mesh)
             if closed is None:
-                text = f"nothing in front of the face was found in {photo.name}, and its eyes are open"
+                found = "only something beside the face" if goes_on else "nothing in front of the face"
+                text = f"{found} was found in {photo.name}, and its eyes are open"
                 raise InputError(f"{text}: name a part of the face to fill, or paint a mask", code="nothing_found")
-            what = closed
+            what, goes_on = closed, False
             hole = part_of_face(what, SIZE, mesh.moved(frame.transform()).points, frame, shape)
         share = float(np.count_nonzero(hole) / frame.side**2)
         return Cover(hole, what, share, goes_on)
