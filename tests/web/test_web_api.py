@@ -110,7 +110,7 @@ def test_what_is_in_front_of_the_face_is_offered_as_a_mask(client):
     photo = upload(client, encode_photo(Photo(pixels), "PNG"))
     straight = FRAME | {"angle": 0, "side": 256, "x": 160, "y": 160}
     found = client.get(f"api/photos/{photo['id']}/cover", params=straight | {"size": 256}).json()
-    assert found["code"] == "something" and 0 < found["share"] < 0.1
+    assert (found["code"], found["goes_on"]) == ("something", False) and 0 < found["share"] < 0.1
     mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["mask"]))))
     assert mask.shape == (256, 256) and set(np.unique(mask)) == {0, 255}
     assert (mask[98:138, 88:168] == 255).all() and (mask == 255).sum() < 50 * 92
