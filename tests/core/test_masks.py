@@ -81,6 +81,18 @@ def test_a_drawing_in_a_few_greys_keeps_its_meaning_and_one_in_colours_does_not(
     assert np.array_equal(hole_of(dark, alpha), alpha > 0)
 
 
+@pytest.mark.parametrize(("noise", "drawing"), [(30, True), (60, False)])
+def test_black_and_white_may_be_noisy_and_no_more(noise, drawing):
+    """As of a JPEG. More, and it is a photo of which something was erased."""
+    off = np.random.default_rng(0).integers(0, noise, (60, 60, 3), np.uint8)
+    white = np.zeros((60, 60), bool)
+    white[:, 30:] = True
+    alpha = np.full((60, 60), 255, np.uint8)
+    alpha[:20] = 0
+    hole = hole_of(np.where(white[..., None], 255 - off, off), alpha)
+    assert np.array_equal(hole, white & (alpha > 0) if drawing else alpha == 0)
+
+
 def test_grow_is_a_disc():
     mask = np.zeros((21, 21), bool)
     mask[10, 10] = True

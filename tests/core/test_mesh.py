@@ -56,19 +56,31 @@ def frame(portrait):
 
 def test_left_and_right_are_each_others_mirror():
     assert np.array_equal(mirrored()[mirrored()], np.arange(478))
-    for part in ("eye", "brow"):
-        left, right = ({*POLYGONS[f"{side}_{part}"]} for side in ("left", "right"))
-        assert set(mirrored()[list(left)]) == right
     assert template_mesh()[33, 0] < template_mesh()[263, 0]
+    for name, polygon in POLYGONS.items():
+        other = name.replace("left", "right") if "left" in name else name.replace("right", "left")
+        assert set(mirrored()[list(polygon)]) == set(POLYGONS[other]), name
 
 
-def test_where_a_part_lies_in_the_crop():
-    points = template_mesh()
-    x, y = points[1, :2].round().astype(int)  # the nose's tip
-    assert inside(points, "oval")[y, x] and inside(points, "nose")[y, x] and not inside(points, "lips")[y, x]
-    assert (
-        0.2 < inside(points, "oval").mean() < 0.5 and not inside(points, "oval")[[0, 0, -1, -1], [0, -1, 0, -1]].any()
-    )
+INSIDE = {  # pixels and box of each polygon, of a face that looks straight ahead
+    "oval": (5997, (25, 30, 104, 121)),
+    "left_eye": (49, (41, 57, 56, 62)),
+    "right_eye": (48, (73, 57, 88, 62)),
+    "left_brow": (91, (35, 46, 59, 53)),
+    "right_brow": (91, (70, 46, 94, 53)),
+    "lips": (207, (52, 89, 77, 100)),
+    "mouth": (75, (53, 92, 76, 96)),
+    "nose": (311, (55, 56, 74, 84)),
+    "jaw": (3293, (25, 69, 104, 121)),
+}
+
+
+@pytest.mark.parametrize("name", POLYGONS)
+def test_the_inside_of_a_polygon(name):
+    """Its corners follow each other round: swapped ones would leave out a part."""
+    mask, (count, (x0, y0, x1, y1)) = inside(template_mesh(), name), INSIDE[name]
+    assert mask.dtype == bool and np.count_nonzero(mask) == pytest.approx(count, abs=2)
+    assert cv2.boundingRect(mask.view(np.uint8)) == (x0, y0, x1 - x0, y1 - y0)
 
 
 @pytest.mark.parametrize("angles", [(30, 0, 0), (-20, 0, 0), (0, 15, 0), (0, -15, 0), (0, 0, 10)])
@@ -156,6 +168,15 @@ def test_sees_through_a_hole(mesher, portrait, frame):
     assert np.array_equal(points, mesher.through(covered, unknown))  # what the hole holds does not matter
     truth = mesher.find(portrait, frame).moved(frame.transform()).points
     assert np.linalg.norm((points - truth)[:, :2], axis=1).mean() < 5
+
+
+def test_an_aligned_crop_is_looked_at_once(mesher, portrait, frame, monkeypatch):
+    aligned, looks = frame.crop(portrait), []
+    once = mesher.find(portrait, frame).moved(frame.transform()).points
+    look = mesher._whole.look
+    monkeypatch.setattr(mesher._whole, "look", lambda *given: looks.append(given) or look(*given))
+    points = mesher.aligned(aligned)
+    assert len(looks) == 1 and np.linalg.norm((points - once)[:, :2], axis=1).mean() < 2
 
 
 @pytest.mark.parametrize("side", [200, 900])

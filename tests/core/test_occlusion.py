@@ -3,8 +3,22 @@ import pytest
 from test_mesh import turned
 
 from twoface.core.frame import UPRIGHT, Frame
+from twoface.core.images import read_photo
 from twoface.core.mesh import Mesh, inside, template_mesh
-from twoface.core.occlusion import GROWN, OUTLINE, closed_eyes, grown, marked, partly_inside, proposed
+from twoface.core.occlusion import (
+    GROWN,
+    OUTLINE,
+    WORDS,
+    Cover,
+    Occlusion,
+    closed_eyes,
+    grown,
+    marked,
+    partly_inside,
+    proposed,
+)
+
+FACE = Frame.of((144, 26, 310, 192))  # in samples/photo.jpg
 
 
 def chances(*boxes, sure=0.95):
@@ -114,3 +128,20 @@ def test_closed_eyes(left, right, hole):
     for (upper, lower, outer, inner), opening in (((159, 145, 33, 133), left), ((386, 374, 263, 362), right)):
         points[upper] = points[lower] - (0, opening * np.linalg.norm(points[outer] - points[inner]), 0)
     assert closed_eyes(Mesh(points, 1.0)) == hole
+
+
+def test_the_network_that_ships_sees_a_bar_before_a_face_and_its_mirror_image_alike(samples):
+    aligned = FACE.crop(read_photo(samples / "photo.jpg").pixels)
+    occlusion = Occlusion(threads=1)
+    assert occlusion.look(aligned).max() < 0.1
+    aligned[50:68, 16:70] = (20, 20, 24)
+    chance = occlusion.look(aligned)
+    assert chance.dtype == np.float32 and chance.shape == (128, 128)
+    assert chance[53:65, 25:65].min() > 0.5 and chance[90:].max() < 0.1 and chance.max() <= 1
+    assert np.allclose(occlusion.look(aligned[:, ::-1])[:, ::-1], chance, atol=1e-5)
+
+
+def test_the_report_of_what_is_filled():
+    for what, words in WORDS.items():
+        report = Cover(boxes(), what, 0.123456, goes_on=True).report()
+        assert report == {"code": what, "what": words, "share": 0.1235, "goes_on": True}

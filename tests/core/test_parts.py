@@ -69,7 +69,7 @@ def test_a_part_has_its_size_and_place(name):
     count, (x0, y0, x1, y1) = LAID[name]
     x, y, width, height = cv2.boundingRect(there.view(np.uint8))
     assert np.abs(np.subtract((x, y, x + width, y + height), (x0, y0, x1, y1))).max() <= 1
-    assert np.count_nonzero(there) == pytest.approx(count, rel=0.004)
+    assert np.count_nonzero(there) == pytest.approx(count, rel=0.001)
 
 
 def test_left_and_right_are_the_halves_of_the_face():

@@ -137,7 +137,7 @@ def test_three_pixels_about_what_covers_are_not_trusted_either():
     assert (y.min(), y.max(), x.min(), x.max()) == (61, 67, 67, 73) and trust[64, 66] == trust[60, 70] == 1
 
 
-@pytest.mark.parametrize("detail", [1, 2, 50])
+@pytest.mark.parametrize("detail", [1, 2, 3, 50])
 def test_a_reference_is_shrunk_to_the_detail_that_is_needed(detail):
     """A ramp is the same at every size, at the same places."""
     y, x = np.mgrid[:420, :500]

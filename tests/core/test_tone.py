@@ -84,3 +84,13 @@ def test_a_few_coloured_places_are_no_colours_and_many_are():
     assert tone_of(known, HOLE) is not None
     known[:40] = (200, 60, 60)
     assert tone_of(known, HOLE) is None
+
+
+def test_a_tone_follows_a_curve_that_bends_every_32_levels():
+    """Sampled half as finely it would be cut off, or taken for colours."""
+    levels = np.arange(256)
+    bend = 20 * (1 - np.abs(levels % 64 - 32) / 16)
+    curve = levels[:, None] + bend[:, None] * (0.5, 0, -0.5 * 0.299 / 0.114)  # which adds no brightness
+    known = np.clip(np.rint(curve[np.linspace(20, 235, 48 * 48).astype(int).reshape(48, 48)]), 0, 255).astype(np.uint8)
+    tone = tone_of(known, np.zeros((48, 48), bool))
+    assert np.abs(tone - np.clip(curve, 0, 255))[30:225].mean() < 1.2

@@ -19,6 +19,11 @@ def test_each_word_and_its_tone():
     assert set(TEXTS) == set(TONES) and all(judged(0.5, r / 10).text for r in range(10))
 
 
+def test_a_probability_by_hand_to_three_digits():
+    """16.9 of .1 above the threshold, 6.6 of .6, 1.9 of .44, less 7: log-odds of -0.514."""
+    assert judged(0.568, 0.6).probability == 0.374
+
+
 def test_a_result_that_is_hardly_alike_is_warned_of_though_the_visible_part_passes():
     assert judged(0.55, 0.26).word == "two_people"
 
