@@ -50,6 +50,42 @@ def test_a_large_thing_need_only_touch_the_face():
     assert not marked(chances((0, 60, 40, 128)), far).any()
 
 
+@pytest.mark.parametrize(
+    ("near", "beyond"),
+    [
+        (chances((60, 60, 67, 67)), chances((60, 60, 66, 66))),  # 45 pixels are a part
+        (chances((40, 40, 80, 60), sure=0.82), chances((40, 40, 80, 60), sure=0.78)),
+        # Four pixels about the face, which reaches from 25, 30 to 103, 120:
+        (chances((12, 64, 22, 74)), chances((11, 64, 21, 74))),
+        (chances((107, 64, 117, 74)), chances((108, 64, 118, 74))),
+        (chances((59, 17, 69, 27)), chances((59, 16, 69, 26))),
+        (chances((60, 123, 69, 128)), chances((60, 124, 69, 128))),
+        (chances((0, 40, 24, 120)), chances((0, 40, 23, 120))),  # a twentieth of it
+    ],
+    ids=["large", "sure", "left", "right", "above", "below", "share"],
+)
+def test_what_is_just_marked_and_what_just_not(near, beyond):
+    assert marked(near, template_mesh()).any() and not marked(beyond, template_mesh()).any()
+
+
+def test_the_rim_of_a_part_may_be_less_sure_than_its_middle():
+    for rim, marked_too in ((0.42, True), (0.38, False)):
+        chance = np.maximum(chances((40, 40, 80, 60), sure=rim), chances((50, 45, 70, 55)))
+        assert marked(chance, template_mesh())[41, 41] == marked_too
+
+
+@pytest.mark.parametrize(("gap", "closed"), [(4, True), (5, False)])
+def test_a_gap_of_four_pixels_is_closed_and_no_wider_one(gap, closed):
+    across = marked(chances((35, 50, 60, 66), (60 + gap, 50, 90, 66)), template_mesh())
+    down = marked(chances((50, 40, 70, 60), (50, 60 + gap, 70, 90)), template_mesh())
+    assert across[58, 35:90].all() == down[40:90, 60].all() == closed
+
+
+def test_a_hole_is_grown_alike_across_and_down():
+    hidden = boxes((40, 30, 70, 42), (52, 42, 55, 80))
+    assert np.array_equal(grown(hidden.T, UPRIGHT, (128, 128)), grown(hidden, UPRIGHT, (128, 128)).T)
+
+
 @pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
 def test_a_hole_is_grown_and_smooth_at_the_photo_s_resolution(scale):
     """scale: crop pixels per photo pixel."""
@@ -121,7 +157,17 @@ def test_a_hole_may_hold_a_part_of_a_thing(hole, partly):
 
 @pytest.mark.parametrize(
     ("left", "right", "hole"),
-    [(0.3, 0.3, None), (0.12, 0.12, None), (0.04, 0.05, "eyes"), (0.08, 0.3, "left-eye"), (0.3, 0.08, "right-eye")],
+    [
+        *(
+            (0.3, 0.3, None),
+            (0.12, 0.12, None),
+            (0.04, 0.05, "eyes"),
+            (0.08, 0.3, "left-eye"),
+            (0.3, 0.08, "right-eye"),
+        ),
+        *((0.07, 0.07, "eyes"), (0.09, 0.07, None)),  # closed, and narrow
+        *((0.1, 0.21, "left-eye"), (0.12, 0.3, None), (0.1, 0.19, None)),  # a wink, and none
+    ],
 )
 def test_closed_eyes(left, right, hole):
     points = template_mesh()
