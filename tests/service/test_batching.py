@@ -106,6 +106,16 @@ def test_it_waits_for_a_full_batch_and_no_longer_than_allowed():
 
     batched(scenario, wait=60)
 
+    async def shortly(batcher, network, metrics):
+        first = asyncio.ensure_future(batcher.submit(rows(1)))
+        for _ in range(10):  # turns of the loop: no time passes
+            await asyncio.sleep(0)
+        assert batcher.waiting == 1
+        await asyncio.gather(first, *(batcher.submit(rows(n)) for n in (2, 3, 4)))
+        assert network.batches == [4]
+
+    batched(shortly, wait=0.9)
+
     async def alone(batcher, network, metrics):
         await asyncio.wait_for(batcher.submit(rows(1)), 5)
         assert network.batches == [1]
