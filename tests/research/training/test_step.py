@@ -114,6 +114,36 @@ def test_identity_transfer_and_synthesis_need_a_reference(turn):
     assert not {"identity", "transfer", "synthesis"} & train_step(fabric, nets, batch, stage, CONFIG, 0).keys()
 
 
+def test_a_reference_counts_where_it_is_trusted_and_a_sample_where_it_has_one(turn):
+    fabric, nets, batch = turn
+    stage = Stage(rec=0.0, identity=1.0, transfer=1.0, lr=0.0)
+    beside = train_step(fabric, nets, replace(batch, trust=1 - batch.mask), stage, CONFIG, 0)
+    assert beside["transfer"] == 0
+    batch.reference[0] = 0
+    stage, other = replace(stage, transfer=0.0), batch.embedding.flip(1)
+    here, without, with_one = (
+        train_step(fabric, nets, replace(batch, embedding=torch.stack(each)), stage, CONFIG, 0)["identity"]
+        for each in (tuple(batch.embedding), (other[0], batch.embedding[1]), (batch.embedding[0], other[1]))
+    )
+    assert here == without != with_one
+
+
+def test_gradients_of_a_step_are_its_own(turn):
+    fabric, nets, batch = turn
+    stage, found = Stage(discriminate=BOTH, lr=0.0, discriminator_lr=0.0), []
+    for _ in range(2):
+        train_step(fabric, nets, batch, stage, TrainConfig(r1=0.0), 0)
+        found.append(
+            [
+                p.grad.clone()
+                for net in (nets.generator, nets.discriminators)
+                for p in net.parameters()
+                if p.grad is not None
+            ]
+        )
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-7) for a, b in zip(*found, strict=True))
+
+
 def gradients(nets):
     return [p.grad.detach().clone() for p in nets.discriminators.module.judges["adv_local"].parameters()]
 
