@@ -49,6 +49,7 @@ def test_each_figure_of_a_worth_by_hand():
     half = value(trust=TRUST * 0.5, bare=0.6)
     assert (half.shown, half.clear) == pytest.approx((0.5, 0.6))
     assert value().pose == 1 and value(mesh=turned(yaw=40)).pose == pytest.approx(np.exp(-1), abs=0.02)
+    assert value(mesh=turned(yaw=-20)).pose == pytest.approx(np.exp(-1 / 4), abs=0.02)
     assert value(bare=0.001).clear == 0.02 and value(trust=TRUST * 0).clear == 1
     beside = np.zeros((128, 128), bool)
     beside[:10, :10] = True

@@ -30,6 +30,11 @@ def test_where_nothing_is_visible_nothing_is_known():
     assert not same_picture(picture, picture, ~everything) and not shows_the_same(picture, picture, everything)
 
 
+def test_pictures_without_any_detail_are_no_copies():
+    plain = np.full((128, 128, 3), 90, np.uint8)
+    assert copy_score(plain, plain + 9, ~HOLE) == -1 and not shows_the_same(plain, plain, HOLE)
+
+
 def noisy(picture, deviation):
     noise = np.random.default_rng(5).normal(0, deviation, (64, 64, 1)).repeat(2, 0).repeat(2, 1)
     return np.clip(picture + noise, 0, 255).astype(np.uint8)

@@ -104,6 +104,11 @@ def test_a_hole_stays_in_the_frame_and_in_the_photo():
     hole = grown(everything, UPRIGHT.shifted(-50, -30), (100, 300))
     assert hole[32:, 52:176].all() and not hole[:, :48].any() and not hole[:, 180:].any() and not hole[:28].any()
     assert not grown(~everything, UPRIGHT, (128, 128)).any()
+    assert (
+        grown(everything, UPRIGHT, (100, 300, 3)).shape
+        == grown(~everything, UPRIGHT, (100, 300, 3)).shape
+        == (100, 300)
+    )
 
 
 def boxes(*places):

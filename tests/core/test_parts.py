@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from test_mesh import turned
 
 from twoface.cli.photos import HOLES as TOLD
 from twoface.core.affine import apply
@@ -76,6 +77,12 @@ def test_left_and_right_are_the_halves_of_the_face():
     left, right = named_hole("left"), named_hole("right")
     assert inside(left, 468, 473) == [True, False] and inside(right, 468, 473) == [False, True]
     assert (left | right).sum() > 0.97 * named_hole("face").sum() and (left & right).mean() < 0.02
+
+
+@pytest.mark.parametrize("yaw", [-30, 30])
+def test_the_halves_of_a_turned_face_meet_at_its_bent_midline(yaw):
+    left, right = (named_hole(name, turned(yaw=yaw)) for name in ("left", "right"))
+    assert (left & right).mean() < 0.02
 
 
 @pytest.mark.parametrize("name", PARTS)

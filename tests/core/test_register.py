@@ -5,7 +5,8 @@ from test_mesh import turned
 
 from twoface.core.affine import apply, invert
 from twoface.core.frame import UPRIGHT, Frame
-from twoface.core.mesh import Mesh, template_mesh
+from twoface.core.masks import distance_to
+from twoface.core.mesh import Mesh, inside, template_mesh
 from twoface.core.reference import Registered, no_reference, registered, sampled, shrunk, uncovered
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
@@ -61,6 +62,9 @@ def test_a_registered_reference_is_sampled_as_a_crop_is():
     mesh = moved(template_mesh(), invert(FRAME.transform()))
     found = registered(template_mesh(), np.zeros((128, 128), bool), photo, mesh)
     assert np.abs(found.picture.astype(int) - expected)[20:110, 20:110].mean() < 1.5
+    depth = np.clip(distance_to(~inside(template_mesh(), "oval")), 0, 4)
+    for pixels_inside, share in ((0, 0), (1, 0), (2, 1 / 3), (3, 2 / 3), (4, 1)):
+        assert found.within[depth == pixels_inside] == pytest.approx(share)
     reference, trust = found.planes()
     assert reference.shape == (1, 3, 128, 128) and trust.shape == (1, 1, 128, 128) and reference.max() <= 1
     assert np.array_equal(sampled(photo[:128, :128], straight(UPRIGHT)), photo[:128, :128])
