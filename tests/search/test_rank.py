@@ -147,6 +147,9 @@ def test_what_the_hole_hides_or_nobody_knows_does_not_count():
     parts = quality(row(yaw=5.0, mouth_open=0.9), unknown)
     assert parts["expression"] == 1
     assert hides(EYES, TEMPLATE[:2]) and not hides(EYES, TEMPLATE[3:])
+    one = np.zeros((128, 128), bool)
+    one[10, 20] = True
+    assert [hides(one, np.array([(x / 128, 10 / 128)])) for x in (19.4, 19.6, 20.4, 20.6)] == [False, True, True, False]
     assert quality(row(), wanted(NOTHING))["visible"] == pytest.approx(1)
 
 

@@ -44,6 +44,20 @@ def test_perceptual_is_relative_to_each_layer():
     assert losses.perceptual(fake, real) == pytest.approx((0.25 + 1.0) / 2)
 
 
+def test_distances_do_not_ask_which_way():
+    a, b = torch.tensor([0.2, -0.7, 0.5, -0.1]).reshape(1, 1, 2, 2), torch.tensor([0.4, -0.2, -0.3, 0.6])
+    b, hole = b.reshape(1, 1, 2, 2), torch.tensor([[[[1.0, 1.0], [0.0, 1.0]]]])
+    for loss in losses.REC.values():
+        assert loss(a, b, hole) == pytest.approx(float(loss(b, a, hole))) and loss(a, b, hole) > 0
+    assert (
+        losses.perceptual([a], [b]) == pytest.approx(float(losses.perceptual([-a], [-b])))
+        and losses.perceptual([a], [b]) < 2
+    )
+    assert losses.smooth(a, b, a, b) == pytest.approx(float(losses.smooth(-a, -b, -a, -b)))
+    near, far = torch.zeros(1, 478, 3), torch.ones(1, 478, 3)
+    assert losses.mesh(near, far) == losses.mesh(far, near) == pytest.approx(1.3)
+
+
 def test_identity_is_one_minus_cosine():
     a, b = torch.eye(2)[:1], torch.tensor([[0.6, 0.8]])
     assert losses.cosine(a, b) == pytest.approx(0.4)
