@@ -251,7 +251,15 @@ def test_face_outside_the_photo(fails, face):
     assert "lies outside photo.png" in fails("--hole", "eyes", f"--face={face}")
 
 
-@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "1,2,3,4,5,6", "10 10 20 20"])
+def test_two_files_of_one_name(fails):
+    assert "need names of their own" in fails("--hole", "eyes", "--report", "out/../out/result.png", "--force")
+
+
+def test_tries_of_references_that_are_given(fails):
+    assert "--reference-from" in fails("--hole", "eyes", "--reference", "other.png", "--try", "3")
+
+
+@pytest.mark.parametrize("box", ["", "1,2,3", "a,b,c,d", "1,2,3,4,5,6", "10 10 20 20"])
 def test_box_that_is_none(fails, box):
     assert "is not a square" in fails("--hole", "eyes", "--face", box)
 

@@ -37,7 +37,16 @@ def test_what_is_no_square_is_refused_be_it_turned_or_not(square, told, turn):
 
 
 @pytest.mark.parametrize(
-    "numbers", [(0, 0, float("nan"), 100), (0, 0, 9, 9, float("inf")), (0, 0, 9), (0, 0, 9, 9, 1, 1)]
+    "numbers",
+    [
+        (0, 0, float("nan"), 100),
+        (0, 0, 9, 9, float("inf")),
+        (0, 0, 9),
+        (0, 0, 9, 9, 1, 1),
+        "0,0,9,9",
+        7,
+        (0, 0, 9, None),
+    ],
 )
 def test_what_are_no_numbers_of_a_frame_is_refused(numbers):
     with pytest.raises(InputError, match="is not a square: give four numbers"):

@@ -45,13 +45,15 @@ def fill(args: Namespace) -> int:
     from twoface.core.inpainter import Inpainter
     from twoface.core.parts import parse_hole
 
-    hole = parse_hole(args.hole) if args.hole else None
-    face = Frame.parse(args.face) if args.face else None
+    hole = None if args.hole is None else parse_hole(args.hole)
+    face = None if args.face is None else Frame.parse(args.face)
     reference_face = [Frame.parse(text) for text in args.reference_face] or None
     if args.backend and args.model:
         raise InputError("a backend has a network of its own: leave --model or --backend out")
     if args.reference_from and (args.reference or args.reference_face):
         raise InputError("the reference is either given or found: leave --reference or --reference-from out")
+    if args.tries > 1 and not args.reference_from:
+        raise InputError("--try is for references that are found: give --reference-from, or leave it out")
     _check_outputs(args, *_crop_paths(args.crops, args.reference or args.reference_from))
 
     start = time.perf_counter()
@@ -190,9 +192,11 @@ def _check_outputs(args: Namespace, *others: Path | None) -> None:
     from twoface.core.images import output_format
 
     output_format(args.out)
-    for path in (args.out, args.report, *others):
-        if path:
-            check_output(path, args.force)
+    paths = [path for path in (args.out, args.report, *others) if path]
+    for path in paths:
+        check_output(path, args.force)
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise InputError(f"{printable(args.out)} and what is written beside it need names of their own")
 
 
 def _tell(report: dict[str, Any]) -> None:

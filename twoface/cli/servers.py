@@ -89,3 +89,6 @@ def _replicas(text: str) -> tuple[int, int]:
     if most < fewest:
         raise argparse.ArgumentTypeError(f"{text}: the second number is below the first")
     return fewest, most
+
+
+_replicas.__name__ = "number of replicas"  # argparse's word for it

@@ -35,12 +35,16 @@ class Frame:
         """
         if isinstance(given, Frame):
             return given
-        if len(given) not in (4, 5) or not all(map(isfinite, given)):
-            raise _no_frame(_text(given))
-        x0, y0, x1, y1, angle = (*map(float, given), 0.0)[:5]
+        try:
+            numbers = [float(value) for value in given]
+        except (TypeError, ValueError):
+            raise _no_frame(str(given)) from None
+        if len(numbers) not in (4, 5) or not all(map(isfinite, numbers)):
+            raise _no_frame(_text(numbers))
+        x0, y0, x1, y1, angle = (*numbers, 0.0)[:5]
         width, height = x1 - x0, y1 - y0
         if min(width, height) < LEAST or abs(width - height) > 0.05 * max(width, height):
-            told = f"the face's square {_text(given)} is {width:g}x{height:g} pixels"
+            told = f"the face's square {_text(numbers)} is {width:g}x{height:g} pixels"
             raise InputError(f"{told}: give a square of {LEAST} pixels or more", code="not_square")
         return cls((x0 + x1) / 2, (y0 + y1) / 2, (width + height) / 2, angle)
 
