@@ -235,7 +235,8 @@ class Inpainter:
         `FillModel`, such as `twoface.client.connect` gives. threads: default at most 2.
         """
         network = model if isinstance(model, Network) else FillModel(model, threads)
-        return cls(network, FaceDetector(threads), Embedder(threads), Mesher(threads), Occlusion(threads))
+        # The small networks gain nothing by a second thread, which a photo and its reference would fight for.
+        return cls(network, FaceDetector(1), Embedder(threads), Mesher(1), Occlusion(1))
 
     @cached_property
     def mesher(self) -> Mesher:

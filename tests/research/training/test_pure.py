@@ -24,7 +24,7 @@ def test_rec_counts_the_hole_alone():
 
 
 def test_mse_is_the_mean_over_the_whole_picture():
-    fill, target = torch.full((1, 3, 4, 4), 0.5), torch.zeros(1, 3, 4, 4)
+    fill, target = torch.full((1, 3, 4, 4), 0.75), torch.full((1, 3, 4, 4), 0.25)
     mask = torch.zeros(1, 1, 4, 4)
     mask[:, :, 0] = 1  # a quarter of the picture; outside it the composite is the target
     assert losses.mse(fill, target, mask) == pytest.approx(0.25 * 0.5**2)
