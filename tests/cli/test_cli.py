@@ -251,8 +251,10 @@ def test_face_outside_the_photo(fails, face):
     assert "lies outside photo.png" in fails("--hole", "eyes", f"--face={face}")
 
 
-def test_two_files_of_one_name(fails):
-    assert "need names of their own" in fails("--hole", "eyes", "--report", "out/../out/result.png", "--force")
+@pytest.mark.parametrize("report", ["out/../out/result.png", "photo.png", "other.png"])
+def test_a_report_over_the_result_or_what_is_given(fails, report):
+    given = "--hole", "eyes", "--reference", "other.png"
+    assert "needs names of its own" in fails(*given, "--report", report, "--force")
 
 
 def test_tries_of_references_that_are_given(fails):

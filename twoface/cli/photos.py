@@ -195,8 +195,10 @@ def _check_outputs(args: Namespace, *others: Path | None) -> None:
     paths = [path for path in (args.out, args.report, *others) if path]
     for path in paths:
         check_output(path, args.force)
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise InputError(f"{printable(args.out)} and what is written beside it need names of their own")
+    given = [Path(path) for path in (args.photo, args.mask, *args.reference) if path]
+    beside = {path.resolve() for path in paths[1:]}
+    if len(beside) < len(paths) - 1 or beside & {path.resolve() for path in (args.out, *given)}:
+        raise InputError(f"what is written beside {printable(args.out)} needs names of its own")
 
 
 def _tell(report: dict[str, Any]) -> None:
