@@ -59,15 +59,21 @@ async function keepShell() {
   const known = navigator.serviceWorker.controller;
   await navigator.serviceWorker.register("sw.js");
   if (known) return;
-  // What is fetched before the worker is in charge does not pass through it: list it when that is over.
+  // What is fetched before the worker is in charge does not pass through it: keep what is listed once it is.
   const { serviceWorker } = navigator;
   if (!serviceWorker.controller)
     await new Promise((resolve) => serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
-  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve, { once: true }));
   const ours = ({ name }) => name.startsWith(location.origin) && !/\/(api|samples)\//.test(name);
-  const files = performance.getEntriesByType("resource").filter(ours);
   const shell = await caches.open("shell");
-  await shell.addAll(["./", ...new Set(files.map(({ name }) => name))]);
+  const asked = new Set();
+  const keep = (file) => {
+    if (asked.has(file)) return; // to keep it is to fetch it, which is listed too
+    asked.add(file);
+    shell.add(file).catch((error) => console.warn("not kept offline:", file, error)); // it is when it is fetched next
+  };
+  keep("./");
+  const listed = (entries) => entries.getEntries().filter(ours).forEach(({ name }) => keep(name));
+  new PerformanceObserver(listed).observe({ type: "resource", buffered: true }); // those under way come when they are there
 }
 
 /** Ask the server what it offers; without it there is nothing to do but to try again. */
