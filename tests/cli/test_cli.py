@@ -132,9 +132,9 @@ def test_a_jpeg_keeps_its_quality(shop):
 
 def test_an_error_names_the_option_that_helps():
     lost = InputError("no face was found", code="no_face")
-    other = InputError("reference you.jpg: no face was found", code="no_face", reference="you.jpg")
+    other = InputError("no face was found in you.jpg", code="no_face", reference="you.jpg")
     assert _with_option(lost) == "no face was found (--face X0,Y0,X1,Y1)"
-    assert _with_option(other) == "reference you.jpg: no face was found (--reference-face X0,Y0,X1,Y1)"
+    assert _with_option(other) == "no face was found in you.jpg (--reference-face X0,Y0,X1,Y1)"
     assert _with_option(InputError("the file is damaged", code="damaged")) == "the file is damaged"
 
 

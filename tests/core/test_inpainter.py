@@ -151,7 +151,12 @@ def test_a_large_reference_among_several_is_read_again(fill, photo, monkeypatch)
     kept = fill(photo, hole=HOLE, references=references)
     read = []
     monkeypatch.setattr("twoface.core.inpainter.HELD", 0)
-    monkeypatch.setattr("twoface.core.inpainter.read_photo", lambda source: read.append(source) or read_photo(source))
+
+    def reading(file, **name):
+        read.append(file)
+        return read_photo(file, **name)
+
+    monkeypatch.setattr("twoface.core.inpainter.read_photo", reading)
     again = fill(photo, hole=HOLE, references=references)
     assert read == [*references, references[again.reference_used]]
     assert np.array_equal(again.photo.pixels, kept.photo.pixels) and again.references == kept.references
@@ -244,7 +249,7 @@ def test_the_photo_as_its_own_reference_is_refused(inpainter, photo, kind):
     assert inpainter().fill(photo, reference=copy, same_photo=True, **given).reference_used == 0
     others = [copy, Photo(textured(320, 340, 9), name="other.jpg")]
     result = inpainter().fill(photo, references=others, **given | {"reference_face": [given["reference_face"]] * 2})
-    assert result.reference_used == 1 and "left out" in result.warning
+    assert result.reference_used == 1 and "the reference is the photo itself or a copy" in result.warning
 
 
 def test_a_copy_that_shows_the_holes_part_is_used(fill, photo):
@@ -308,6 +313,8 @@ def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
         ({"hole": HOLE, "feather": float("nan")}, "feather"),
         ({"hole": HOLE, "reference_face": (0, 0, 100, 100)}, "give a face for each"),
         ({"hole": HOLE, "reference": "missing.jpg"}, "missing.jpg"),
+        ({"hole": HOLE, "reference": b"hello"}, "^the reference is not a picture"),
+        ({"hole": HOLE, "reference": np.ones((9, 9, 3))}, "^the reference must be uint8"),
         ({"hole": HOLE, "references": ["a", "b"], "reference_face": [None]}, "give a face for each"),
         ({"mask": np.zeros((320, 340), bool)}, "empty"),
         ({"frame_mask": np.zeros((64, 64), bool)}, "empty"),
@@ -380,7 +387,7 @@ def test_no_face(inpainter, network, photo):
             return self.faces if pixels is photo else []
 
     only = Inpainter(network(), OnlyThePhoto(placed_face(FRAME)), FakeEmbedder(), FakeMesher(), FakeOcclusion())
-    with pytest.raises(InputError, match="reference you.jpg.*a square") as told:
+    with pytest.raises(InputError, match="^no face was found in you.jpg: .*a square") as told:
         only.fill(photo, hole=HOLE, reference=Photo(photo.copy(), name="you.jpg"))
     assert (told.value.code, told.value.facts) == ("no_face", {"reference": "you.jpg"})
 

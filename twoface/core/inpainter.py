@@ -528,7 +528,8 @@ class Inpainter:
 
     def _reference_photo(self, item: PhotoSource, frame: Frame | None) -> "_ReferencePhoto":
         """A reference photo and its faces, or the one in the frame that is given."""
-        photo = dataclasses.replace(_as_photo(item), original=None)  # the file's own samples are not needed
+        photo = _as_photo(item, "the reference")
+        photo = dataclasses.replace(photo, original=None)  # the file's own samples are not needed
         try:
             if frame is not None:
                 frame.check(photo.size, photo.name)
@@ -536,7 +537,7 @@ class Inpainter:
             if frame is None and not found:
                 raise _no_face(photo)
         except InputError as error:
-            raise InputError(f"reference {photo.name}: {error}", code=error.code, reference=photo.name) from error
+            raise InputError(str(error), code=error.code, reference=photo.name) from error
         frames = [face.frame for face in found] if frame is None else [frame]
         faces = [self._reference_face(photo, each) for each in frames]
         return _ReferencePhoto(photo, found, faces, frame, not isinstance(item, Photo | np.ndarray))
@@ -629,14 +630,15 @@ class _Clock:
         return self._laps | {"total": sum(self._laps.values())}
 
 
-def _as_photo(source: PhotoSource) -> Photo:
+def _as_photo(source: PhotoSource, name: str = "the photo") -> Photo:
+    """name: of what has none of its own, for messages."""
     if isinstance(source, Photo):
         return source
     if not isinstance(source, np.ndarray):
-        return read_photo(source)
+        return read_photo(source, name=name)
     if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
-        raise InputError(f"a photo must be uint8 (H, W, 3) RGB, not {source.dtype} {source.shape}")
-    return Photo(source)
+        raise InputError(f"{name} must be uint8 (H, W, 3) RGB, not {source.dtype} {source.shape}")
+    return Photo(source, name=name)
 
 
 def _frames(given: FrameLike | Sequence[FrameLike | None] | None, count: int) -> list[Frame | None]:
@@ -657,8 +659,8 @@ def _chosen(references: Sequence[Reference], same_photo: bool) -> tuple[int | No
     copies = [reference.copy and not same_photo for reference in references]
     if copies and all(copies):
         text = (
-            f"the reference {references[0].name} is the photo itself or a copy of it, and shows what is to be"
-            " filled: give another photo of the person, or none"
+            f"{references[0].name} is the photo itself or a copy of it, and shows what is to be filled: give another"
+            " photo of the person as the reference, or none"
         )
         raise InputError(text, code="same_photo")
     others = [i for i, copy in enumerate(copies) if not copy]
@@ -667,7 +669,7 @@ def _chosen(references: Sequence[Reference], same_photo: bool) -> tuple[int | No
     chosen = best([references[i].similarity for i in others], [references[i].worth for i in others])
     left_out = [reference.name for reference, copy in zip(references, copies, strict=True) if copy]
     about = "is the photo itself or a copy of it, and was left out"
-    return others[chosen], [f"the reference {name} {about}" for name in left_out]
+    return others[chosen], [f"{name} {about}" for name in left_out]
 
 
 def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
