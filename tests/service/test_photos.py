@@ -217,11 +217,13 @@ def test_pictures_that_cannot_be_used(client, photo):
     error(fill(client, bomb.getvalue(), **eyes), 413, "the photo has more than 1 megapixels", "too_many_pixels")
     error(fill(client, photo, ("mask", bomb.getvalue())), 413, "the mask has more", "too_many_pixels")
     error(fill(client, photo, ("mask", png(empty))), 422, "mask is empty", "mask_empty")
+    error(fill(client, photo, ("mask", png(255 - empty))), 422, "is it inverted", "mask_inverted")
+    error(fill(client, photo, hole="auto"), 422, "nothing in front of the face was found", "nothing_found")
     error(fill(client, photo, ("mask", png(small))), 400, "the mask is 100x100, the photo 512x512")
     error(fill(client, photo, ("mask", b"hello")), 415, "the mask is not a picture", "not_a_picture")
     error(fill(client, photo, ("references", b"hello"), **eyes), 415, "reference 1 is not", "not_a_picture")
     error(fill(client, photo, ("references", plain), **eyes), 422, "^no face was found in reference 1: give", "no_face")
-    error(fill(client, photo, ("references", photo), **eyes), 400, "^reference 1 is the photo itself", "same_photo")
+    error(fill(client, photo, ("references", photo), **eyes), 422, "^reference 1 is the photo itself", "same_photo")
     error(client.post("/v1/faces", files={"photo": b"hello"}), 415, "not a picture", "not_a_picture")
 
 
