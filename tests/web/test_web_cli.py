@@ -22,13 +22,15 @@ WEB = [sys.executable, "-c", "import sys; from twoface.cli import main; sys.exit
     [
         (["--host", "0.0.0.0"], 2, "give --auth FILE"),
         (["--tls-cert", "cert.pem"], 2, "--tls-key"),
-        (["--auth", "nothing.txt"], 2, "nothing.txt"),
+        (["--auth", "nothing.txt"], 2, "cannot read the passwords in nothing.txt: No such file"),
+        (["--auth", "short.txt"], 2, "short.txt must hold passwords of at least 16 letters, one a line"),
         (["--backend", "ftp://there"], 2, "is not a backend"),
         (["--backend", "http://there:1", "--backend-key", "nothing.txt"], 2, "nothing.txt"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, monkeypatch, capsys, arguments, code, words):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.txt").write_text("secret\n")
     assert main(["web", "--port", "0", *arguments]) == code
     error = capsys.readouterr().err
     assert error.startswith("twoface: ") and error.count("\n") == 1 and words in error

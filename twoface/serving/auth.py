@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 class Keys:
-    """The keys of a file, one a line; empty lines and those that begin with # are passed over.
+    """The keys of a file, one a line; empty lines and those that begin with # are passed over. called: what they are.
 
     The file is read again when it has changed, so that a key can be added or taken back while the server runs; a
     changed file that cannot be used leaves the keys as they are. Raises InputError for such a file at the start.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = path
+    def __init__(self, path: str | Path, called: str = "API keys") -> None:
+        self._path, self._called = path, called
         self._stamp: tuple[int, int, int] | None = None
         self._digests: list[bytes] = []
         self._read()
@@ -35,7 +35,7 @@ class Keys:
         try:
             self._read()
         except InputError as error:
-            log.error("the keys stay as they were: %s", error)
+            log.error("the %s stay as they were: %s", self._called, error)
         digest = _digest(key)
         return any([hmac.compare_digest(digest, known) for known in self._digests])  # a list: all are compared
 
@@ -48,15 +48,16 @@ class Keys:
             with open(self._path, "rb") as file:
                 content = file.read()
         except OSError as error:
-            raise InputError(f"cannot read the API keys in {self._path}: {error}") from error
+            told = f"cannot read the {self._called} in {self._path}: {error.strerror or error}"
+            raise InputError(told) from error
         self._stamp = stamp  # of what was read: a file that could not be is tried again
         try:
             lines = [line.strip() for line in content.decode().split("\n")]
         except UnicodeDecodeError as error:
-            raise InputError(f"cannot read the API keys in {self._path}: {error}") from error
+            raise InputError(f"cannot read the {self._called} in {self._path}: {error}") from error
         keys = [line for line in lines if line and not line.startswith("#")]
         if not keys or min(map(len, keys)) < SHORTEST:
-            raise InputError(f"{self._path} must hold API keys of at least {SHORTEST} letters, one a line")
+            raise InputError(f"{self._path} must hold {self._called} of at least {SHORTEST} letters, one a line")
         self._digests = [_digest(key) for key in keys]
 
 

@@ -32,7 +32,7 @@ def build_app(settings: Settings, pool: Pool, ready: Callable[[], Awaitable[bool
 
     Raises InputError for a file of passwords that cannot be used.
     """
-    sessions = Sessions(Keys(settings.auth) if settings.auth else None)
+    sessions = Sessions(Keys(settings.auth, "passwords") if settings.auth else None)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(api.router(pool, settings, ready))
     if sessions.locked:
