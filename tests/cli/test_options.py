@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from twoface.cli.options import Parser, add_settings, settings_of
+from twoface.core.errors import InputError
 from twoface.service.settings import Settings as ServiceSettings
 from twoface.web.settings import Settings as WebSettings
 
@@ -57,3 +58,10 @@ def test_a_value_out_of_bounds_is_refused_in_one_line(capsys, words, message):
         read(ServiceSettings, *words)
     error = capsys.readouterr().err
     assert ended.value.code == 2 and message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("settings", [ServiceSettings, WebSettings])
+@pytest.mark.parametrize("host", ["", " "])
+def test_an_empty_address_is_refused(settings, host):
+    with pytest.raises(InputError, match="^--host is empty: give an address, 127.0.0.1"):
+        read(settings, "--host", host)

@@ -60,7 +60,11 @@ class ServerSettings(Protocol):
 
 
 def check_access(settings: ServerSettings, keys: Path | None, advice: str) -> None:
-    """Raise InputError, with `advice`, for a server that others can reach without a key; and for half of TLS."""
+    """Raise InputError for a server without an address, for one that others can reach without a key, with `advice`, and
+    for half of TLS.
+    """
+    if not settings.host.strip():
+        raise InputError("--host is empty: give an address, 127.0.0.1 for this machine alone, 0.0.0.0 for all networks")
     if not keys and not is_loopback(settings.host):
         raise InputError(f"{settings.host} can be reached by others: {advice}")
     if (settings.tls_cert is None) != (settings.tls_key is None):
