@@ -257,6 +257,11 @@ def test_a_report_over_the_result_or_what_is_given(fails, report):
     assert "needs names of its own" in fails(*given, "--report", report, "--force")
 
 
+@pytest.mark.parametrize("option", ["--api-key", "--ca"])
+def test_what_is_for_a_backend_without_one(fails, option):
+    assert "give --backend URL too" in fails("--hole", "eyes", option, "file")
+
+
 def test_tries_of_references_that_are_given(fails):
     assert "--reference-from" in fails("--hole", "eyes", "--reference", "other.png", "--try", "3")
 

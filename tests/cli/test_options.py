@@ -41,6 +41,27 @@ def test_each_kind_of_option():
 
 def test_proxies_are_added_to_those_that_are_trusted_already():
     assert read(WebSettings, "--proxy", "10.0.0.1").proxies == ("127.0.0.1", "::1", "10.0.0.1")
+    assert read(WebSettings, "--proxy", "10.0.0.0/8", "--proxy", "fd00::1").proxies[2:] == ("10.0.0.0/8", "fd00::1")
+
+
+@pytest.mark.parametrize("proxy", ["notanaddress", "10.0.0.1/8", "10.0.0.1:80", "*", ""])
+def test_a_proxy_without_an_address_is_refused(proxy):
+    with pytest.raises(InputError, match="is no address: give the proxy's IP address"):
+        read(WebSettings, "--proxy", proxy)
+
+
+def test_a_key_without_its_backend_is_refused():
+    assert read(WebSettings, "--backend", "http://there", "--backend-key", "key.txt").backend_key == Path("key.txt")
+    with pytest.raises(InputError, match="give --backend URL too"):
+        read(WebSettings, "--backend-key", "key.txt")
+
+
+def test_origins_are_taken_as_browsers_send_them():
+    origins = ("*", "null", "https://example.org", "http://localhost:3000", "http://[::1]:80", "app-x://a_b")
+    assert ServiceSettings(cors=origins).cors == origins
+    for wrong in ("nonsense", "example.org", "https://example.org/", "https://Example.org", "https://a b", "https://"):
+        with pytest.raises(InputError, match=f"--cors '{wrong}' is no origin: give it as browsers send it"):
+            read(ServiceSettings, "--cors", wrong)
 
 
 @pytest.mark.parametrize(

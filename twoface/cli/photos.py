@@ -50,6 +50,8 @@ def fill(args: Namespace) -> int:
     reference_face = [Frame.parse(text) for text in args.reference_face] or None
     if args.backend and args.model:
         raise InputError("a backend has a network of its own: leave --model or --backend out")
+    if (args.api_key or args.ca) and not args.backend:
+        raise InputError("--api-key and --ca are for a backend: give --backend URL too, or leave them out")
     if args.reference_from and (args.reference or args.reference_face):
         raise InputError("the reference is either given or found: leave --reference or --reference-from out")
     if args.tries > 1 and not args.reference_from:

@@ -1,11 +1,14 @@
 """What `twoface serve` can be told, with its defaults."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from twoface.core.errors import InputError
 from twoface.serving.settings import check_access, option
 
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+")  # as browsers send it, or *
 WAIT = "how long a crop waits for its batch to fill (default %(default)s: batch what is queued)"
 
 
@@ -46,3 +49,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_access(self, self.api_keys, "give --api-key FILE, or serve on 127.0.0.1")
+        for origin in self.cors:
+            if not ORIGIN.fullmatch(origin):
+                told = "give it as browsers send it, such as https://example.org, in small letters and without a path"
+                raise InputError(f"--cors {origin!r} is no origin: {told}; or * for every page")

@@ -1,8 +1,10 @@
 """What `twoface web` can be told, with its defaults."""
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from twoface.core.errors import InputError
 from twoface.serving.settings import check_access, option
 
 INDEX_MEMORY = 4_000_000_000  # bytes that a worker may map for indexes: what reads them reserves more than it uses
@@ -14,7 +16,8 @@ TRUSTED = f"trust X-Forwarded-For from this reverse proxy ({' and '.join(PROXIES
 class Settings:
     """The options of `twoface web`, and limits that are no options. Times are in seconds, sizes in bytes.
 
-    proxies: whose `X-Forwarded-For` tells who asks, since passwords that are tried out are counted by address.
+    proxies: whose `X-Forwarded-For` tells who asks, since passwords that are tried out are counted by address; each an
+    address, or a network such as 10.0.0.0/8.
     memory: what a worker process may map, code and networks included, but for its indexes.
     """
 
@@ -45,8 +48,20 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_access(self, self.auth, "give --auth FILE, or use --host 127.0.0.1")
+        if self.backend_key and not self.backend:
+            raise InputError("--backend-key is the key of a backend: give --backend URL too, or leave it out")
+        for proxy in self.proxies:
+            _check_proxy(proxy)
 
     @property
     def worker_memory(self) -> int:
         """Bytes of address space that a worker process may map."""
         return self.memory + (INDEX_MEMORY if self.indexes else 0)
+
+
+def _check_proxy(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        told = f"--proxy {text!r} is no address: give the proxy's IP address, or its network such as 10.0.0.0/8"
+        raise InputError(told) from error
