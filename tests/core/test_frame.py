@@ -53,6 +53,13 @@ def test_what_are_no_numbers_of_a_frame_is_refused(numbers):
         Frame.of(numbers)
 
 
+@pytest.mark.parametrize("degrees", [360.5, -361, 1e308])
+def test_more_than_a_whole_turn_is_refused(degrees):
+    assert [Frame.of((0, 0, 9, 9, turn)).angle for turn in (-360, 360)] == [-360, 360]
+    with pytest.raises(InputError, match="is turned by .* degrees: give -360 to 360$"):
+        Frame.of((0, 0, 9, 9, degrees))
+
+
 @pytest.mark.parametrize("degrees", [0, 30, -100, 179])
 def test_a_turned_square_comes_upright(degrees):
     frame = Frame.of((100.5, 60.25, 300.5, 260.25, degrees))
@@ -92,6 +99,7 @@ def test_a_frame_of_the_crop_lies_in_the_picture():
     assert (placed.side, placed.angle) == pytest.approx((64, 20))
     corners = apply(invert(frame.transform()), inner.corners())
     assert np.allclose(placed.corners(), corners)
+    assert Frame(120, 90, 256, 355).inner(Frame(64, 64, 128, 10)).angle == pytest.approx(5)  # and so `of` takes it
 
 
 def test_a_frame_in_a_part_of_the_picture():

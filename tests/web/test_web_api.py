@@ -283,6 +283,7 @@ def test_what_is_no_picture_is_refused(client, data, code):
         ({"frame": FRAME | {"x": -20}}, 422, "frame_outside"),
         ({"frame": FRAME | {"side": 5000}}, 422, "frame_outside"),
         ({"frame": FRAME | {"x": 1e300}}, 400, "bad_request"),
+        ({"frame": FRAME | {"angle": 361}}, 400, "bad_request"),
         ({"frame": FRAME | {"x": "left"}}, 400, "bad_request"),
         ({"frame": FRAME | {"more": 1}}, 400, "bad_request"),
         ({"references": [{"photo": "0" * 32, "frame": FRAME}]}, 404, "photo_gone"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, remainder
 from typing import TypeAlias
 
 import cv2
@@ -14,6 +14,7 @@ from twoface.core.errors import InputError
 
 SIZE = 128  # px, the side of the crop, which is what the network sees
 LEAST = 2  # px, the side of a frame that a user gives
+TURN = 360  # degrees, the most that a user turns it, either way
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Frame:
         if len(numbers) not in (4, 5) or not all(map(isfinite, numbers)):
             raise _no_frame(_text(numbers))
         x0, y0, x1, y1, angle = (*numbers, 0.0)[:5]
+        if abs(angle) > TURN:
+            raise InputError(f"the face's square is turned by {angle:g} degrees: give -{TURN} to {TURN}")
         width, height = x1 - x0, y1 - y0
         if min(width, height) < LEAST or abs(width - height) > 0.05 * max(width, height):
             told = f"the face's square {_text(numbers)} is {width:g}x{height:g} pixels"
@@ -121,7 +124,7 @@ class Frame:
     def inner(self, frame: "Frame") -> "Frame":
         """A frame of the crop, in picture pixels."""
         x, y = apply(invert(self.transform()), (frame.x - 0.5, frame.y - 0.5)) + 0.5
-        return Frame(float(x), float(y), frame.side * self.detail, self.angle + frame.angle)
+        return Frame(float(x), float(y), frame.side * self.detail, remainder(self.angle + frame.angle, 360))
 
     def window(self, shape: Shape, size: int = SIZE) -> tuple[int, int, int, int]:
         """The part of a picture of `shape` (H, W) that the crop needs -> (x0, y0, x1, y1), ints inside the picture.

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 import twoface
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.frame import SIZE, Frame
+from twoface.core.frame import SIZE, TURN, Frame
 from twoface.core.parts import HOLES
 from twoface.serving.pool import Pool
 from twoface.serving.requests import read_body, until_disconnect
@@ -44,7 +44,7 @@ class SentFrame(BaseModel):
     x: Place
     y: Place
     side: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-    angle: Place = 0.0
+    angle: Annotated[float, Field(ge=-TURN, le=TURN, allow_inf_nan=False)] = 0.0
 
     def plain(self) -> Frame:
         return Frame(self.x, self.y, self.side, self.angle)
