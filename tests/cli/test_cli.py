@@ -272,8 +272,8 @@ def test_box_that_is_none(fails, box):
 
 
 def test_face_that_is_not_square(fails):
-    assert "give a square" in fails("--hole", "eyes", "--face", "20,20,180,100")
-    assert "give a square" in fails("--hole", "eyes", "--face", "100,100,90,90,0")
+    assert "160 pixels wide and 80 high: make both the same" in fails("--hole", "eyes", "--face", "20,20,180,100")
+    assert "has no area" in fails("--hole", "eyes", "--face", "100,100,90,90,0")
 
 
 def test_unknown_hole(fails):

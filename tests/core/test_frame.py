@@ -24,10 +24,11 @@ def test_a_square_is_a_frame():
 @pytest.mark.parametrize(
     ("square", "told"),
     [
-        ((0, 0, 100, 110), "0,0,100,110.* is 100x110 pixels"),
-        ((5, 5, 5, 5), "is 0x0 pixels"),
-        ((5, 5, 6, 6), "2 pixels or more"),
-        ((9, 9, 5, 5), "is -4x-4 pixels"),
+        ((0, 0, 100, 110), "^0,0,100,110.*, given as the face.s square, is 100 pixels wide and 110 high: make"),
+        ((0, 0, 1, 3), "1 pixels wide and 3 high: make both the same"),
+        ((5, 5, 5, 5), "has no area: give X0,Y0,X1,Y1 with X0 < X1 and Y0 < Y1"),
+        ((9, 5, 5, 9), "has no area"),
+        ((5, 5, 6, 6), "is 1 pixels wide and 1 high: make it 2 or more"),
     ],
 )
 def test_what_is_no_square_is_refused_be_it_turned_or_not(square, told, turn):

@@ -150,7 +150,7 @@ def test_every_field_arrives(client, photo, reference, samples):
         ({"hole": "eyes", "face": "a"}, 400, "not a square", None),
         ({"hole": "eyes", "face": "nan,nan,nan,nan,nan"}, 400, "^face holds NaN", None),
         ({"hole": "1,2,NaN,4"}, 400, "^hole holds NaN", None),
-        ({"hole": "eyes", "face": "0,0,50,90"}, 422, "give a square", "not_square"),
+        ({"hole": "eyes", "face": "0,0,50,90"}, 422, "make both the same", "not_square"),
         ({"hole": "eyes", "reference_faces": "0,0,50,50"}, 400, "a face for each", None),
         ({"hole": "eyes", "feather": "-1"}, 422, "feather", None),
         ({"hole": "eyes", "feather": "nan"}, 422, "^feather must be a number, not NaN$", None),

@@ -14,6 +14,7 @@ from twoface.core.errors import InputError
 
 SIZE = 128  # px, the side of the crop, which is what the network sees
 LEAST = 2  # px, the side of a frame that a user gives
+UNEQUAL = 0.05  # of the longer side, by which the other may be shorter
 TURN = 360  # degrees, the most that a user turns it, either way
 
 
@@ -32,7 +33,7 @@ class Frame:
     def of(cls, given: "FrameLike") -> "Frame":
         """What a user gives: (x0, y0, x1, y1), half-open pixels, or with a fifth number, degrees about its centre.
 
-        Sides may differ by 5 %: the mean is taken, about the same centre. Raises InputError for what is no square.
+        Sides may differ by `UNEQUAL`: the mean is taken, about the same centre. Raises InputError for what is none.
         """
         if isinstance(given, Frame):
             return given
@@ -46,9 +47,14 @@ class Frame:
         if abs(angle) > TURN:
             raise InputError(f"the face's square is turned by {angle:g} degrees: give -{TURN} to {TURN}")
         width, height = x1 - x0, y1 - y0
-        if min(width, height) < LEAST or abs(width - height) > 0.05 * max(width, height):
-            told = f"the face's square {_text(numbers)} is {width:g}x{height:g} pixels"
-            raise InputError(f"{told}: give a square of {LEAST} pixels or more", code="not_square")
+        told = f"{_text(numbers)}, given as the face's square, "
+        if min(width, height) <= 0:
+            raise InputError(f"{told}has no area: give X0,Y0,X1,Y1 with X0 < X1 and Y0 < Y1", code="not_square")
+        told += f"is {width:g} pixels wide and {height:g} high: "
+        if abs(width - height) > UNEQUAL * max(width, height):
+            raise InputError(f"{told}make both the same", code="not_square")
+        if min(width, height) < LEAST:
+            raise InputError(f"{told}make it {LEAST} or more", code="not_square")
         return cls((x0 + x1) / 2, (y0 + y1) / 2, (width + height) / 2, angle)
 
     @classmethod
