@@ -359,6 +359,15 @@ def test_dry_run(desk, capsys):
     assert not (desk / "out").exists()
 
 
+def test_a_dry_run_says_what_the_run_would_say_of_faces(desk):
+    faces = ("0,0,90,90", ";0,0,90,90", "0,0,90,90;;", ";")
+    write_jobs(desk, *({"photo": "a.png", "reference": "b.png;c.png", "reference_face": face} for face in faces))
+    number = "reference faces: {}, references: 2: give a face for each, or none"
+    assert plan(desk)[:3] == [("fail", number.format(1)), ("do", "it is new"), ("fail", number.format(3))]
+    write_jobs(desk, *({"photo": "a.png", "out": f"{face}.png", "reference_face": face} for face in faces))
+    assert [action for action, _ in plan(desk)] == ["fail", "fail", "fail", "do"]
+
+
 def test_what_another_put_there_stays(desk):
     (desk / "out").mkdir()
     (desk / "out" / "a.png").write_text("mine")

@@ -24,7 +24,7 @@ from twoface.core.errors import InputError
 from twoface.core.files import PathLike, check_name, check_output, is_name, printable, sha256, write_aside
 from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, losses, output_format
-from twoface.core.inpainter import Inpainter
+from twoface.core.inpainter import Inpainter, reference_frames
 from twoface.core.jobs import JSON_LINES, Row, read_jobs
 from twoface.core.parts import parse_hole
 from twoface.core.results import DONE, FAILED, NAMES, Entry, Log, read_entries
@@ -303,13 +303,17 @@ def _parse(row: Row, home: Path, folder: Path, options: Options) -> Job:
     hole = row.hole or ("" if row.mask else options.hole)
     if bool(row.mask) == bool(hole):
         raise InputError("give a mask or a hole, one of them")
+    references = tuple(home / path for path in row.reference if path)
+    faces = tuple(Frame.parse(part) if part else None for part in row.reference_face)
+    if any(faces):
+        reference_frames(faces, len(references))
     return Job(
         photo=home / row.photo,
         mask=home / row.mask if row.mask else None,
         hole=parse_hole(hole) if hole else None,
         face=Frame.parse(row.face) if row.face else None,
-        references=tuple(home / path for path in row.reference if path),
-        reference_faces=tuple(Frame.parse(part) if part else None for part in row.reference_face),
+        references=references,
+        reference_faces=faces,
         out=_out(row, folder),
     )
 

@@ -307,7 +307,7 @@ class Inpainter:
         """
         clock = _Clock()
         given = [*([] if reference is None else [reference]), *references]
-        frames = _frames(reference_face, len(given))
+        frames = reference_frames(reference_face, len(given))
         owned = not isinstance(photo, Photo | np.ndarray)  # a file that is decoded here
         photo = _as_photo(photo)
         with ThreadPoolExecutor(1) as beside:
@@ -641,8 +641,8 @@ def _as_photo(source: PhotoSource, name: str = "the photo") -> Photo:
     return Photo(source, name=name)
 
 
-def _frames(given: FrameLike | Sequence[FrameLike | None] | None, count: int) -> list[Frame | None]:
-    """One frame, None, or a list of them -> list of `count`."""
+def reference_frames(given: FrameLike | Sequence[FrameLike | None] | None, count: int) -> list[Frame | None]:
+    """One frame, None, or a list of them -> list of `count`. Raises InputError for another number of them."""
     if given is None:
         return [None] * count
     several: Any = [given] if isinstance(given, Frame) or any(isinstance(v, Real) for v in given) else given
