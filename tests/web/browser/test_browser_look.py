@@ -47,6 +47,19 @@ def above_the_bar(me, options, tools):
         assert place["y"] + place["height"] <= bar["y"]
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_on_a_phone_what_was_not_found_is_told_above_the_bar(visit, language):
+    me = visit(language, **PHONE | {"viewport": {"width": 390, "height": 844}})
+    me.bring(file())
+    me.go("face")
+    me.go("hole")
+    me.button("hole.auto").click()
+    told = me.problem("nothing_found").bounding_box()
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    me.page.screenshot(path=SCREENS / f"3-nothing-found-{language}.png")
+    assert told["y"] > 0 and told["y"] + told["height"] <= me.page.locator(".actions").bounding_box()["y"]
+
+
 def judge(me, look, step):
     """No finding of axe that is serious or critical; and a screenshot."""
     SCREENS.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ const TOOLS = ["brush", "eraser", "box", "move"];
 
 function show(root, app) {
   work.mask.place(work.photo.frame);
-  const trouble = el("div");
+  const trouble = el("div", { class: "trouble" });
   const editor = new MaskEditor(refresh, () => (refreshTools(), changed()));
   const stage = el("div", { class: "stage-place" }, editor.element, viewTools());
   const seenPlace = el("div");
@@ -149,12 +149,17 @@ function show(root, app) {
       words = [t("hole.preset_set", { name }), ...more].join(". ");
     } catch (error) {
       const retry = error.code === "nothing_found" ? [] : [{ text: t("action.retry"), run: again }];
-      trouble.replaceChildren(problem(error, ...retry));
-      return;
+      return tell(problem(error, ...retry));
     }
-    trouble.replaceChildren(el("p", { class: "muted" }, words));
+    tell(el("p", { class: "muted" }, words));
     announce(words);
     refresh();
+  }
+
+  /** Say how a mask was made, or why it was not, where it can be seen. */
+  function tell(...said) {
+    trouble.replaceChildren(...said);
+    if (said.length) trouble.scrollIntoView({ block: "nearest" });
   }
 
   async function takeMask(file) {
@@ -162,9 +167,9 @@ function show(root, app) {
       const bitmap = await createImageBitmap(file);
       if (bitmap.width !== bitmap.height) throw new api.ApiError("not_square", "", {});
       work.mask.takePicture(bitmap);
-      trouble.replaceChildren(...(work.mask.empty ? [problem(new api.ApiError("mask_empty", ""))] : []));
+      tell(...(work.mask.empty ? [problem(new api.ApiError("mask_empty", ""))] : []));
     } catch (error) {
-      trouble.replaceChildren(problem(error.code === "not_square" ? error : new api.ApiError("not_a_picture", "")));
+      tell(problem(error.code === "not_square" ? error : new api.ApiError("not_a_picture", "")));
     }
     refresh();
   }
