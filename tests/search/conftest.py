@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from fakes import run_tasks_here
 from search_fakes import networks, write_people
@@ -13,15 +15,34 @@ def quick(monkeypatch):
     monkeypatch.setattr("os.fsync", lambda file: None)
 
 
-@pytest.fixture
-def photos(tmp_path):
-    """A folder of four people with three photos each."""
-    write_people(tmp_path / "photos")
-    return tmp_path / "photos"
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory):
+    """A folder of four people with three photos each, beside an index of it, its folders naming people -> (where both
+    have to be, as the index holds paths; a copy of them)."""
+    home = tmp_path_factory.mktemp("indexed").resolve()
+    write_people(home / "photos")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("twoface.search.index.run_tasks", run_tasks_here)
+        build([home / "photos"], home / "index", people=True, workers=1, progress=False, load=networks)
+    copy = tmp_path_factory.mktemp("kept")
+    shutil.move(home, copy / "home")
+    return home, copy / "home"
 
 
 @pytest.fixture
-def index(photos, tmp_path):
-    """An index of `photos`, its folders naming people."""
-    build([photos], tmp_path / "index", people=True, workers=1, progress=False, load=networks)
-    return tmp_path / "index"
+def home(kept):
+    """Both, as they were made."""
+    place, copy = kept
+    shutil.copytree(copy, place)
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def photos(home):
+    return home / "photos"
+
+
+@pytest.fixture
+def index(home):
+    return home / "index"

@@ -182,10 +182,11 @@ def test_a_removed_folder_is_no_longer_looked_through(index, photos):
 @pytest.mark.parametrize("flat", [10_000, 256], ids=["flat", "with a search structure"])
 def test_what_is_forgotten_is_on_the_disk_no_more(photos, tmp_path, monkeypatch, flat):
     monkeypatch.setattr("twoface.search.lance.FLAT", flat)
-    for n in range(260 if flat == 256 else 0):
-        write(photos / "crowd" / f"{n}.png", person(100 + n))
     place = tmp_path / "index"
     build([photos], place, people=True, workers=1, progress=False, load=networks)
+    if flat == 256:
+        put_crowd(LanceStore(place), "/crowd", 260, np.random.default_rng(0))
+        assert (place / "built.txt").read_text() == "272"
     secret = [str(photos / "p1" / f"{n}.png") for n in range(3)]
     rows = LanceStore(place).faces("path", secret, vectors=True)
     vectors = [vector.astype(np.float16) for row in rows for vector in row.vectors]
@@ -211,17 +212,23 @@ def test_the_search_structure_is_built_anew_when_the_index_has_grown(photos, tmp
     store, rng = LanceStore(tmp_path / "index", create=True), np.random.default_rng(0)
     seen = []
     for part, count in enumerate((250, 100, 100, 1000)):
-        vectors = rng.standard_normal((count, len(KINDS), 128)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
-        rows = [face(f"/{part}/{i}.png", vector) for i, vector in enumerate(vectors)]
-        store.put([module.PhotoRow(row.path, 1, 1, 1) for row in rows], rows)
-        store.tidy()
+        vectors = put_crowd(store, f"/{part}", count, rng)
         built = tmp_path / "index" / "built.txt"
         seen.append(int(built.read_text()) if built.exists() else None)
         for kind, vector in zip(KINDS, vectors[7], strict=True):
             found = store.nearest(vector, 3, kind)[0]
             assert found.row.path == f"/{part}/7.png", "what was added last is found too"
     assert seen == [None, 350, 350, 1450]
+
+
+def put_crowd(store, folder, count, rng):
+    """Write so many faces that nobody has -> their vectors."""
+    vectors = rng.standard_normal((count, len(KINDS), 128)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    rows = [face(f"{folder}/{i}.png", vector) for i, vector in enumerate(vectors)]
+    store.put([module.PhotoRow(row.path, 1, 1, 1) for row in rows], rows)
+    store.tidy()
+    return vectors
 
 
 def face(path, vectors):
