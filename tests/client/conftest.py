@@ -41,7 +41,7 @@ def scripted():
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.asked, server.url = 0, f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         servers.append(server)
         return server
 
