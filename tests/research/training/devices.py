@@ -1,4 +1,4 @@
-"""A run of tiny networks in as many processes as asked for: python devices.py KIND DATA OUT DEVICES [NODES].
+"""A run of tiny networks in as many processes as asked for: python devices.py KIND DATA OUT DEVICES NODES.
 
 Not a test: Fabric starts the same script again for each of its processes.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from conftest import SmallFaceNet, SmallVGG
+from small import SmallFaceNet, SmallVGG
 
 from twoface.research.training.config import parse_experiment
 from twoface.research.training.loop import train
@@ -30,14 +30,14 @@ OURS = {
     "name": "ours",
     "model": {"widths": [8, 8, 8, 8]},
     "data": {"drop_reference": 0.4},
-    "train": {"samples": 24, "batch": 4, "log_every": 1, "validate_every": 12, "r1_every": 2},
+    "train": {"samples": 16, "batch": 4, "log_every": 1, "validate_every": 8, "r1_every": 2},
     "stages": [{"lr": SLOW, "discriminator_lr": SLOW, "discriminate": ["adv_local"]}, {"start": 8, **EVERYTHING}],
 }
 DIGITS = {  # batch normalisation and dropout
     "name": "digits",
     "model": {"name": "mnist_two"},
     "data": {"kind": "mnist", "sets": "triples", "shares": [0.4, 0.4, 0.2], "hole": 7},
-    "train": {"samples": 24, "batch": 8, "log_every": 1, "validate_every": 24, "clip": 0.0, "r1": 0.0},
+    "train": {"samples": 16, "batch": 8, "log_every": 1, "validate_every": 16, "clip": 0.0, "r1": 0.0},
     "stages": [{"lr": SLOW, "discriminator_lr": SLOW, "rec": 0.0, "adv_global": 1.0, "discriminate": ["adv_global"]}],
 }
 
@@ -49,7 +49,7 @@ class Reader(torch.nn.Module):
         return torch.stack([picture.flatten(1).sum(1) * np.cos(k) for k in range(10)], 1)
 
 
-def main(kind, data, out, devices, nodes="1"):
+def run(kind, data, out, devices=1, nodes=1):
     table, frozen = (OURS, Frozen(SmallVGG(), SmallFaceNet())) if kind == "ours" else (DIGITS, Frozen(digits=Reader()))
     experiment, options = parse_experiment(table), {"accelerator": "cpu", "precision": "32-true", "frozen": frozen}
     options["threads"] = 1
@@ -57,4 +57,4 @@ def main(kind, data, out, devices, nodes="1"):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(*sys.argv[1:])
