@@ -52,7 +52,7 @@ class Reader(torch.nn.Module):
 def run(kind, data, out, devices=1, nodes=1):
     table, frozen = (OURS, Frozen(SmallVGG(), SmallFaceNet())) if kind == "ours" else (DIGITS, Frozen(digits=Reader()))
     experiment, options = parse_experiment(table), {"accelerator": "cpu", "precision": "32-true", "frozen": frozen}
-    options["threads"] = 1
+    options |= {"threads": 1, "cache": Path(data) / "cache"}
     train(experiment, Path(data), Path(out), devices=int(devices), nodes=int(nodes), **options)
 
 

@@ -33,26 +33,33 @@ class Reader(torch.nn.Module):
         return digits.flatten(1)[:, 300:310]
 
 
-@pytest.fixture
-def data(digits, prepared, tmp_path_factory):
-    """The folder for a kind of data, and one of pictures with parts."""
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory):
+    """A folder of pictures with parts."""
     parsed = tmp_path_factory.mktemp("parsed")
     for kind in ("images", "masks"):
         (parsed / kind).mkdir()
     for seed in range(2):
         Image.fromarray(textured(64, 64, seed)).save(parsed / "images" / f"{seed}.jpg")
         Image.fromarray(np.ones((64, 64), np.uint8)).save(parsed / "masks" / f"{seed}.png")
+    return parsed
+
+
+@pytest.fixture
+def data(digits, prepared, parsed):
+    """The folder for a kind of data, and one of pictures with parts."""
     return {"mnist": digits, "portraits": prepared, "parsed": parsed}
 
 
 def tiny(name, parsed=None, **changes):
-    """The experiment of a file, its last stage from the start on, four samples long, two a step.
+    """The experiment of a file, its last stage from the start on, four samples long, two a step, its networks narrow.
 
     parsed: a folder of pictures with parts, for an experiment that learns from them.
     """
     table = to_table(load_experiment(BY_NAME[name]))
     if table["data"]["sets"] == "occluders":
         table["data"]["parsed"] = str(parsed or "")
+    table["model"]["widths"] = [8, 8, 8, 8]
     table["train"] |= {"samples": 4, "batch": 2, "log_every": 1, "validate_every": 4}
     table["stages"] = [table["stages"][-1] | {"start": 0, "ramp": 0} | changes]
     return parse_experiment(table)
@@ -62,7 +69,28 @@ def run(experiment, data, frozen, out, **options):
     everything = replace(frozen, digits=Reader())
     where = data[experiment.data.kind]
     defaults = {"accelerator": "cpu", "precision": "32-true", "threads": 1, "frozen": everything}
+    defaults["cache"] = data["portraits"] / "cache"
     return train(experiment, where, out, **(defaults | options))
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """The folders of runs that have ended, by name."""
+    return {}
+
+
+@pytest.fixture
+def whole(runs, data, frozen, tmp_path_factory):
+    """whole(name): the folder of a run of both steps of an experiment, not to be written to."""
+
+    def finished(name):
+        if name not in runs:
+            out = tmp_path_factory.mktemp(name)
+            assert run(tiny(name, data["parsed"]), data, frozen, out) == 4
+            runs[name] = out
+        return runs[name]
+
+    return finished
 
 
 # The files that are not like one before but for what `tiny` changes, such as their length.
@@ -70,11 +98,11 @@ DISTINCT = {json.dumps(to_table(tiny(name)) | {"name": ""}): name for name in re
 
 
 @pytest.mark.parametrize("name", sorted(DISTINCT))
-def test_two_steps_of_every_experiment(name, data, frozen, tmp_path):
-    experiment = tiny(name, data["parsed"])
-    assert run(experiment, data, frozen, tmp_path / "run") == 4
-    rows = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+def test_two_steps_of_every_experiment(name, whole, frozen):
+    build_networks(load_experiment(BY_NAME[name]), frozen.vgg)  # as wide as the file says
+    rows = [json.loads(line) for line in (whole(name) / "stats.jsonl").read_text().splitlines()]
     steps, scores = rows[:2], rows[2]
+    experiment = tiny(name)
     stage = experiment.stages[0]
     terms = ("rec", "perceptual", "adv_local", "adv_global")
     assert {t for t in terms if t in steps[0]} == {t for t in terms if getattr(stage, t)}  # weight 0: not computed
@@ -84,23 +112,21 @@ def test_two_steps_of_every_experiment(name, data, frozen, tmp_path):
     figures["occlusion"] = "iou"
     figure = figures.get(experiment.model.name, "cosine_truth_right")
     assert np.isfinite(scores[f"val_{figure}"])
-    assert (tmp_path / "run" / "previews" / "00000004.png").stat().st_size > 1000
+    assert (whole(name) / "previews" / "00000004.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("name", ["mnist_two", "faces_initial"])
-def test_dropout_and_batch_norm_resume_exactly(name, data, frozen, tmp_path):
-    run(tiny(name), data, frozen, tmp_path / "whole")
-    run(tiny(name), data, frozen, tmp_path / "parts", max_steps=1)
-    run(tiny(name), data, frozen, tmp_path / "parts", resume=True)
-    whole, parts = (torch.load(tmp_path / n / "state.pt", weights_only=True) for n in ("whole", "parts"))
+def test_dropout_and_batch_norm_resume_exactly(name, whole, data, frozen, tmp_path):
+    run(tiny(name), data, frozen, tmp_path, max_steps=1)
+    run(tiny(name), data, frozen, tmp_path, resume=True)
+    at_once, resumed = (torch.load(out / "state.pt", weights_only=True) for out in (whole(name), tmp_path))
     for part in ("generator", "averaged", "judges"):
-        for key, tensor in whole[part].items():
-            assert torch.equal(tensor, parts[part][key]), (part, key)
+        for key, tensor in at_once[part].items():
+            assert torch.equal(tensor, resumed[part][key]), (part, key)
 
 
-def test_without_an_average_the_shipped_weights_and_buffers_are_the_last_ones(data, frozen, tmp_path):
-    run(tiny("faces_initial"), data, frozen, tmp_path)
-    state = torch.load(tmp_path / "state.pt", weights_only=True)
+def test_without_an_average_the_shipped_weights_and_buffers_are_the_last_ones(whole):
+    state = torch.load(whole("faces_initial") / "state.pt", weights_only=True)
     for key, tensor in state["generator"].items():
         assert torch.allclose(tensor.float(), state["averaged"][f"module.{key}"].float()), key
 
@@ -141,11 +167,10 @@ def test_a_step_is_the_same_with_known_features(name, data, frozen, tmp_path):
         assert float(value) == pytest.approx(float(terms[1][key]), rel=0.02), key
 
 
-def test_a_thesis_run_is_exported_for_its_own_hole(data, frozen, tmp_path, monkeypatch):
-    run(tiny("faces_final"), data, frozen, tmp_path / "run", max_steps=1)
+def test_a_thesis_run_is_exported_for_its_own_hole(whole, frozen, tmp_path, monkeypatch):
     monkeypatch.setattr(trained_runs, "VGG16", lambda path: frozen.vgg)
     monkeypatch.setattr(trained_runs, "weights", lambda name: None)
-    report = export(tmp_path / "run", tmp_path / "final.onnx")
+    report = export(whole("faces_final"), tmp_path / "final.onnx")
     assert report["largest_difference"] < exporting.PARITY
     model = FillModel(tmp_path / "final.onnx")
     assert model.metadata["twoface.hole"] == "48,48,80,80"
@@ -160,19 +185,17 @@ def test_a_thesis_run_is_exported_for_its_own_hole(data, frozen, tmp_path, monke
     assert onnxruntime.InferenceSession(tmp_path / "final.onnx").get_inputs()[0].shape[0] != 3  # any batch
 
 
-def test_an_occlusion_run_is_exported_and_needs_its_pictures(data, frozen, tmp_path):
-    run(tiny("occlusion", data["parsed"]), data, frozen, tmp_path / "run", max_steps=1)
-    assert export(tmp_path / "run", tmp_path / "occlusion.onnx")["largest_difference"] < exporting.PARITY
+def test_an_occlusion_run_is_exported_and_needs_its_pictures(whole, data, frozen, tmp_path):
+    assert export(whole("occlusion"), tmp_path / "occlusion.onnx")["largest_difference"] < exporting.PARITY
     chance = Occlusion(1, tmp_path / "occlusion.onnx").look(textured(128, 128))
     assert chance.shape == (128, 128) and 0 <= chance.min() <= chance.max() <= 1
     with pytest.raises(InputError, match=r"data\.parsed"):
         run(tiny("occlusion"), data, frozen, tmp_path / "none")
 
 
-def test_a_run_on_digits_is_not_exported(data, frozen, tmp_path):
-    run(tiny("mnist"), data, frozen, tmp_path / "run", max_steps=1)
+def test_a_run_on_digits_is_not_exported(whole, tmp_path):
     with pytest.raises(InputError, match="digits of 28x28"):
-        export(tmp_path / "run", tmp_path / "no.onnx")
+        export(whole("mnist"), tmp_path / "no.onnx")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def experiment(**stage):
 
 def run(prepared, frozen, out, **options):
     defaults = {"accelerator": "cpu", "precision": "32-true", "threads": 1, "frozen": frozen}
+    defaults["cache"] = prepared / "cache"
     return train(experiment(), prepared, out, **(defaults | options))
 
 
