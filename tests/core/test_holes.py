@@ -9,7 +9,7 @@ from twoface.core import bands
 from twoface.core.affine import apply, invert
 from twoface.core.errors import InputError
 from twoface.core.frame import Frame
-from twoface.core.holes import check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
+from twoface.core.holes import check_on_face, check_told, drawn_hole, given_hole, part_of_face, share_inside
 from twoface.core.images import Photo
 from twoface.core.masks import box_hole
 from twoface.core.mesh import template_mesh
@@ -48,29 +48,19 @@ def test_the_part_of_a_mask_in_the_frame(monkeypatch, frame, band):
     mask = np.zeros(SHAPE, bool)
     mask[20:280, 30:300] = True
     assert share_inside(mask, frame) == pytest.approx((mask & inside).sum() / mask.sum())
-    little = inside.copy()
-    extra = np.argwhere(~inside)[:: max(1, (~inside).sum() * 60 // inside.sum())]  # a sixtieth of the frame
-    little[tuple(extra.T)] = True
-    kept, (warning,) = inside_frame(little, frame)
-    assert np.array_equal(kept, inside) and "was left as it is" in warning
-    small = box_hole((100, 100, 120, 120), SHAPE)
-    kept, warnings = inside_frame(small, frame)
-    assert np.array_equal(kept, small) and warnings == []
 
 
 def test_masks_that_miss_the_frame():
+    check_on_face(box_hole((140, 100, 172, 120), SHAPE), FRAME)  # an eighth of it lies outside
+    check_on_face(box_hole((0, 0, 340, 140), SHAPE), FRAME)  # 47 % of the photo
     with refused("mask_outside"):
-        inside_frame(box_hole((200, 200, 240, 240), SHAPE), FRAME)
-    with refused("mask_outside"):
-        inside_frame(box_hole((140, 100, 172, 120), SHAPE), FRAME)  # an eighth of it
+        check_on_face(box_hole((200, 200, 240, 240), SHAPE), FRAME)
     with refused("mask_inverted"):
-        inside_frame(~box_hole((80, 80, 110, 110), SHAPE), FRAME)
+        check_on_face(~box_hole((80, 80, 110, 110), SHAPE), FRAME)
     half = np.zeros(SHAPE, bool)
     half[: SHAPE[0] // 2 + 12] = True  # 54 % of the photo, most of it off the face
     with refused("mask_inverted"):
-        inside_frame(half, FRAME)
-    with refused("mask_outside"):
-        inside_frame(box_hole((0, 0, 340, 140), SHAPE), FRAME)  # 47 %
+        check_on_face(half, FRAME)
 
 
 @pytest.mark.parametrize("frame", [FRAME, TURNED])

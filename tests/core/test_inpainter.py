@@ -10,9 +10,10 @@ from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_
 from PIL import Image
 
 from twoface import FillResult, Inpainter, InputError, Photo
+from twoface.core import background
 from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, read_photo
-from twoface.core.masks import box_hole, feather
+from twoface.core.masks import box_hole, feather, grow
 
 FRAME = Frame.of((40, 30, 296, 286))
 
@@ -288,10 +289,31 @@ def test_report_is_json_and_save_writes(fill, photo, tmp_path):
         result.photo = None
 
 
-def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
-    mask = box_hole((100, 200, 200, 287), photo.shape)
+def test_what_lies_outside_the_frame_is_filled_too(fill, photo):
+    """From the photo's own surroundings; the network gives (FILL) what lies on the face."""
+    mask = box_hole((100, 200, 200, 310), photo.shape)
     result = fill(photo, mask=mask)
-    assert "outside" in result.warning and not changed(result, photo)[290:].any()  # but for the feather
+    assert result.warning is None and np.array_equal(result.hole, mask)
+    different = changed(result, photo)
+    assert different[290:308, 110:190].mean() > 0.9 and not different[:190].any() and not different[:, 210:].any()
+    own = fill(photo, mask=mask & (np.arange(len(mask)) < 240)[:, None])
+    given = (picture.photo.pixels[205:230, 110:190].astype(int) for picture in (result, own))
+    assert np.abs(np.subtract(*given)).mean() < 3
+
+
+def test_a_hole_beside_the_face_is_filled_without_the_network(fill, photo):
+    mask = box_hole((40, 60, 60, 80), photo.shape)
+    result = fill(photo, mask=mask)
+    assert changed(result, photo)[mask].mean() > 0.5
+    assert np.array_equal(result.photo.pixels[~grow(mask, 5)], photo[~grow(mask, 5)])
+
+
+def test_without_surroundings_the_network_fills_what_its_crop_shows(monkeypatch, fill, photo):
+    monkeypatch.setattr(background, "continued", lambda *_: None)
+    assert changed(fill(photo, hole=(45, 60, 80, 100)), photo)[65:95, 50:75].all()
+    with pytest.raises(InputError, match="too little of the photo is left beside the hole") as caught:
+        fill(photo, hole=(10, 100, 200, 200))
+    assert caught.value.code == "mask_too_large"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +325,6 @@ def test_a_little_of_the_mask_outside_is_left_and_told(fill, photo):
         ({"hole": "center", "center_size": 200}, "centre square"),
         ({"hole": (300, 300, 400, 400)}, "does not fit"),
         ({"hole": (0, 0, 10, 10)}, "off the face"),
-        ({"hole": (10, 100, 200, 200)}, "% of the mask lies outside"),
         ({"hole": HOLE, "face": (0, 0, 100, 200)}, "square"),
         ({"hole": HOLE, "face": (300, 0, 500, 200)}, "lies outside"),
         ({"hole": HOLE, "face": (-400, -400, 700, 700, 0)}, "at most twice"),
@@ -477,5 +498,5 @@ def test_a_rough_square_is_corrected_though_the_hole_reaches_over_it(network, ph
     given = {"mask": mask, "face": (40, 30, 296, 286)}
     seen = Inpainter(network(), None, FakeEmbedder(), Elsewhere(), FakeOcclusion()).prepare(photo, **given)
     assert np.array_equal(seen.hole, mask) and not seen.warnings
-    with pytest.raises(InputError, match="lies outside the face's frame"):
-        Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(photo, **given)
+    as_given = Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(photo, **given)
+    assert seen.frame != as_given.frame

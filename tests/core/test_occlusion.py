@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from fakes import FakeOcclusion
 from test_mesh import turned
 
 from twoface.core.frame import UPRIGHT, Frame
@@ -11,11 +12,13 @@ from twoface.core.occlusion import (
     WORDS,
     Cover,
     Occlusion,
+    beside,
     closed_eyes,
     grown,
     marked,
     partly_inside,
     proposed,
+    whole,
 )
 
 FACE = Frame.of((144, 26, 310, 192))  # in samples/photo.jpg
@@ -112,7 +115,11 @@ def test_a_hole_stays_in_the_frame_and_in_the_photo():
 
 
 def boxes(*places):
-    mask = np.zeros((128, 128), bool)
+    return boxes_of((128, 128), *places)
+
+
+def boxes_of(shape, *places):
+    mask = np.zeros(shape, bool)
     for x0, y0, x1, y1 in places:
         mask[y0:y1, x0:x1] = True
     return mask
@@ -196,3 +203,52 @@ def test_the_report_of_what_is_filled():
     for what, words in WORDS.items():
         report = Cover(boxes(), what, 0.123456, goes_on=True).report()
         assert report == {"code": what, "what": words, "share": 0.1235, "goes_on": True}
+
+
+VIEW = Frame.of((100, 60, 228, 188))  # at the crop's own scale: the face reaches from 125, 90 to 203, 180
+
+
+def things(box, others=None, shape=(300, 400)):
+    """What is whole of a green thing in a photo, and the photo's hole."""
+    photo = np.full((*shape, 3), 90, np.uint8)
+    x0, y0, x1, y1 = box
+    photo[y0:y1, x0:x1] = (0, 255, 0)
+    look, nobody = FakeOcclusion(), np.zeros(shape, bool)
+    hidden = marked(look.look(VIEW.crop(photo)), template_mesh())
+    pieces = beside(hidden, template_mesh())
+    found = whole(pieces, template_mesh(), look, photo, VIEW, nobody if others is None else others)
+    return found, *proposed(hidden, template_mesh(), VIEW, shape, found)
+
+
+def test_a_thing_that_a_wider_view_holds_is_hole_altogether():
+    found, hole, goes_on = things((185, 130, 240, 160))  # the crop ends at 228, the wider view at 253
+    assert hole[132:158, 187:240].all() and found[132:158, 205:240].all() and not goes_on
+    assert not hole[:, 246:].any() and not hole[:, :178].any()
+
+
+def test_a_thing_that_goes_on_outside_the_wider_view_ends_at_the_face():
+    found, hole, goes_on = things((185, 130, 300, 160))
+    assert not found.any() and goes_on
+    assert hole[132:158, 187:200].all() and not hole[:, 210:].any()
+
+
+def test_a_thing_that_ends_with_the_photo_is_whole():
+    found, hole, goes_on = things((185, 130, 240, 160), shape=(300, 240))
+    assert found[132:158, 205:240].all() and hole[132:158, 187:240].all() and not goes_on
+
+
+def test_another_person_is_no_thing():
+    others = boxes_of((300, 400), (220, 130, 235, 150))
+    found, _, goes_on = things((185, 130, 240, 160), others)
+    assert not found.any() and goes_on
+
+
+def test_a_thing_beside_the_face_alone_stays():
+    found, hole, goes_on = things((204, 120, 240, 160))
+    assert not found.any() and not hole.any() and goes_on
+
+
+def test_the_temples_of_glasses_are_not_beside_the_face():
+    assert not beside(boxes((20, 50, 108, 66)), template_mesh()).any()
+    hand = boxes((85, 70, 128, 90))
+    assert np.array_equal(beside(hand | boxes((40, 50, 60, 60)), template_mesh()), hand)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
 from twoface.core.affine import apply, similarity_transform
-from twoface.core.arrays import Box, Mask, Points, Transform, Vector
+from twoface.core.arrays import Box, Mask, Points, Shape, Transform, Vector
 from twoface.core.errors import InputError
 from twoface.core.frame import SIZE, Frame
 
@@ -15,6 +16,7 @@ from twoface.core.frame import SIZE, Frame
 TEMPLATE = np.array([(0.375, 0.46), (0.625, 0.46), (0.5, 0.60), (0.40, 0.735), (0.60, 0.735)])
 
 ALIKE = 0.3  # boxes that share more of their union are one face
+FACE = 0.35  # of a frame's side: the radius about its centre in which the face lies
 CLOSE = 0.1  # of similarity: two faces that differ less are told apart badly (benchmarks/groups.py)
 
 WHY = {  # a face of a photo is taken
@@ -76,6 +78,14 @@ class Taken:
     @classmethod
     def found(cls, faces: Sequence[Face], number: int, why: str, close: bool = False) -> "Taken":
         return cls(tuple(face.frame for face in faces), number, why, faces[number].box, close)
+
+    def others(self, shape: Shape) -> Mask:
+        """Where the faces lie that were not taken -> bool (H, W). shape: (H, W) of the photo."""
+        drawn = np.zeros(shape[:2], np.uint8)
+        for number, frame in enumerate(self.frames):
+            if number != self.number:
+                cv2.circle(drawn, (round(frame.x), round(frame.y)), round(FACE * frame.side), 1, cv2.FILLED)
+        return drawn.view(bool)
 
     def report(self) -> dict[str, Any]:
         """Ready for JSON. taken: the number, from 1; frames as `Frame.of` reads them."""

@@ -18,7 +18,6 @@ from twoface.core.mesh import moved
 from twoface.core.parts import check_name, part_hole
 
 INVERTED = 0.5  # a mask of more than this part of the photo, most of it off the face, is taken for an inverted one
-OVERHANG = 0.02  # the part of a mask that may lie outside the crop frame; it stays as it is
 
 
 def given_hole(mask: Mask | Source | None, hole: str | Sequence[float] | None, photo: Photo) -> Mask | None:
@@ -80,13 +79,16 @@ def _not_off(mask: Mask) -> Mask:
     return mask
 
 
-def inside_frame(mask: Mask, frame: Frame) -> tuple[Mask, list[str]]:
-    """The part of a mask, bool (H, W), that lies in the frame -> bool (H, W), list of warnings.
-
-    Raises InputError when it is none, or when more than `OVERHANG` lies outside.
-    """
-    kept = _cut(mask, frame)
-    return kept, _overhang(int(np.count_nonzero(mask)), int(np.count_nonzero(kept)), mask.size)
+def check_on_face(mask: Mask, frame: Frame) -> None:
+    """Raises InputError where nothing of a mask, bool (H, W), lies in the face's frame, or it seems to be inverted."""
+    total, kept = int(np.count_nonzero(mask)), int(np.count_nonzero(_cut(mask, frame)))
+    if total > INVERTED * mask.size and kept < total:
+        raise InputError(
+            f"{total / mask.size:.0%} of the mask's picture is white: is it inverted?", code="mask_inverted"
+        )
+    if not kept:
+        text = "the mask lies off the face: paint over the face, or give the face's square"
+        raise InputError(text, code="mask_outside")
 
 
 def share_inside(mask: Mask, frame: Frame) -> float:
@@ -124,23 +126,6 @@ def _cut(mask: Mask, frame: Frame) -> Mask:
 
 def _in_frame(places: Points) -> NDArray[np.bool_]:
     return (np.abs(places - (SIZE - 1) / 2) <= SIZE / 2).all(-1)
-
-
-def _overhang(total: int, kept: int, size: int) -> list[str]:
-    outside = 1 - kept / total
-    if outside > OVERHANG and total > INVERTED * size:
-        raise InputError(f"{total / size:.0%} of the mask's picture is white: is it inverted?", code="mask_inverted")
-    if not kept:
-        raise InputError(
-            "the mask lies off the face: paint over the face, or give the face's square", code="mask_outside"
-        )
-    if outside > OVERHANG:
-        raise InputError(
-            f"{outside:.0%} of the mask lies outside the face's frame:"
-            " draw a smaller mask, or give a larger square of the face",
-            code="mask_outside",
-        )
-    return [f"{outside:.1%} of the mask lies outside the face's frame and was left as it is."] if outside else []
 
 
 def _square(mask: Mask) -> Mask:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
+from twoface.core import background, occlusion
 from twoface.core.arrays import Batch, Fields, Mask, Picture, Points, Transform, Vector
 from twoface.core.blend import beside, blend, crop_mask, lift, lowered, seam_correction
 from twoface.core.choice import Worth, best, worth
@@ -22,12 +23,12 @@ from twoface.core.errors import InputError
 from twoface.core.faces import Face, Taken, choose, distinct, most_alike, rounded, touched, why
 from twoface.core.files import PathLike, Source, check_output, write_aside
 from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
-from twoface.core.holes import OVERHANG, check_told, drawn_hole, given_hole, inside_frame, part_of_face, share_inside
+from twoface.core.holes import check_on_face, check_told, drawn_hole, given_hole, part_of_face, share_inside
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
 from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
-from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved, to_template
+from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, inside, invented, moved, to_template
 from twoface.core.network import FillModel, Network
-from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside, proposed
+from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked, partly_inside
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
 from twoface.core.reference import Registered, no_reference, registered, shrunk, uncovered
@@ -37,6 +38,7 @@ from twoface.core.verdict import NO_REFERENCE, Identity, Verdict
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
 HELD = 16_000_000  # bytes of a reference that are kept while others are looked at; more are read again when it is used
 FEATHER = 2  # crop pixels, when the user does not say
+HOLDS = 0.9  # of what a frame that was given holds of a mask, that a corrected one must hold
 
 PhotoSource: TypeAlias = Source | Photo | Picture
 
@@ -139,14 +141,18 @@ class FillResult:
 class Prepared:
     """A photo whose face and hole are known, ready for the network.
 
-    hole: bool (H, W), in photo pixels. faces: as of `FillResult`. frame: of the crop. feather: in photo pixels. crop:
-    uint8 (128, 128, 3). unknown: bool (128, 128), the hole as the network sees it. invented: the crop filled without a
-    reference. mesh: (478, 3) in crop pixels, of that fill where the hole hides it. warnings: sentences for the user.
-    cover: as of `FillResult`.
+    hole: bool (H, W), in photo pixels. pixels: uint8 (H, W, 3), the photo's own, or a copy in which the background is
+    continued where the hole lies beside the face. inner: bool (H, W), the rest of the hole, which the network fills.
+    faces: as of `FillResult`. frame: of the crop. feather: in photo pixels. crop: uint8 (128, 128, 3), of `pixels`.
+    unknown: bool (128, 128), `inner` as the network sees it. invented: the crop filled without a reference. mesh: (478,
+    3) in crop pixels, of that fill where the hole hides it. warnings: sentences for the user. cover: as of
+    `FillResult`.
     """
 
     photo: Photo
     hole: Mask
+    pixels: Picture
+    inner: Mask
     faces: Taken
     frame: Frame
     feather: float
@@ -268,7 +274,7 @@ class Inpainter:
         Raises InputError, code "nothing_found", when there is neither.
         """
         photo = _as_photo(photo)
-        return self._cover(photo, self._frame(photo, face)[0])
+        return self._cover(photo, *self._frame(photo, face))
 
     def covered(self, aligned: Picture, points: Points | None = None) -> Mask:
         """Where something is in front of the face in a crop, uint8 (128, 128, 3) -> bool (128, 128).
@@ -321,7 +327,7 @@ class Inpainter:
         clock.lap("references")
         fields = self.predict(prepared, used)
         clock.lap("network")
-        pixels = self.paste(prepared, fields, used, owned)
+        pixels = self.paste(prepared, fields, used, owned or prepared.pixels is not prepared.photo.pixels)
         clock.lap("blend")
         identity = self._identity(pixels, prepared, used)
         warnings = [*prepared.warnings, *warnings]
@@ -401,34 +407,37 @@ class Inpainter:
         photo = _as_photo(photo)
         mask = given_hole(mask, hole, photo)
         frame, faces = self._frame(photo, face, mask)
-        cover = self._cover(photo, frame) if hole == AUTO else None
+        cover = self._cover(photo, frame, faces) if hole == AUTO else None
         if cover is not None:
             mask = cover.hole
         if frame_mask is not None:  # drawn over the frame as it was given
             mask = drawn_hole(frame_mask, frame, photo.pixels.shape)
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
-        shown = _crop_and_hole(photo, hidden, frame, 0)
+        shown = _crop_and_hole(photo.pixels, hidden, frame, 0)
         points = self.mesher.through(*shown)
         better = corrected(frame, points)
         if better is not frame and _holds(better, frame, mask) and self.mesher.shows_face(*shown):
             points = moved(points, to_template(points))
             frame = better
         warnings: list[str] = []
-        if mask is not None:
-            mask, warnings = inside_frame(mask, frame)
-        else:
+        if mask is None:
             assert isinstance(hole, str)  # the last of the three
             mask = part_of_face(hole, center_size, points, frame, photo.pixels.shape)
+        else:
+            check_on_face(mask, frame)
         if faces.why == "largest":
             warnings.append(_several(photo, faces))
         check_told(photo, mask, faces.face)
         if frame.side < SMALL:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather = FEATHER * frame.detail if feather is None else feather
-        aligned, unknown = _crop_and_hole(photo, mask, frame, feather)
+        pixels, inner = _background_continued(photo, mask, points, frame, faces, feather)
+        aligned, unknown = _crop_and_hole(pixels, inner, frame, feather)
         filled = invented(aligned, unknown, self.network)
         mesh = self.mesher.aligned(filled)
-        return Prepared(photo, mask, faces, frame, feather, aligned, unknown, filled, mesh, warnings, cover)
+        return Prepared(
+            photo, mask, pixels, inner, faces, frame, feather, aligned, unknown, filled, mesh, warnings, cover
+        )
 
     def predict(self, prepared: Prepared, reference: Reference | None = None) -> Fields:
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
@@ -448,8 +457,8 @@ class Inpainter:
         fields: what `predict` gave; reference: the Reference that it was given. in_place: write over the photo's own
         pixels, which spares the memory of a copy.
         """
-        pixels = prepared.photo.pixels if in_place else prepared.photo.pixels.copy()
-        part, hole, frame = _part(pixels, prepared.hole, prepared.frame)
+        pixels = prepared.pixels if in_place else prepared.pixels.copy()
+        part, hole, frame = _part(pixels, prepared.inner, prepared.frame)
         known = crop_mask(hole, frame, 0)
         seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
         source = None
@@ -477,12 +486,16 @@ class Inpainter:
 
     def _is_face(self, photo: Photo, face: Face, mask: Mask) -> bool:
         """Whether the mesh too sees a face that was found only because a hole said where to look."""
-        return self.mesher.shows_face(*_crop_and_hole(photo, mask, face.frame, 0))
+        return self.mesher.shows_face(*_crop_and_hole(photo.pixels, mask, face.frame, 0))
 
-    def _cover(self, photo: Photo, frame: Frame) -> Cover:
+    def _cover(self, photo: Photo, frame: Frame, faces: Taken) -> Cover:
         aligned, shape = frame.crop(photo.pixels), photo.pixels.shape
         hidden, what = self.covered(aligned), "something"
-        hole, goes_on = proposed(hidden, self.mesher.through(aligned, hidden), frame, shape)
+        points = self.mesher.through(aligned, hidden)
+        pieces, things = occlusion.beside(hidden, points), None
+        if pieces.any():
+            things = occlusion.whole(pieces, points, self.occlusion, photo.pixels, frame, faces.others(shape))
+        hole, goes_on = occlusion.proposed(hidden, points, frame, shape, things)
         if not hole.any():
             mesh = self.mesher.find(photo.pixels, frame)
             closed = closed_eyes(mesh)
@@ -603,9 +616,27 @@ class Inpainter:
         return outlook(prepared.mesh, prepared.unknown, worth, prepared.frame.side < SMALL, partly)
 
 
-def _crop_and_hole(photo: Photo, hole: Mask, frame: Frame, feather: float) -> tuple[Picture, Mask]:
+def _background_continued(
+    photo: Photo, hole: Mask, points: Points, frame: Frame, faces: Taken, feather: float
+) -> tuple[Picture, Mask]:
+    """-> `Prepared.pixels` and `inner`. points: (478, 3), the face's mesh in crop pixels."""
+    beside = background.beside(hole, points, frame)
+    if not beside.any():
+        return photo.pixels, hole
+    inner = hole & ~beside
+    barred = inner | grown(inside(points, "oval"), frame, hole.shape) | faces.others(hole.shape)
+    pixels = background.continued(photo.pixels, beside, barred, background.BEHIND * frame.detail, feather)
+    if pixels is not None:
+        return pixels, inner
+    if share_inside(hole, frame) < 1:
+        text = f"too little of {photo.name} is left beside the hole to fill it from: paint a smaller mask"
+        raise InputError(text, code="mask_too_large")
+    return photo.pixels, hole  # the network fills what its crop shows
+
+
+def _crop_and_hole(pixels: Picture, hole: Mask, frame: Frame, feather: float) -> tuple[Picture, Mask]:
     """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
-    part, hole, frame = _part(photo.pixels, hole, frame)
+    part, hole, frame = _part(pixels, hole, frame)
     return frame.crop(part), crop_mask(hole, frame, feather)
 
 
@@ -680,8 +711,8 @@ def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
         x, y, side, angle = dataclasses.astuple(prepared.frame)
         there = Frame(x * w / width, y * h / height, side * (w / width * h / height) ** 0.5, angle)
         ways.append(there.crop(photo.pixels))
-    hole, visible = prepared.unknown, ~prepared.unknown
-    return any(same_picture(prepared.crop, way, visible) and shows_the_same(prepared.crop, way, hole) for way in ways)
+    own, hole = _crop_and_hole(prepared.photo.pixels, prepared.hole, prepared.frame, prepared.feather)
+    return any(same_picture(own, way, ~hole) and shows_the_same(own, way, hole) for way in ways)
 
 
 def _no_face(photo: Photo) -> InputError:
@@ -704,8 +735,8 @@ def _changed(hole: Mask, feather_px: float) -> tuple[int, int, int, int]:
 
 
 def _holds(better: Frame, given: Frame, mask: Mask | None) -> bool:
-    """Whether a corrected frame holds the hole as well as the one that was given, or all but what may be left out."""
-    return mask is None or share_inside(mask, better) >= min(1 - OVERHANG, share_inside(mask, given))
+    """Whether a corrected frame holds the hole about as well as the one that was given."""
+    return mask is None or share_inside(mask, better) >= HOLDS * share_inside(mask, given)
 
 
 def _why(count: int) -> str:

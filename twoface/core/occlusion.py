@@ -1,6 +1,7 @@
 """What covers a face: a small network's marks in an aligned crop, and the hole that they propose. No torch."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -20,7 +21,9 @@ TOUCHES = 0.05  # the share of a part, or of the face, that must lie in front of
 GROWN = 3.0  # crop pixels that the proposed hole reaches further: of a rim, its shadow and its sharpening nothing stays
 BESIDE = 0.5  # the share of a part beside the face from which on it is a thing that goes on there: a hand, a microphone
 OUTLINE = 1.0  # crop pixels that the hole of such a thing reaches over the face's outline
-EDGE = 2  # crop pixels that what is marked may reach over a hole which holds it all the same
+EDGE = 2  # crop pixels that what is marked may reach over a hole which holds it all the same, or near its view's edge
+WIDER = 1.4  # the side of the wider view, of the frame's, that tells whether such a thing goes on
+SURER = 0.6  # as `COVERED`, there
 CLOSED = 0.08  # `Mesh.eye_open` of both eyes, below which they are closed and not only narrow
 WINK = (0.11, 0.2)  # of one eye that is closed while the other, open by more than this, is not
 WORDS = {
@@ -74,8 +77,7 @@ def marked(chance: Field, points: Points) -> Mask:
     chance: as of `Occlusion.look`; points: (478, 3), the face's mesh in crop pixels. Gaps are closed; parts that are
     small, unsure, or beside the face are left out.
     """
-    close = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    above = cv2.morphologyEx((chance > COVERED).astype(np.uint8), cv2.MORPH_CLOSE, close)
+    above = _above(chance, COVERED).view(np.uint8)
     face = np.zeros((SIZE, SIZE), np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(np.rint(points[list(POLYGONS["oval"]), :2]).astype(np.int32)), 1)
     face = cv2.dilate(face, np.ones((9, 9), np.uint8))
@@ -89,25 +91,60 @@ def marked(chance: Field, points: Points) -> Mask:
     return kept
 
 
-def proposed(hidden: Mask, points: Points, frame: Frame, shape: Shape) -> tuple[Mask, bool]:
+def beside(hidden: Mask, points: Points) -> Mask:
+    """Of what is in front of a face, the pieces that lie beside it for their greater part -> bool (128, 128).
+
+    hidden: as of `marked`; points: (478, 3), the face's mesh in crop pixels. A hand or a microphone is such a piece,
+    and goes on where the crop ends; of glasses only the temples lie beside the face.
+    """
+    face, found = inside(points, "oval"), np.zeros((SIZE, SIZE), bool)
+    for part in _parts(hidden):
+        if np.count_nonzero(part & face) < (1 - BESIDE) * np.count_nonzero(part):
+            found |= part
+    return found
+
+
+def whole(pieces: Mask, points: Points, look: Occlusion, pixels: Picture, frame: Frame, others: Mask) -> Mask:
+    """The things in front of a face that go on `beside` it, where a wider view holds them whole -> bool (H, W).
+
+    pieces: as of `beside`; points: as there. pixels: uint8 (H, W, 3), the photo; frame: of the crop. others: bool
+    (H, W), the faces of other people, which are no such things. What reaches the edge of the wider view goes on outside
+    it, unless the photo ends there too, and is left out.
+    """
+    face, shape = inside(points, "oval"), pixels.shape
+    before = np.zeros((SIZE, SIZE), bool)
+    for part in _parts(pieces):
+        if np.count_nonzero(part & face) >= FEWEST:
+            before |= part
+    wide, view = replace(frame, side=WIDER * frame.side), np.zeros((SIZE, SIZE), bool)
+    view[EDGE:-EDGE, EDGE:-EDGE] = True
+    seen = grown(_above(look.look(wide.crop(pixels)), SURER), wide, shape, GROWN / WIDER)
+    ours = grown(before, frame, shape)
+    things = ours | (seen & ~grown(face, frame, shape, OUTLINE))
+    count, labels = cv2.connectedComponents(things.view(np.uint8), connectivity=4)
+    kept = np.zeros(count, bool)
+    kept[labels[ours]] = True
+    kept[labels[things & (others | ~grown(view, wide, shape, 0))]] = False
+    return kept[labels]
+
+
+def proposed(hidden: Mask, points: Points, frame: Frame, shape: Shape, things: Mask | None = None) -> tuple[Mask, bool]:
     """The hole for what is in front of a face -> bool (H, W), in photo pixels; whether some of it stays.
 
-    hidden: as of `marked`; points: (478, 3), the face's mesh in crop pixels. shape: (H, W) of the photo.
-    What lies beside the face for its greater part, a hand or a microphone, goes on where the crop ends, and what it
-    hides beside the face nobody knows. So its hole ends at the face's outline: what stays looks as if it were behind
-    the face. Glasses, of which only the temples lie beside it, are filled altogether.
+    hidden: as of `marked`; points: (478, 3), the face's mesh in crop pixels. shape: (H, W) of the photo. things: as of
+    `whole`, which are hole altogether. The hole of what else lies `beside` the face ends at the face's outline: what
+    stays looks as if it were behind the face.
     """
     face, stays = inside(points, "oval"), np.zeros((SIZE, SIZE), bool)
-    count, labels = cv2.connectedComponents(hidden.view(np.uint8))
-    for number in range(1, count):
-        part = labels == number
-        before = np.count_nonzero(part & face)
-        if before < (1 - BESIDE) * np.count_nonzero(part):
-            stays |= part if before < FEWEST else part & ~face
+    things = np.zeros(shape[:2], bool) if things is None else things
+    held = cv2.warpAffine(things.view(np.uint8), frame.transform(), (SIZE, SIZE)).view(bool)
+    for part in _parts(beside(hidden, points)):
+        if not (part & held).any():
+            stays |= part if np.count_nonzero(part & face) < FEWEST else part & ~face
     hole = grown(hidden & ~stays, frame, shape)
     if stays.any():
         hole &= grown(face, frame, shape, OUTLINE) | ~grown(stays, frame, shape, 2 * GROWN)
-    return hole, bool(stays.any())
+    return hole | things, bool(stays.any())
 
 
 def partly_inside(hidden: Mask, unknown: Mask, points: Points) -> bool:
@@ -118,9 +155,10 @@ def partly_inside(hidden: Mask, unknown: Mask, points: Points) -> bool:
     held = cv2.dilate(unknown.astype(np.uint8), np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8)) > 0
     stays = hidden & inside(points, "oval") & ~held
     touches = min(FEWEST, int(np.count_nonzero(unknown)) // 2)
-    count, labels = cv2.connectedComponents(hidden.view(np.uint8))
-    parts = (labels == number for number in range(1, count))
-    return any(np.count_nonzero(part & unknown) > touches and np.count_nonzero(part & stays) > FEWEST for part in parts)
+    return any(
+        np.count_nonzero(part & unknown) > touches and np.count_nonzero(part & stays) > FEWEST
+        for part in _parts(hidden)
+    )
 
 
 def grown(hidden: Mask, frame: Frame, shape: Shape, reach: float = GROWN) -> Mask:
@@ -148,3 +186,15 @@ def closed_eyes(mesh: Mesh) -> str | None:
     if min(left, right) < WINK[0] and max(left, right) > WINK[1]:
         return "left-eye" if left < right else "right-eye"
     return None
+
+
+def _above(chance: Field, least: float) -> Mask:
+    """Where something is likely enough, gaps closed -> bool (128, 128)."""
+    close = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    return cv2.morphologyEx((chance > least).astype(np.uint8), cv2.MORPH_CLOSE, close).view(bool)
+
+
+def _parts(mask: Mask) -> Iterator[Mask]:
+    """The connected pieces of a mask."""
+    count, labels = cv2.connectedComponents(mask.view(np.uint8))
+    return (labels == number for number in range(1, count))

@@ -1,0 +1,209 @@
+"""What lies beside a face, continued into a hole: exemplar-based inpainting from the photo's own surroundings.
+
+The network knows faces, and only what its crop shows. A hand, a microphone or a scratch goes on beside the face, and
+there is no reference for what it hides there. So that part is made of patches of the photo, coarse to fine: each place
+takes the mean of what the patches over it say that are most like it (Wexler, Shechtman and Irani, "Space-Time
+Completion of Video", 2007). No face is copied: what is a face is neither source nor surroundings.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from twoface.core.arrays import Field, FloatPicture, Mask, Numbers, Picture, Points, Vector
+from twoface.core.bands import bands
+from twoface.core.frame import Frame
+from twoface.core.masks import distance_to, fading, grow
+from twoface.core.mesh import inside
+from twoface.core.occlusion import BESIDE, OUTLINE, grown
+
+REACH = (
+    10.0  # crop pixels beside the face that the network fills, of a thing that lies on the face for its greater part
+)
+BEHIND = 12.0  # crop pixels that the background goes on behind the face, so that no patch sees the face
+WORK = 256  # pixels of the longer side of what is searched
+MARGIN = 0.75  # of the longer side of the hole's box: how much of the photo about it is searched
+LEAST = 48  # pixels of the shorter side of the coarsest level
+RADIUS = 3  # of a patch
+STEP = 2  # pixels from one patch to the next, which overlap
+KEPT = 24  # numbers that a patch is told by: its principal components
+SOURCES = 5_000  # patches, drawn at random, that are searched at each level
+ROUNDS = (10, 6, 4, 3)  # of search and vote, coarse to fine
+FADE = 1.3  # by which a patch counts less for each pixel that it lies deeper in the hole
+
+
+def beside(hole: Mask, points: Points, frame: Frame) -> Mask:
+    """The part of a hole that the background is continued in -> bool (H, W), in photo pixels.
+
+    hole: bool (H, W), in photo pixels; points: (478, 3), the face's mesh in crop pixels; frame: of the crop.
+    It is what lies outside the frame or far from the face; and of each piece of the hole that lies beside the face for
+    its greater part, as a hand does, all that is not the face.
+    """
+    face = inside(points, "oval")
+    far, off = (hole & ~grown(face, frame, hole.shape, reach) for reach in (REACH, OUTLINE))
+    if not off.any():
+        return far
+    x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
+    place = slice(y, y + height), slice(x, x + width)
+    count, labels = cv2.connectedComponents(hole[place].view(np.uint8))
+    sizes, outside = (np.bincount(labels[part[place]], minlength=count) for part in (hole, off))
+    far[place] |= off[place] & (outside > BESIDE * sizes)[labels]
+    return far
+
+
+def continued(pixels: Picture, target: Mask, barred: Mask, behind: float, feather: float) -> Picture | None:
+    """A photo whose background goes on in a part of it -> uint8 (H, W, 3), a copy; None with nothing to take it from.
+
+    pixels: uint8 (H, W, 3). target: bool (H, W), what is filled, with a seam of `feather` photo pixels about it.
+    barred: bool (H, W), what is no background: the rest of the hole, and faces. behind: photo pixels that the
+    background goes on behind what is barred.
+    """
+    near = grow(target, feather)
+    unknown = near | (barred & grow(target, behind))
+    place = _window(unknown)
+    part, unknown, barred, target = pixels[place], unknown[place], barred[place], target[place]
+    size = np.maximum(np.rint(np.array(unknown.shape) * min(1, WORK / max(unknown.shape))).astype(int), 1)
+    coarse = _shrunk(part.astype(np.float32) / np.float32(255), size)
+    found = _searched(coarse, *(_shrunk(mask.astype(np.float32), size) > 0 for mask in (unknown, barred)))
+    if found is None:
+        return None
+    alpha = fading(distance_to(target), feather)
+    alpha[barred & ~target] = 0
+    filled = pixels.copy()
+    _lift(filled[place], part, coarse, *found, alpha)
+    return filled
+
+
+@dataclass(frozen=True)
+class _Patches:
+    """The patches that may be copied, and what they are compared by."""
+
+    places: Numbers  # (N, 2), their centres: row and column
+    mean: Vector
+    axes: Numbers  # (numbers, KEPT), of which they are told by
+    told: Numbers  # (N, KEPT)
+
+    @classmethod
+    def of(cls, picture: FloatPicture, bad: Mask, random: np.random.Generator) -> "_Patches | None":
+        """Of a picture; bad: bool (H, W), what no patch may hold. None if there are too few."""
+        whole = ~_dilated(bad)
+        whole[:RADIUS] = whole[-RADIUS:] = whole[:, :RADIUS] = whole[:, -RADIUS:] = False
+        places = np.argwhere(whole)
+        if len(places) <= KEPT:
+            return None
+        places = random.permutation(places)[:SOURCES]
+        values = _values(picture, places)
+        mean = values.mean(0)
+        axes = np.linalg.eigh(np.cov((values - mean).T))[1][:, -KEPT:].astype(np.float32)
+        return cls(places, mean, axes, (values - mean) @ axes)
+
+    def nearest(self, picture: FloatPicture, places: Numbers) -> tuple[Numbers, Numbers]:
+        """Of each patch about some places of a picture, the one most like it -> their places, squared distances."""
+        wanted = (_values(picture, places) - self.mean) @ self.axes
+        own = (self.told**2).sum(1)
+        best = np.empty(len(places), int)
+        distance = (wanted**2).sum(1)
+        for start in range(0, len(places), 1024):
+            rows = slice(start, start + 1024)
+            more = own - 2 * wanted[rows] @ self.told.T
+            best[rows] = more.argmin(1)
+            distance[rows] += more.min(1)
+        return self.places[best], np.maximum(distance, 0)
+
+
+def _searched(picture: FloatPicture, unknown: Mask, barred: Mask) -> tuple[FloatPicture, Numbers] | None:
+    """The picture with what is unknown made of its patches, and where each pixel's patch lies from it (H, W, 2)."""
+    random = np.random.default_rng(0)
+    levels = [(picture, unknown, barred)]
+    while min(unknown.shape) >= 2 * LEAST and cv2.distanceTransform(unknown.view(np.uint8), cv2.DIST_L2, 5).max() > 2:
+        size = (np.array(unknown.shape) + 1) // 2
+        known = _shrunk((~unknown).astype(np.float32), size)
+        picture = _shrunk(np.where(unknown[..., None], np.float32(0), picture), size)
+        picture /= np.maximum(known, np.float32(1e-3))[..., None]
+        unknown, barred = known < 0.5, _shrunk(barred.astype(np.float32), size) > 0
+        levels.append((picture, unknown, barred))
+    start = cv2.inpaint((255 * picture).astype(np.uint8), unknown.view(np.uint8), RADIUS, cv2.INPAINT_TELEA)
+    now = start.astype(np.float32) / np.float32(255)
+    found = None
+    for number, (picture, unknown, barred) in enumerate(reversed(levels)):
+        now = np.where(unknown[..., None], cv2.resize(now, unknown.shape[::-1], interpolation=cv2.INTER_CUBIC), picture)
+        patches = _Patches.of(picture, unknown | barred, random)
+        if patches is None:
+            continue
+        found = _voted(now, unknown, patches, ROUNDS[min(number, len(ROUNDS) - 1)])
+        now = found[0]
+    return found
+
+
+def _voted(now: FloatPicture, unknown: Mask, patches: _Patches, rounds: int) -> tuple[FloatPicture, Numbers]:
+    """Rounds of search and vote -> as of `_searched`."""
+    height, width = unknown.shape
+    places = STEP * np.argwhere(_dilated(unknown)[::STEP, ::STEP])
+    depth = cv2.distanceTransform(unknown.view(np.uint8), cv2.DIST_L2, 5)
+    certain = FADE ** -depth[tuple(places.T)]
+    moves = np.zeros((height, width, 2), np.float32)
+    for _ in range(rounds):
+        sources, distance = patches.nearest(now, places)
+        weight = (certain * np.exp(-distance / (2 * np.percentile(distance, 75) + 1e-9))).astype(np.float32)
+        votes = np.zeros((height + 2 * RADIUS, width + 2 * RADIUS, 4), np.float32)
+        for dy in range(-RADIUS, RADIUS + 1):
+            for dx in range(-RADIUS, RADIUS + 1):
+                given = votes[places[:, 0] + RADIUS + dy, places[:, 1] + RADIUS + dx]
+                given[:, :3] += weight[:, None] * now[sources[:, 0] + dy, sources[:, 1] + dx]
+                given[:, 3] += weight
+                votes[places[:, 0] + RADIUS + dy, places[:, 1] + RADIUS + dx] = given
+        votes = votes[RADIUS:-RADIUS, RADIUS:-RADIUS]
+        now = np.where(unknown[..., None], votes[..., :3] / np.maximum(votes[..., 3:], 1e-12), now)
+        moves[tuple(places.T)] = sources - places
+    rows, columns = (np.arange(side) // STEP * STEP for side in (height, width))
+    return now, moves[rows[:, None], columns]
+
+
+def _lift(
+    filled: Picture, part: Picture, coarse: FloatPicture, found: FloatPicture, moves: Numbers, alpha: Numbers
+) -> None:
+    """Put what was found into a picture at its own resolution, in place, with the fine detail of what was copied."""
+    height, width = part.shape[:2]
+    scale = np.array(coarse.shape[1::-1], np.float32) / np.array([width, height], np.float32)
+    for rows in bands(height, width):
+        if not alpha[rows].any():
+            continue
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(rows.start, rows.stop)), -1).astype(np.float32)
+        places = (pixels + 0.5) * scale - 0.5
+        moved = _sample(moves, places, cv2.INTER_NEAREST)[..., ::-1] / scale
+        sources = np.clip(np.rint(pixels + moved), 0, (width - 1, height - 1)).astype(np.float32)
+        values = _sample(part, sources, cv2.INTER_NEAREST) / np.float32(255)
+        values += _sample(found, places, cv2.INTER_CUBIC) - _sample(
+            coarse, (sources + 0.5) * scale - 0.5, cv2.INTER_CUBIC
+        )
+        weight = alpha[rows, :, None]
+        mixed = np.rint(255 * (weight * np.clip(values, 0, 1)) + (1 - weight) * part[rows]).astype(np.uint8)
+        np.copyto(filled[rows], mixed, where=weight > 0)
+
+
+def _window(unknown: Mask) -> tuple[slice, slice]:
+    """The part of a photo that is searched."""
+    x, y, width, height = cv2.boundingRect(unknown.view(np.uint8))
+    about = int(np.ceil(max(MARGIN * max(width, height), WORK / 4)))
+    return slice(max(0, y - about), y + height + about), slice(max(0, x - about), x + width + about)
+
+
+def _values(picture: FloatPicture, places: Numbers) -> Numbers:
+    """The patches about some places -> (N, numbers); beyond the border the picture is reflected."""
+    wide = cv2.copyMakeBorder(picture, RADIUS, RADIUS, RADIUS, RADIUS, cv2.BORDER_REFLECT_101)
+    views = np.lib.stride_tricks.sliding_window_view(wide, (2 * RADIUS + 1, 2 * RADIUS + 1), axis=(0, 1))
+    return views[tuple(places.T)].reshape(len(places), -1)
+
+
+def _dilated(mask: Mask) -> Mask:
+    """Where a patch would hold some of a mask."""
+    return cv2.dilate(mask.view(np.uint8), np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)).view(bool)
+
+
+def _shrunk(picture: Field, size: Numbers) -> Field:
+    return cv2.resize(picture, (int(size[1]), int(size[0])), interpolation=cv2.INTER_AREA)
+
+
+def _sample(picture: Numbers, places: Numbers, how: int) -> Numbers:
+    return cv2.remap(picture, places.astype(np.float32, copy=False), None, how, borderMode=cv2.BORDER_REFLECT_101)
