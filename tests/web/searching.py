@@ -61,7 +61,7 @@ class FakeCollection:
         owner = people.owners().get((row.path, row.face)) if people else None
         return owner.label if owner else ""
 
-    def references(self, photo, frame, frame_mask, k):
+    def references(self, photo, frame, mask, k):
         view = face_view(photo.pixels, frame)
         vector = directions(FakeEmbedder().embed(view[None]), origin())[0]
         candidates, left_out = [], {"copies": 0, "unreadable": 0}

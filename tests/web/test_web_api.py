@@ -104,6 +104,29 @@ def test_presets_are_masks_of_the_frame(client, name):
     assert (small ^ named_hole(name)).sum() < 0.15 * small.sum() + 20
 
 
+def test_masks_may_be_drawn_over_more_than_the_frame(client):
+    pixels = textured(320, 400)
+    pixels[130:170, 120:200] = (0, 255, 0)  # what the stand-in sees in front of a face
+    photo = upload(client, encode_photo(Photo(pixels), "PNG"))
+    frame = {"x": 160, "y": 160, "side": 128, "angle": 0}
+    for place, read in (("holes/eyes", lambda answer: answer.content), ("holes/center", lambda answer: answer.content),
+                        ("cover", lambda answer: base64.b64decode(answer.json()["mask"]))):  # fmt: skip
+        address = f"api/photos/{photo['id']}/{place}"
+        own, wide = (
+            np.asarray(Image.open(io.BytesIO(read(client.get(address, params=frame | more)))))
+            for more in ({"size": 128}, {"size": 256, "wider": 2})
+        )
+        assert (wide[64:192, 64:192] != own).mean() < 0.01 and own.any()
+    drawn = np.zeros((256, 256), np.uint8)
+    drawn[160:180, 60:130] = 255  # in the photo: 92..162 across, of which the frame begins at 96, and 192..212 down
+    mask = base64.b64encode(cv2.imencode(".png", drawn)[1].tobytes()).decode()
+    wanted = {"photo": photo["id"], "frame": frame, "mask": mask, "wider": 2}
+    patch = client.post("api/fill", json=wanted).json()["patch"]
+    assert abs(patch["x"] - 90) <= 1 and abs(patch["x"] + patch["width"] - 164) <= 1
+    assert abs(patch["y"] - 190) <= 1 and abs(patch["y"] + patch["height"] - 214) <= 1
+    assert client.post("api/fill", json=wanted | {"wider": 9}).status_code == 400
+
+
 def test_what_is_in_front_of_the_face_is_offered_as_a_mask(client):
     pixels = textured(320, 400)
     pixels[130:170, 120:200] = (0, 255, 0)  # what the stand-in sees in front of a face

@@ -26,6 +26,7 @@ from twoface.web.settings import Settings
 Id = Annotated[str, StringConstraints(pattern="^[0-9a-f-]{1,64}$")]
 Number = Annotated[int, PathParam(ge=0)]
 CropSize = Annotated[int, Query(ge=16, le=512)]
+Wider = Annotated[float, Query(ge=1, le=4)]  # the side of the square that is drawn over, of the frame's
 Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Ask = Callable[..., Awaitable[Any]]  # has a worker do a task: `router.ask`
 log = logging.getLogger(__name__)
@@ -59,26 +60,28 @@ class Reference(BaseModel):
 
 
 class Fill(BaseModel):
-    """mask: base64 of a square picture, drawn over the frame, white = to be filled.
+    """mask: base64 of a square picture, white = to be filled, drawn over a square about the frame.
 
-    same_photo: as of `Inpainter.fill`.
+    wider: the side of that square, of the frame's. same_photo: as of `Inpainter.fill`.
     """
 
     model_config = ConfigDict(extra="forbid")
     photo: Id
     frame: SentFrame
     mask: str
+    wider: Annotated[float, Field(ge=1, le=4)] = 1.0
     references: list[Reference] = []
     same_photo: bool = False
 
 
 class Search(BaseModel):
-    """mask: as of `Fill`; index: its number in the status."""
+    """mask, wider: as of `Fill`; index: its number in the status."""
 
     model_config = ConfigDict(extra="forbid")
     photo: Id
     frame: SentFrame
     mask: str
+    wider: Annotated[float, Field(ge=1, le=4)] = 1.0
     index: Annotated[int, Field(ge=0)]
 
 
@@ -174,8 +177,11 @@ def _add_photos(api: APIRouter, ask: Ask) -> None:
         name: Literal[HOLES],  # type: ignore[valid-type]  # the names of a table
         frame: Annotated[SentFrame, Depends()],
         size: Annotated[int, Query(ge=16, le=1024)] = 512,
+        wider: Wider = 1.0,
     ) -> Response:
-        return _picture(await ask(request, "hole", photo=photo, frame=frame.plain(), name=name, size=size), "png")
+        return _picture(
+            await ask(request, "hole", photo=photo, frame=frame.plain(), name=name, size=size, wider=wider), "png"
+        )
 
     @api.get("/photos/{photo}/cover", response_model=None)
     async def cover(
@@ -183,8 +189,9 @@ def _add_photos(api: APIRouter, ask: Ask) -> None:
         photo: Id,
         frame: Annotated[SentFrame, Depends()],
         size: Annotated[int, Query(ge=16, le=1024)] = 512,
+        wider: Wider = 1.0,
     ) -> dict[str, Any]:
-        return await ask(request, "cover", photo=photo, frame=frame.plain(), size=size)
+        return await ask(request, "cover", photo=photo, frame=frame.plain(), size=size, wider=wider)
 
     @api.delete("/photos/{photo}", status_code=204)
     async def forget(request: Request, photo: Id) -> None:
@@ -203,6 +210,7 @@ def _add_searches(api: APIRouter, ask: Ask, indexes: int) -> None:
             photo=wanted.photo,
             frame=wanted.frame.plain(),
             mask=_decoded(wanted.mask),
+            wider=wanted.wider,
             index=wanted.index,
         )
 
@@ -284,6 +292,7 @@ def _add_fills(api: APIRouter, ask: Ask, most: int) -> None:
             photo=wanted.photo,
             frame=wanted.frame.plain(),
             mask=_decoded(wanted.mask),
+            wider=wanted.wider,
             references=[(each.photo, each.frame and each.frame.plain()) for each in wanted.references],
             same_photo=wanted.same_photo,
         )

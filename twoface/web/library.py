@@ -47,10 +47,10 @@ class Library:
     def search(self, index: int, photo: Photo, frame: Frame, mask: Mask) -> Answer:
         """The best references for a hole -> `twoface.search.collection.Answer`.
 
-        index: a number of `places`. photo: a Photo; frame: its face's; mask: bool (S, S), drawn over it.
+        index: a number of `places`. photo: a Photo; frame: its face's; mask: bool (H, W), the hole.
         Raises InputError and Unavailable as a fill does, and TwoFaceError as `ask`.
         """
-        return self.ask(index, lambda found: found.references(photo, frame, frame_mask=mask, k=CANDIDATES))
+        return self.ask(index, lambda found: found.references(photo, frame, mask=mask, k=CANDIDATES))
 
     def people(self, index: int, what: str, **arguments: Any) -> Any:
         """What a function of `twoface.web.people`, by name, gives for the store of an index.

@@ -19,6 +19,7 @@ import numpy as np
 from twoface.core.arrays import Mask
 from twoface.core.errors import InputError
 from twoface.core.frame import SIZE, UPRIGHT, Frame
+from twoface.core.holes import drawn_hole
 from twoface.core.images import Photo, encode_photo, read_mask, read_photo
 from twoface.core.inpainter import FillResult, Inpainter
 from twoface.core.location import has_location, without_location
@@ -125,31 +126,31 @@ class PhotoTasks:
         form = "PNG" if size == SIZE else "WEBP"
         return encode_photo(Photo(pixels), form, 90, generated=False)
 
-    def hole(self, session: str, photo: str, frame: Frame, name: str, size: int) -> bytes:
-        """A part of the face that the frame shows, drawn over the frame, white on black -> PNG, `size` pixels a side.
+    def hole(self, session: str, photo: str, frame: Frame, name: str, size: int, wider: float) -> bytes:
+        """A part of the face that the frame shows, white on black -> PNG, `size` pixels a side.
 
-        name: of `twoface.core.parts.HOLES`.
+        name: of `twoface.core.parts.HOLES`. wider: the side of the square that it is drawn over, of the frame's.
         """
         picture = self._cache.photo(session, photo)
         _check(frame, picture)
         if name == "center":
-            drawn = center_hole(size // 2, size)
+            drawn = center_hole(round(size / 2 / wider), size)
         else:
             aligned = frame.crop(picture.pixels)
             mesh = self._inpainter.mesher.through(aligned, np.zeros((SIZE, SIZE), bool))
-            drawn = part_hole(name, moved(mesh, UPRIGHT.transform(size)), (size, size))
+            drawn = part_hole(name, moved(mesh, _wider(UPRIGHT, wider).transform(size)), (size, size))
         return cv2.imencode(".png", drawn.astype(np.uint8) * 255)[1].tobytes()
 
-    def cover(self, session: str, photo: str, frame: Frame, size: int) -> dict[str, Any]:
+    def cover(self, session: str, photo: str, frame: Frame, size: int, wider: float) -> dict[str, Any]:
         """What is in front of the face that the frame shows, or closed eyes -> dict: `code` and `share` as of
-        `Cover.report`, `mask`: base64 of a PNG, `size` pixels a side, drawn over the frame, white on black.
+        `Cover.report`, `mask`: base64 of a PNG, `size` pixels a side, as of `hole`.
 
         Raises InputError, code "nothing_found".
         """
         picture = self._cache.photo(session, photo)
         _check(frame, picture)
         found = self._inpainter.cover(picture, frame)
-        hole = cv2.warpAffine(found.hole.astype(np.uint8) * 255, frame.transform(size), (size, size))
+        hole = cv2.warpAffine(found.hole.astype(np.uint8) * 255, _wider(frame, wider).transform(size), (size, size))
         drawn = cv2.imencode(".png", np.where(hole >= 128, np.uint8(255), np.uint8(0)))[1].tobytes()
         return found.report() | {"mask": base64.b64encode(drawn).decode()}
 
@@ -159,12 +160,14 @@ class PhotoTasks:
         photo: str,
         frame: Frame,
         mask: bytes,
+        wider: float,
         references: Sequence[tuple[str, Frame | None]],
         same_photo: bool,
     ) -> dict[str, Any]:
         """Fill a hole -> dict of the fill.
 
-        mask: a picture's bytes, drawn over the frame. references: [(photo id, Frame or None)], the most alike is used;
+        mask: a picture's bytes, drawn over a square about the frame. wider: the side of that square, of the frame's.
+        references: [(photo id, Frame or None)], the most alike is used;
         None: the face in it that is most like the photo's. same_photo: as of `Inpainter.fill`.
         """
         picture = self._cache.photo(session, photo)
@@ -174,7 +177,7 @@ class PhotoTasks:
                 _check(where, what)
         result = self._inpainter.fill(
             picture,
-            frame_mask=_read_mask(mask),
+            mask=drawn_hole(_read_mask(mask), _wider(frame, wider), picture.pixels.shape),
             face=frame,
             references=others,
             reference_face=[where for _, where in references],
@@ -241,11 +244,12 @@ class PhotoTasks:
         """Raises TwoFaceError for an index that cannot be opened."""
         self._library.open_all()
 
-    def search(self, session: str, photo: str, frame: Frame, mask: bytes, index: int) -> dict[str, Any]:
-        """Find references for a hole -> dict of the search. mask: as of `fill`; index: its number."""
+    def search(self, session: str, photo: str, frame: Frame, mask: bytes, wider: float, index: int) -> dict[str, Any]:
+        """Find references for a hole -> dict of the search. mask, wider: as of `fill`; index: its number."""
         picture = self._cache.photo(session, photo)
         _check(frame, picture)
-        answer = self._library.search(index, picture, frame, _read_mask(mask))
+        hole = drawn_hole(_read_mask(mask), _wider(frame, wider), picture.pixels.shape)
+        answer = self._library.search(index, picture, frame, hole)
         return {
             "id": self._cache.add_search(session, photo, answer.candidates),
             "verdict": answer.verdict,
@@ -293,6 +297,11 @@ def _check(frame: Frame, photo: Photo) -> None:
         text = f"the face's square is {frame.side:.0f} pixels wide: at least {MIN_FACE} are needed"
         raise InputError(text, code="face_too_small", side=int(frame.side), min=MIN_FACE)
     frame.check(photo.size, "the photo")
+
+
+def _wider(frame: Frame, wider: float) -> Frame:
+    """A square about a frame, whose side is `wider` times its."""
+    return dataclasses.replace(frame, side=wider * frame.side)
 
 
 def _read_mask(data: bytes) -> Mask:

@@ -60,20 +60,21 @@ export function crop(id, { x, y, side, angle }, size, signal) {
   return blob(`api/photos/${id}/crop?${new URLSearchParams({ x, y, side, angle, size })}`, { signal });
 }
 
-/** The part of the face called `name`, drawn over the frame. */
-export function hole(id, name, { x, y, side, angle }, size, signal) {
-  return blob(`api/photos/${id}/holes/${name}?${new URLSearchParams({ x, y, side, angle, size })}`, { signal });
+/** The part of the face called `name`, drawn over the square about the frame whose side is `wider` times its. */
+export function hole(id, name, { x, y, side, angle }, size, wider, signal) {
+  const place = new URLSearchParams({ x, y, side, angle, size, wider });
+  return blob(`api/photos/${id}/holes/${name}?${place}`, { signal });
 }
 
-/** What is in front of the face, or closed eyes -> {code, mask: base64 of a picture drawn over the frame}. */
-export function cover(id, { x, y, side, angle }, size, signal) {
-  return json(`api/photos/${id}/cover?${new URLSearchParams({ x, y, side, angle, size })}`, { signal });
+/** What is in front of the face, or closed eyes -> {code, mask: base64 of a picture, drawn as of `hole`}. */
+export function cover(id, { x, y, side, angle }, size, wider, signal) {
+  return json(`api/photos/${id}/cover?${new URLSearchParams({ x, y, side, angle, size, wider })}`, { signal });
 }
 
-/** request: {photo, frame, mask, references} as the server takes it -> what it says of the fill. */
+/** request: {photo, frame, mask, wider, references} as the server takes it -> what it says of the fill. */
 export const fill = (request, signal) => post("api/fill", request, signal);
 
-/** request: {photo, frame, mask, index} as the server takes it -> what was found there. */
+/** request: {photo, frame, mask, wider, index} as the server takes it -> what was found there. */
 export const search = (request, signal) => post("api/search", request, signal);
 
 export const candidateCrop = (id, number, size, signal) =>

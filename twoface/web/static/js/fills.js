@@ -1,6 +1,7 @@
 // Fills, and their memory: going back and forth between the steps asks the server for nothing twice.
 
 import * as api from "./api.js";
+import { WIDER } from "./geometry.js";
 import { withPictures } from "./picture.js";
 import { work } from "./store.js";
 
@@ -65,7 +66,7 @@ const meant = (picture) => (picture.asks ? null : picture.frame);
 
 function ask({ photo, frame, mask, references, same_photo }, signal) {
   return withPictures([photo, ...references.map(([picture]) => picture)], () =>
-    api.fill({ photo: photo.id, frame, mask, references: references.map(placed), same_photo }, signal),
+    api.fill({ photo: photo.id, frame, mask, wider: WIDER, references: references.map(placed), same_photo }, signal),
   );
 }
 

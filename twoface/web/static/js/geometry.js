@@ -1,6 +1,7 @@
 // Frames: a square of a photo, {x, y, side, angle}: centre and side in photo pixels, degrees clockwise as seen.
 // The photo's upper left corner is (0, 0). Everything here is pure.
 
+export const WIDER = 1.75; // the side of what the hole is drawn over, of the frame's: a hand goes on beside the face
 export const SMALLEST = 16; // photo pixels: below this a frame cannot be seen
 
 const radians = (degrees) => (degrees * Math.PI) / 180;

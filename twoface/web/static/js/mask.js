@@ -1,11 +1,11 @@
-// The hole: a square drawn over the face's frame, opaque where it is to be filled, with its undo history.
+// The hole: a square drawn over the face and what is about it (`Picture.view`), opaque where it is to be filled, with its undo history.
 // It belongs to the photo: when the frame moves, what was drawn stays where it is in the photo.
 
 import { same } from "./geometry.js";
 
-export const SIDE = 512; // pixels; the network sees 128
+export const SIDE = 768; // pixels; the network sees 128 of the frame
 export const TINT = "#12b5a3";
-const KEPT_STEPS = 60;
+const KEPT_STEPS = 30;
 const tint = new OffscreenCanvas(SIDE, SIDE);
 
 export class Mask {
@@ -13,7 +13,7 @@ export class Mask {
     this.canvas = new OffscreenCanvas(SIDE, SIDE);
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.version = 0; // grows with every change
-    this.frame = null; // the photo's frame that the canvas is drawn over
+    this.frame = null; // the square of the photo that the canvas is drawn over
     this.drawn = null; // {bits, frame} as last drawn, when the canvas shows it over another frame
     this.past = []; // {bits, frame}, the last one at the end
     this.future = [];
@@ -103,6 +103,7 @@ export class Mask {
   }
 
   load({ now, past, future }) {
+    if (now.bits.length !== (SIDE * SIDE) / 8) return; // kept by an earlier version of the page
     Object.assign(this, { past, future, frame: now.frame });
     this.#show(now);
   }

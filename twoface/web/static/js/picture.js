@@ -1,7 +1,7 @@
 // A picture that the user gave: its file, what the server said of it, the face's frame, and how to show it.
 
 import * as api from "./api.js";
-import { clamped } from "./geometry.js";
+import { clamped, resized, WIDER } from "./geometry.js";
 import { t } from "./i18n.js";
 import { changed, forgetFile, keepFile } from "./store.js";
 
@@ -126,9 +126,13 @@ export class Picture {
     return this.fullBitmap;
   }
 
-  /** The frame, turned upright -> Promise of Blob. */
-  crop(size) {
-    const { frame } = this;
+  /** The square that the hole is drawn over: the frame, and what may go on about it. */
+  get view() {
+    return this.frame && resized(this.frame, WIDER);
+  }
+
+  /** The frame, or another square, turned upright -> Promise of Blob. */
+  crop(size, frame = this.frame) {
     const name = JSON.stringify([frame, size]);
     if (!this.crops.has(name)) {
       if (this.crops.size > 8) this.crops.clear();
@@ -139,14 +143,14 @@ export class Picture {
     return this.crops.get(name);
   }
 
-  /** The part of the face called `name`, drawn over the frame, `size` pixels a side -> Promise of Blob. */
+  /** The part of the face called `name`, drawn over the view, `size` pixels a side -> Promise of Blob. */
   hole(name, size) {
-    return withPictures([this], () => api.hole(this.id, name, this.frame, size));
+    return withPictures([this], () => api.hole(this.id, name, this.frame, size, WIDER));
   }
 
-  /** What is in front of the face, or closed eyes -> Promise of {code, mask: Blob, drawn over the frame}. */
+  /** What is in front of the face, or closed eyes -> Promise of {code, mask: Blob, drawn over the view}. */
   async cover(size) {
-    const found = await withPictures([this], () => api.cover(this.id, this.frame, size));
+    const found = await withPictures([this], () => api.cover(this.id, this.frame, size, WIDER));
     const bytes = Uint8Array.from(atob(found.mask), (letter) => letter.charCodeAt(0));
     return { ...found, mask: new Blob([bytes], { type: "image/png" }) };
   }

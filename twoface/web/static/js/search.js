@@ -1,7 +1,7 @@
 // Searches for references in the server's indexes, and the last one's answer, so that looking again asks for nothing.
 
 import * as api from "./api.js";
-import { clamped } from "./geometry.js";
+import { clamped, WIDER } from "./geometry.js";
 import { Picture, withPictures } from "./picture.js";
 import { changed, keepFile, work } from "./store.js";
 
@@ -16,7 +16,7 @@ export async function search(index, signal) {
   const mask = await work.mask.text();
   const { photo } = work;
   const answer = await withPictures([photo], () =>
-    api.search({ photo: photo.id, frame: photo.frame, mask, index }, signal),
+    api.search({ photo: photo.id, frame: photo.frame, mask, wider: WIDER, index }, signal),
   );
   last = { asked: name, answer };
   return answer;

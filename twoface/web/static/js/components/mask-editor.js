@@ -1,6 +1,7 @@
 // Painting the hole on the upright face: brush, eraser, box; zoom and pan; by keys too.
 
 import { el } from "../dom.js";
+import { inFrame } from "../geometry.js";
 import { t } from "../i18n.js";
 import { SIDE, TINT } from "../mask.js";
 import { announce } from "../notices.js";
@@ -161,12 +162,32 @@ export class MaskEditor {
   draw(context) {
     const { view } = this;
     if (this.bitmap) view.paint(context, this.bitmap);
+    if (this.bitmap) this.hideOutside(context, work.photo);
     context.globalAlpha = 0.62;
     view.paint(context, work.mask.tinted());
     context.globalAlpha = 1;
     if (this.drag?.kind === "box") this.outlineBox(context, this.drag);
     if (this.cursor) this.ring(context, this.cursor, true);
     else if (this.hover && ["brush", "eraser"].includes(this.tool)) this.ring(context, this.hover, false);
+  }
+
+  /** Beyond the photo's border there is nothing to paint on. */
+  hideOutside(context, { width, height, view }) {
+    context.beginPath();
+    context.rect(0, 0, this.view.width, this.view.height);
+    const border = [
+      [0, 0],
+      [width, 0],
+      [width, height],
+      [0, height],
+    ].map(([x, y]) => inFrame(view, { x: x - 0.5, y: y - 0.5 }));
+    border.forEach(({ x, y }, i) => {
+      const place = this.view.toScreen({ x: (x + 0.5) * SIDE, y: (y + 0.5) * SIDE });
+      context[i ? "lineTo" : "moveTo"](place.x, place.y);
+    });
+    context.closePath();
+    context.fillStyle = getComputedStyle(this.element).backgroundColor;
+    context.fill("evenodd");
   }
 
   outlineBox(context, { from, to }) {

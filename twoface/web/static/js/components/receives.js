@@ -2,6 +2,8 @@
 
 import { crispCanvas, el } from "../dom.js";
 import { t } from "../i18n.js";
+import { WIDER } from "../geometry.js";
+import { SIDE } from "../mask.js";
 import { chosenReferences, work } from "../store.js";
 
 const SEEN = 128;
@@ -46,9 +48,11 @@ export function receives() {
     context.drawImage(photo, 0, 0, SEEN, SEEN);
     const black = new OffscreenCanvas(SEEN, SEEN);
     const paint = black.getContext("2d");
+    const within = SIDE / WIDER; // the frame, in the middle of what the mask is drawn over
+    const start = (SIDE - within) / 2;
     for (let i = 0; i < 16; i++) {
       const [x, y] = [Math.cos((i * Math.PI) / 8) * FEATHER, Math.sin((i * Math.PI) / 8) * FEATHER];
-      paint.drawImage(work.mask.canvas, x, y, SEEN, SEEN);
+      paint.drawImage(work.mask.canvas, start, start, within, within, x, y, SEEN, SEEN);
     }
     paint.globalCompositeOperation = "source-in";
     paint.fillRect(0, 0, SEEN, SEEN);

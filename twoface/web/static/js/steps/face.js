@@ -120,7 +120,7 @@ function show(root, app) {
     need.textContent = lacking ? t(lacking.asks ? "face.need_choice" : "face.need", { name: lacking.name }) : "";
     if (!lacking) need.classList.remove("urgent");
     bar.next.classList.toggle("waiting", Boolean(lacking));
-    if (shown === work.photo) work.mask.place(shown.frame);
+    if (shown === work.photo) work.mask.place(shown.view);
     changed();
   }
 

@@ -26,7 +26,7 @@ const PRESETS = [
 const TOOLS = ["brush", "eraser", "box", "move"];
 
 function show(root, app) {
-  work.mask.place(work.photo.frame);
+  work.mask.place(work.photo.view);
   const trouble = el("div", { class: "trouble" });
   const editor = new MaskEditor(refresh, () => (refreshTools(), changed()));
   const stage = el("div", { class: "stage-place" }, editor.element, viewTools());
@@ -118,7 +118,7 @@ function show(root, app) {
     stage.append(waiting);
     trouble.replaceChildren(); // not at the end, when it may be of a mask that was given meanwhile
     try {
-      editor.show(await createImageBitmap(await work.photo.crop(SIDE)));
+      editor.show(await createImageBitmap(await work.photo.crop(SIDE, work.photo.view)));
     } catch (error) {
       trouble.replaceChildren(problem(error, { text: t("action.retry"), run: load }));
     }
