@@ -210,7 +210,8 @@ def _tell(report: dict[str, Any]) -> None:
     if report["faces"]["found"] > 1:
         print(f"face       {_which(report['faces'], '--face')}")
     if found := report["found"]:
-        rest = "; what of it lies beside the face stays (a --mask over all of it takes it away)" if found["goes_on"] else ""
+        stays = "; what of it lies beside the face stays (a --mask over all of it takes it away)"
+        rest = stays if found["goes_on"] else ""
         print(f"found      {found['what']}, {found['share']:.0%} of the face's frame{rest}")
     print("\n".join(_identity(report)))
     print(f"picture    {Outlook(**report['outlook']).text}")
