@@ -84,7 +84,7 @@ class FillResult:
 
     @property
     def face(self) -> tuple[float, ...]:
-        """Which face it is, as of `Taken`."""
+        """Which face it is, as of `Taken`: a box that need not be square. What `fill` takes as `face` is `frame`."""
         return self.faces.face
 
     @property
