@@ -305,6 +305,7 @@ def test_output_in_a_format_that_is_not_written(fails):
 
 def test_output_that_cannot_be_written(fails, shop):
     assert "does not exist: create it first" in fails("--hole", "eyes", out="none/result.png")
+    assert "photo.png is a file: choose another place" in fails("--hole", "eyes", out="photo.png/result.png")
     (shop / "folder.png").mkdir()
     assert "is a folder" in fails("--hole", "eyes", out="folder.png")
     assert "does not exist" in fails("--hole", "eyes", "--report", "none/report.json")

@@ -33,7 +33,8 @@ def check_output(path: PathLike, force: bool = False) -> Path:
         if target.exists() and not force:
             raise InputError(f"{path} exists: choose another name, or allow it to be overwritten", code="exists")
         if not target.parent.is_dir():
-            raise InputError(f"the folder {target.parent} does not exist: create it first")
+            wrong = "is a file: choose another place" if target.parent.exists() else "does not exist: create it first"
+            raise InputError(f"the folder {target.parent} {wrong}")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     if not os.access(target.parent, os.W_OK):
