@@ -24,6 +24,7 @@ from tritonclient.utils import InferenceServerException
 
 from twoface.cli import main
 from twoface.core.errors import InputError, TwoFaceError
+from twoface.service.app import NOWHERE
 from twoface.service.json_tensors import dump_json
 from twoface.service.observe import door_of
 from twoface.service.server import Server
@@ -388,6 +389,12 @@ def test_head_and_options_of_other_paths(locked, server):
     assert httpx.head(server.url + INFER).status_code == 405
     assert httpx.options(server.url + "/nothing").status_code == httpx.head(server.url + "/nothing").status_code == 404
     assert httpx.head(locked.url + "/metrics").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/fil", "/v1/references"])
+def test_a_path_that_is_none_is_told_where_they_are(server, path):
+    answer = httpx.post(server.url + path)
+    assert (answer.status_code, answer.json()) == (404, {"error": NOWHERE})
 
 
 def test_health_needs_no_key(locked):

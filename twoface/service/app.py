@@ -28,6 +28,7 @@ from twoface.serving.problems import answer_errors
 
 FORMS = (*photos.PATHS, *references.PATHS)
 OPEN_PATHS = ("/v2/health/", "/docs", "/redoc", "/openapi.json", "/static-offline-docs/")
+NOWHERE = "nothing answers at this path: /docs lists those that do"
 ABOUT = """Fills a missing or covered part of a face photo, guided by another photo of the same person.
 
 Tensors go in as TensorFlow Serving takes them (`/v1/models/...`) or by the Open Inference Protocol (`/v2/...`);
@@ -61,7 +62,7 @@ def build_app(settings: Settings) -> FastAPI:
     if searcher:
         app.include_router(references.router(searcher, settings))
     _add_pages(app, metrics)
-    answer_errors(app, problem, http_status, 422, unfit)
+    answer_errors(app, problem, http_status, 422, unfit, nowhere=NOWHERE)
     _add_middleware(app, settings, metrics)
     return app
 

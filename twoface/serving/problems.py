@@ -27,11 +27,13 @@ def answer_errors(
     invalid: int,
     in_words: Callable[[str, dict[str, Any]], str],
     allow: bool = True,
+    nowhere: str = "Not Found",
 ) -> None:
     """Make every error of `app` a `problem`.
 
     invalid: the status for what does not fit a route's types. in_words: (field, what pydantic found) -> its message.
     allow: a 405 tells the methods that there are; False where files are mounted at /, which answer for every path.
+    nowhere: what is said of a path that no route has.
     """
 
     @app.exception_handler(TwoFaceError)
@@ -48,7 +50,8 @@ def answer_errors(
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, "", str(error.detail), error.headers if allow else None)
+        told = nowhere if error.status_code == 404 else str(error.detail)
+        return problem(error.status_code, "", told, error.headers if allow else None)
 
     @app.exception_handler(ClientGone)
     async def gone(request: Request, error: ClientGone) -> Response:
