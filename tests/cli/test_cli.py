@@ -236,6 +236,12 @@ def test_reference_missing(fails):
     assert "none.jpg does not exist" in fails("--hole", "eyes", "--reference", "none.jpg")
 
 
+@pytest.mark.parametrize("given", ["", ".", "out"])
+def test_a_folder_for_a_photo(fails, given):
+    assert f"{given or '.'} is a folder: give a file" in fails("--hole", "eyes", "--reference", given)
+    assert f"{given or '.'} is a folder: give a file" in fails("--hole", "eyes", photo=given)
+
+
 def test_one_reference_face_for_two_references(fails):
     references = "--reference", "other.png", "--reference", "photo.png"
     assert "give a face for each" in fails("--hole", "eyes", *references, "--reference-face", FACE)
@@ -301,6 +307,7 @@ def test_unknown_option(fails):
 
 def test_output_in_a_format_that_is_not_written(fails):
     assert "name the output .jpg, .png, .webp or .tif" in fails("--hole", "eyes", out="out/result.gif")
+    assert "cannot write '.': name" in fails("--hole", "eyes", out=".")
 
 
 def test_output_that_cannot_be_written(fails, shop):

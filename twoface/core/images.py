@@ -139,7 +139,7 @@ def output_format(path: PathLike) -> str:
     """JPEG, PNG, WEBP or TIFF by the file's extension; InputError for any other."""
     suffix = Path(path).suffix.lower()
     if suffix not in _WRITE:
-        raise InputError(f"cannot write '{Path(path).name}': name the output .jpg, .png, .webp or .tif")
+        raise InputError(f"cannot write '{Path(path).name or path}': name the output .jpg, .png, .webp or .tif")
     return _WRITE[suffix]
 
 

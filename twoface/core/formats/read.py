@@ -109,6 +109,8 @@ def _bytes_of(source: Source, name: str) -> bytes:
         return Path(source).read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{name} does not exist: check the path") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{name} is a folder: give a file") from error
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror}") from error
 
