@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from twoface.core.arrays import Field, FloatPicture, Mask, Numbers, Picture, Points, Vector
-from twoface.core.bands import bands
+from twoface.core.arrays import FloatPicture, Mask, Matrix, Numbers, Picture, Points, Vector
 from twoface.core.frame import Frame
-from twoface.core.masks import distance_to, fading, grow
+from twoface.core.masks import distances, fading, grow
 from twoface.core.mesh import inside
 from twoface.core.occlusion import BESIDE, OUTLINE, grown
 
@@ -30,6 +29,7 @@ STEP = 2  # pixels from one patch to the next, which overlap
 KEPT = 24  # numbers that a patch is told by: its principal components
 SOURCES = 5_000  # patches, drawn at random, that are searched at each level
 ROUNDS = (10, 6, 4, 3)  # of search and vote, coarse to fine
+ROW = 1024  # pixels that are looked up in a row
 FADE = 1.3  # by which a patch counts less for each pixel that it lies deeper in the hole
 
 
@@ -64,14 +64,19 @@ def continued(pixels: Picture, target: Mask, barred: Mask, behind: float, feathe
     place = _window(unknown)
     part, unknown, barred, target = pixels[place], unknown[place], barred[place], target[place]
     size = np.maximum(np.rint(np.array(unknown.shape) * min(1, WORK / max(unknown.shape))).astype(int), 1)
-    coarse = _shrunk(part.astype(np.float32) / np.float32(255), size)
-    found = _searched(coarse, *(_shrunk(mask.astype(np.float32), size) > 0 for mask in (unknown, barred)))
+    coarse = _shrunk(part, size).astype(np.float32) / np.float32(255)
+    found = _searched(coarse, *(_shrunk(mask.view(np.uint8) * np.uint8(255), size) > 0 for mask in (unknown, barred)))
     if found is None:
         return None
-    alpha = fading(distance_to(target), feather)
-    alpha[barred & ~target] = 0
-    filled = pixels.copy()
-    _lift(filled[place], part, coarse, *found, alpha)
+    filled, seen = pixels.copy(), barred & ~target
+    for (rows, columns), distance in distances(target, feather):
+        alpha = fading(distance, feather)
+        alpha[seen[rows, columns]] = 0
+        y, x = np.nonzero(alpha)
+        y, x = y + rows.start, x + columns.start
+        weight = alpha[alpha > 0][:, None]
+        values = 255 * _lifted(np.stack([x, y], -1), part, coarse, *found)
+        filled[place][y, x] = np.rint(weight * values + (1 - weight) * part[y, x]).astype(np.uint8)
     return filled
 
 
@@ -160,26 +165,24 @@ def _voted(now: FloatPicture, unknown: Mask, patches: _Patches, rounds: int) -> 
     return now, moves[rows[:, None], columns]
 
 
-def _lift(
-    filled: Picture, part: Picture, coarse: FloatPicture, found: FloatPicture, moves: Numbers, alpha: Numbers
-) -> None:
-    """Put what was found into a picture at its own resolution, in place, with the fine detail of what was copied."""
+def _lifted(pixels: Points, part: Picture, coarse: FloatPicture, found: FloatPicture, moves: Numbers) -> Matrix:
+    """What was found, at pixels of the picture's own resolution -> float32 (N, 3) in [0, 1].
+
+    pixels: (N, 2), x and y; part: uint8 (H, W, 3), the picture, and coarse, as it was searched. What is finer than that
+    comes from where the four patches about a pixel lie.
+    """
     height, width = part.shape[:2]
-    scale = np.array(coarse.shape[1::-1], np.float32) / np.array([width, height], np.float32)
-    for rows in bands(height, width):
-        if not alpha[rows].any():
-            continue
-        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(rows.start, rows.stop)), -1).astype(np.float32)
-        places = (pixels + 0.5) * scale - 0.5
-        moved = _sample(moves, places, cv2.INTER_NEAREST)[..., ::-1] / scale
-        sources = np.clip(np.rint(pixels + moved), 0, (width - 1, height - 1)).astype(np.float32)
-        values = _sample(part, sources, cv2.INTER_NEAREST) / np.float32(255)
-        values += _sample(found, places, cv2.INTER_CUBIC) - _sample(
-            coarse, (sources + 0.5) * scale - 0.5, cv2.INTER_CUBIC
-        )
-        weight = alpha[rows, :, None]
-        mixed = np.rint(255 * (weight * np.clip(values, 0, 1)) + (1 - weight) * part[rows]).astype(np.uint8)
-        np.copyto(filled[rows], mixed, where=weight > 0)
+    scale = np.array(coarse.shape[1::-1]) / (width, height)
+    places = (pixels + 0.5) * scale - 0.5
+    values = _sample(found, places)
+    first = np.floor(places).astype(int)
+    for corner in np.ndindex(2, 2):
+        weight = np.prod(np.where(corner, places - first, 1 - places + first), axis=1)
+        x, y = np.clip(first + corner, 0, np.array(coarse.shape[1::-1]) - 1).T
+        sources = np.clip(np.rint(pixels + moves[y, x, ::-1] / scale), 0, (width - 1, height - 1)).astype(int)
+        fine = part[sources[:, 1], sources[:, 0]] / np.float32(255) - _sample(coarse, (sources + 0.5) * scale - 0.5)
+        values += weight[:, None].astype(np.float32) * fine
+    return np.clip(values, 0, 1)
 
 
 def _window(unknown: Mask) -> tuple[slice, slice]:
@@ -201,9 +204,12 @@ def _dilated(mask: Mask) -> Mask:
     return cv2.dilate(mask.view(np.uint8), np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)).view(bool)
 
 
-def _shrunk(picture: Field, size: Numbers) -> Field:
+def _shrunk(picture: Numbers, size: Numbers) -> Numbers:
     return cv2.resize(picture, (int(size[1]), int(size[0])), interpolation=cv2.INTER_AREA)
 
 
-def _sample(picture: Numbers, places: Numbers, how: int) -> Numbers:
-    return cv2.remap(picture, places.astype(np.float32, copy=False), None, how, borderMode=cv2.BORDER_REFLECT_101)
+def _sample(picture: FloatPicture, places: Points) -> Matrix:
+    """A picture at places (N, 2), x and y -> float32 (N, 3)."""
+    rows = np.resize(places, (-(-len(places) // ROW), ROW, 2)).astype(np.float32)  # OpenCV takes no longer ones
+    found = cv2.remap(picture, rows, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    return found.reshape(-1, 3)[: len(places)]
