@@ -1,10 +1,8 @@
-import numpy as np
 import pytest
 import torch
 
 from twoface.core.errors import InputError
 from twoface.core.frame import SIZE
-from twoface.research.export import INPUTS, OUTPUTS, half_weights, largest_difference, to_onnx
 from twoface.research.models.build import build_generator
 from twoface.research.models.generator import TransferGenerator, transfer, warp
 
@@ -115,19 +113,3 @@ def test_synthesis_alone_never_shows_the_reference():
 def test_unknown_generator():
     with pytest.raises(InputError, match="synthesis, transfer"):
         build_generator("nobody", TINY)
-
-
-def test_onnx_agrees_with_pytorch_and_halves_the_weights():
-    generator = shake(TransferGenerator(TINY)).eval()
-    full = to_onnx(generator, tuple(INPUTS), OUTPUTS)
-    half = half_weights(full)
-    size = [sum(len(tensor.raw_data) for tensor in model.graph.initializer) for model in (half, full)]
-    assert size[0] < 0.6 * size[1]
-    assert b"/" + b"twoface/research/models" not in half.SerializeToString()  # no path of the machine it was made on
-    assert [o.name for o in half.graph.output] == list(OUTPUTS)
-    assert largest_difference(generator, full.SerializeToString(), tuple(INPUTS), "fill") < 1e-4
-    assert largest_difference(generator, half.SerializeToString(), tuple(INPUTS), "fill") < 0.02
-    with torch.no_grad():
-        generator.picture.bias += 0.5
-    assert largest_difference(generator, full.SerializeToString(), tuple(INPUTS), "fill") > 0.02  # the check can fail
-    assert np.isfinite(largest_difference(generator, half.SerializeToString(), tuple(INPUTS), "fill"))

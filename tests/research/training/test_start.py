@@ -1,26 +1,52 @@
+"""An exported network: it agrees with PyTorch, and a training can start from it."""
+
+import copy
+
+import numpy as np
 import onnx
 import pytest
 import torch
 
 from twoface.core.errors import InputError
-from twoface.research.export import OUTPUTS, average, half_weights, to_onnx
+from twoface.research.export import INPUTS, OUTPUTS, average, half_weights, largest_difference, to_onnx
 from twoface.research.models.generator import TransferGenerator, enlarged
 from twoface.research.training.start import start_from
 
 TINY = (8, 8, 8, 8)
-INPUTS = ("image", "mask", "reference", "trust")
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A generator, and the file that was exported of it."""
+def network():
+    """A generator, and ONNX of it in float32."""
     torch.manual_seed(3)
     generator = TransferGenerator(TINY).eval()
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.05)  # as if trained: equal tensors would be stored once
+    return generator, to_onnx(generator, tuple(INPUTS), OUTPUTS)
+
+
+@pytest.fixture(scope="module")
+def exported(network, tmp_path_factory):
+    """A generator, and the file that was exported of it."""
+    generator, full = network
     path = tmp_path_factory.mktemp("start") / "n.onnx"
-    path.write_bytes(half_weights(to_onnx(generator, INPUTS, OUTPUTS)).SerializeToString())
+    path.write_bytes(half_weights(full).SerializeToString())
     return generator, path
+
+
+def test_onnx_agrees_with_pytorch_and_halves_the_weights(network):
+    generator, full = copy.deepcopy(network)
+    half = half_weights(full)
+    size = [sum(len(tensor.raw_data) for tensor in model.graph.initializer) for model in (half, full)]
+    assert size[0] < 0.6 * size[1]
+    assert b"/" + b"twoface/research/models" not in half.SerializeToString()  # no path of the machine it was made on
+    assert [o.name for o in half.graph.output] == list(OUTPUTS)
+    assert largest_difference(generator, full.SerializeToString(), tuple(INPUTS), "fill") < 1e-4
+    assert largest_difference(generator, half.SerializeToString(), tuple(INPUTS), "fill") < 0.02
+    with torch.no_grad():
+        generator.picture.bias += 0.5
+    assert largest_difference(generator, full.SerializeToString(), tuple(INPUTS), "fill") > 0.02  # the check can fail
+    assert np.isfinite(largest_difference(generator, half.SerializeToString(), tuple(INPUTS), "fill"))
 
 
 def test_starts_from_an_exported_file(exported):
