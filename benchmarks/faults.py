@@ -38,10 +38,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20, help="of load in each part (default 20)")
     parser.add_argument("--only", help=f"some of: {', '.join(FAULTS)}")
+    parser.add_argument("--model", type=Path, help="another network than the one that ships")
     parser.add_argument("--replicas", metavar="N", type=int, help="instead: the end of that many Ray replicas")
     options = parser.parse_args()
     os.environ[MARK] = uuid.uuid4().hex  # by which processes that are left are found
-    pictures = Pictures(None)
+    pictures = Pictures(options.model)
     print("| fault | what was seen |\n|---|---|", flush=True)
     if options.replicas:
         stop_replicas(pictures, options.seconds, options.replicas)
@@ -139,13 +140,13 @@ def _marked():
 def kill(pictures, seconds):
     """SIGKILL for the whole server while 4 callers ask, and another one on the same port."""
     ports = ["--port", str(serve_faults.free_port()), "--grpc-port", str(serve_faults.free_port())]
-    with running(*ports, "--photo-workers", "1") as server, crowd(server, pictures, 4) as callers:
+    with running(*ports, *pictures.served, "--photo-workers", "1") as server, crowd(server, pictures, 4) as callers:
         callers.wait(20)
         workers = children(server.process.pid)
         server.process.kill()
         server.process.wait()
         remain = left(workers)
-        with running(*ports, "--photo-workers", "0"):
+        with running(*ports, *pictures.served, "--photo-workers", "0"):
             callers.wait(20)
             time.sleep(seconds)
             callers.stop()
@@ -154,7 +155,7 @@ def kill(pictures, seconds):
 
 def stop(pictures, seconds):
     """SIGTERM while 8 callers ask."""
-    with running(*PORTS, "--photo-workers", "1") as server, crowd(server, pictures, 8) as callers:
+    with running(*PORTS, *pictures.served, "--photo-workers", "1") as server, crowd(server, pictures, 8) as callers:
         callers.wait(40)
         return f"8 callers: {_stopped(server, callers)}"
 
@@ -174,7 +175,7 @@ def switch(pictures, seconds):
     with tempfile.TemporaryDirectory() as folder:
         other = _other(Path(folder) / "other.onnx")
         both, versions = [SHIPPED.read_bytes(), other.read_bytes()], Path(folder) / "versions"
-        known = Known([pictures, Pictures(other)])
+        known = Known([Pictures(None), Pictures(other)])
         data = both[0]
         corrupt = [data[: len(data) // 2], b"", os.urandom(100_000), data[:-100_000] + bytes(100_000)]
         _put(versions / "1", data)
@@ -230,7 +231,10 @@ def _put(folder, content):
 
 def many(pictures, seconds):
     """90 callers at once."""
-    with running(*PORTS, *NO_PHOTOS) as server, crowd(server, pictures, 90, (OipBinary, TfServing)) as callers:
+    with (
+        running(*PORTS, *NO_PHOTOS, *pictures.served) as server,
+        crowd(server, pictures, 90, (OipBinary, TfServing)) as callers,
+    ):
         time.sleep(seconds)
         callers.stop()
     return f"binary and TF Serving's JSON: {callers.told()}"
@@ -249,7 +253,7 @@ def slow_bodies(pictures, seconds):
 
 def _dripping(pictures, count, begin):
     """Connections that send `begin`, and then a byte a second until the server ends them -> words."""
-    with running(*PORTS, *NO_PHOTOS) as server, crowd(server, pictures, 4) as callers:
+    with running(*PORTS, *NO_PHOTOS, *pictures.served) as server, crowd(server, pictures, 4) as callers:
         connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(count)]
         began, ends, answers = time.monotonic(), [], Counter()
         for connection in connections:
@@ -283,7 +287,7 @@ def _drip(connection):
 
 def large(pictures, seconds):
     """16 bodies of 100 MB at once, beside 4 callers."""
-    with running(*PORTS, *NO_PHOTOS) as server, crowd(server, pictures, 4) as callers:
+    with running(*PORTS, *NO_PHOTOS, *pictures.served) as server, crowd(server, pictures, 4) as callers:
         callers.wait(20)
         before, highest, answers = server.memory(), 0, Counter()
         threads = [threading.Thread(target=_send_much, args=[server, answers]) for _ in range(16)]
@@ -316,7 +320,7 @@ def _send_much(server, answers):
 
 def stop_replicas(pictures, seconds, number):
     """SIGTERM while 6 callers ask Ray replicas over REST, and one asks whether they are ready."""
-    with serve_faults.replicas(number=number) as server:
+    with serve_faults.replicas(*pictures.served, number=number) as server:
         callers = [(OipBinary, TfServing)[n % 2](server, pictures, n) for n in range(6)]
         with Crowd([*callers, Health(server, pictures, 0)]) as crowd:
             time.sleep(seconds)

@@ -46,8 +46,8 @@ def main():
     parser.add_argument("--kill", action="store_true", help="instead: kill -9 of a photo worker and of a Ray replica")
     options = parser.parse_args()
 
-    model = ["--model", str(options.model)] if options.model else []
     pictures = Pictures(options.model)
+    model = pictures.served
     if options.soak:
         with running(*PORTS, *model, "--photo-workers", "0") as server:
             serve_faults.soak(server, pictures, options.soak * 60)
@@ -67,7 +67,7 @@ def compare(model, pictures, options):
         laps, stages = measure(server, pictures, DOORS, options)
         print_doors(laps, options.callers)
         print_stages(stages)
-        print_json(pictures, laps["v1 JSON (TF Serving)", min(options.callers)].percentile(50))
+        print_json(pictures, laps["v1 JSON (TF Serving)", min(options.callers)].percentile(50), 5 * options.rounds)
     print_batching(model, pictures, options)
 
 
@@ -169,7 +169,7 @@ def _each(pairs, name):
     return total / count * 1000 if count else None
 
 
-def print_json(pictures, whole):
+def print_json(pictures, whole, times):
     """A body of the thesis' clients through parsers, and the door's whole reading. whole: ms of a request."""
     body = TfServing.make_body(pictures.crops(0))
     ways = {
@@ -179,7 +179,7 @@ def print_json(pictures, whole):
         "the door: pysimdjson, checks, NCHW": lambda: read_request(body, 16),
     }
     laps = defaultdict(list)
-    for _ in range(15):
+    for _ in range(times):
         for name, work in ways.items():
             began = time.perf_counter()
             work()
@@ -189,8 +189,9 @@ def print_json(pictures, whole):
         print(f"| {name} | {median(seconds) * 1000:.1f} | {median(seconds) * 1000 / whole:.0%} |")
 
 
-def print_batching(model, pictures, options, count=16):
+def print_batching(model, pictures, options):
     """The same load on servers that differ in how many crops go together."""
+    count = min(16, 4 * max(options.callers))
     sizes = {1: ("--batch-size", "1"), 4: ("--batch-size", "4"), 8: ("--batch-size", "8")}
     laps = defaultdict(Laps)
     with contextlib.ExitStack() as stack:

@@ -26,9 +26,10 @@ TOLERANCE = 1.01 / 255
 
 
 class Pictures:
-    """Crops by number, and the right answer to each by the network that is served."""
+    """Crops by number, and the right answer to each by the network that is served; `served`: the options for that."""
 
     def __init__(self, model):
+        self.served = ["--model", str(model)] if model else []
         self._network, self._mesher = FillModel(model), Mesher()
         self.crops = functools.cache(self._crops)
         self.answer = functools.cache(self._answer)

@@ -33,7 +33,7 @@ def soak(server, pictures, seconds):
             return began + next(turn) / rate
 
     memory = [server.memory()]
-    while (left := began + seconds - time.monotonic()) > 1:
+    while (left := began + seconds - time.monotonic()) > min(1, seconds / 2):
         laps = load(callers, min(60, left), every=True, due=due)
         memory.append(server.memory())
         minute = f"{(time.monotonic() - began) / 60:.1f}"

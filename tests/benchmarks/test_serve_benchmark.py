@@ -19,7 +19,7 @@ def run(tmp_path, *options):
 
 @pytest.mark.slow
 def test_the_tables_have_every_door(tmp_path):
-    printed = run(tmp_path, "--callers", "2", "--seconds", "0.1", "--rounds", "1")
+    printed = run(tmp_path, "--callers", "1", "--seconds", "0.02", "--rounds", "1")
     for door in ("engine alone", "v1 JSON", "v2 JSON", "v2 binary REST", "v2 gRPC", "photo API"):
         row = re.search(rf"^\| {door}.*$", printed, re.M)[0]
         assert len(re.findall(r"\d+\.\d / \d+, \d+\.\d", row)) == 1
@@ -29,7 +29,7 @@ def test_the_tables_have_every_door(tmp_path):
 
 @pytest.mark.slow
 def test_a_soak_counts_answers_and_memory(tmp_path):
-    printed = run(tmp_path, "--soak", "0.03")
+    printed = run(tmp_path, "--soak", "0.01")
     (answers, failed, wrong) = map(int, re.search(r"\| 0\.\d \| (\d+) \| (\d+) \| (\d+) \|", printed).groups())
     assert answers > 0 and failed == wrong == 0
     assert re.search(r"memory before \d+\.\d MB", printed)
