@@ -301,6 +301,14 @@ def test_what_lies_outside_the_frame_is_filled_too(fill, photo):
     assert np.abs(np.subtract(*given)).mean() < 3
 
 
+def test_a_hole_on_another_face_too_is_warned_of(inpainter, photo):
+    wide = np.hstack([photo, photo])
+    faces = placed_face(FRAME), placed_face(Frame(500, 158, 200))
+    one = inpainter(*faces).fill(wide, mask=box_hole((120, 130, 350, 160), wide.shape))
+    both = inpainter(*faces).fill(wide, mask=box_hole((120, 130, 480, 160), wide.shape))
+    assert one.warning is None and "another face" in both.warning
+
+
 def test_a_hole_beside_the_face_is_filled_without_the_network(fill, photo):
     mask = box_hole((40, 60, 60, 80), photo.shape)
     result = fill(photo, mask=mask)

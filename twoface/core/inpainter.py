@@ -432,6 +432,10 @@ class Inpainter:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather = FEATHER * frame.detail if feather is None else feather
         pixels, inner = _background_continued(photo, mask, points, frame, faces, feather)
+        if (mask & ~inner & faces.others(mask.shape)).any():
+            warnings.append(
+                "the mask lies on another face too, and what is there became background: fill that face apart"
+            )
         aligned, unknown = _crop_and_hole(pixels, inner, frame, feather)
         filled = invented(aligned, unknown, self.network)
         mesh = self.mesher.aligned(filled)
