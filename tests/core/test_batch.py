@@ -349,6 +349,18 @@ def test_the_hole_of_rows_that_name_none(desk):
     assert run(desk, options=Options(hole="eyes")) == (1, 0, 0)
 
 
+def test_a_hole_that_is_none_is_refused_though_every_row_names_one(desk, capsys):
+    write_jobs(desk, {"photo": "a.png", "hole": "eyes"})
+    assert main(["batch", str(desk / "jobs.csv"), "-o", str(desk / "out"), "--hole", "eye"]) == 2
+    assert "unknown hole 'eye'" in capsys.readouterr().err and not (desk / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_folder(desk):
+    write_jobs(desk, {"photo": "a.png"})
+    with pytest.raises(InputError, match="a.png is a file: give a folder"):
+        run_batch(desk / "jobs.csv", desk / "a.png")
+
+
 def test_dry_run(desk, capsys):
     write_jobs(desk, {"photo": "a.png"}, {"photo": "none.png"})
     arguments = ["batch", str(desk / "jobs.csv"), "-o", str(desk / "out"), "--dry-run"]

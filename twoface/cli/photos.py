@@ -161,7 +161,10 @@ def client_status(args: Namespace) -> int:
 
 def batch(args: Namespace) -> int:
     from twoface.core.batch import FAIL, Options, plan_batch, run_batch
+    from twoface.core.parts import parse_hole
 
+    if args.hole is not None:
+        parse_hole(args.hole)
     options = Options(args.model, args.feather, args.center_size, args.quality, args.hole, args.same_photo)
     if args.dry_run:
         steps = plan_batch(args.jobs, args.out, options, args.force)

@@ -144,6 +144,8 @@ def _locked(folder: Path) -> contextlib.AbstractContextManager[object]:
         return FileLock(folder / LOCK, blocking=False).acquire()
     except Timeout:
         raise InputError(f"another batch is at work in {folder}: wait for its end, or choose another folder") from None
+    except FileExistsError:
+        raise InputError(f"{folder} is a file: give a folder for the results") from None
     except OSError as error:
         raise InputError(f"cannot write in the folder {folder}: {error.strerror}") from error
 
