@@ -7,8 +7,6 @@ import time
 
 import cv2
 import numpy as np
-import onnx
-from onnx import TensorProto, helper
 
 from twoface.core.affine import apply, invert
 from twoface.core.faces import TEMPLATE, Face
@@ -21,6 +19,8 @@ from twoface.search.face_space import KINDS, FaceSpace
 
 def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metadata=None, leave_out=()):
     """A network of the contract: constant fields, synthesis = the masked image; fill as if flow were 0."""
+    import onnx  # not by the processes that tests start: they have no use for it
+    from onnx import TensorProto, helper
 
     def value(name, shape):
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from fakes import SPACE, FakeDetector, FakeEmbedder, FakeMesher, placed_face, textured
-from web_server import FACE, fake_inpainter
+from studios import FACE, fake_inpainter
 
 from twoface.core.files import write_aside
 from twoface.core.frame import Frame

@@ -7,7 +7,8 @@ import pillow_heif
 import pytest
 from fakes import textured
 from PIL import Image
-from web_server import FACE, FRAME, GROUP, fill, fill_request, good, mask_text, photo_bytes, problem, upload
+from studios import FACE, GROUP
+from web_server import FRAME, fill, fill_request, good, mask_text, photo_bytes, problem, upload
 
 import twoface
 from twoface.core.colour import of_cicp

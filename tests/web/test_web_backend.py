@@ -6,30 +6,15 @@ import threading
 from functools import partial
 
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, until, write_network
-from web_server import FACE, fill, fill_request, good, mask_text, problem, running, upload
+from fakes import until, write_network
+from remote import KEY, remote_studio
+from web_server import fill, fill_request, good, mask_text, problem, running, upload
 
-from twoface.client import connect
 from twoface.core.errors import TwoFaceError
-from twoface.core.frame import Frame
-from twoface.core.inpainter import Inpainter
 from twoface.service.server import Server
 from twoface.service.settings import Settings
 from twoface.web.server import Server as WebServer
 from twoface.web.settings import Settings as Web
-from twoface.web.tasks import setup_worker
-
-KEY = "0123456789abcdef"
-
-
-def remote_studio(url, network, pixels):
-    """A setup of workers whose network answers at `url`."""
-    return setup_worker(partial(remote_inpainter, url), pixels)
-
-
-def remote_inpainter(url):
-    detector = FakeDetector(placed_face(Frame.of(FACE)))
-    return Inpainter(connect(url, KEY, timeout=20), detector, FakeEmbedder(), FakeMesher(), FakeOcclusion())
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ import time
 import zlib
 
 import pytest
-from web_server import browser, fill_request, photo_bytes, problem, running, wicked_studio
+from studios import wicked_studio
+from web_server import browser, fill_request, photo_bytes, problem, running
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import sys
 from functools import partial
 
 import pytest
-from web_server import fake_studio, good, mask_text, running, upload
+from studios import fake_studio
+from web_server import good, mask_text, running, upload
 
 from twoface.search.index import build
 from twoface.serving.settings import is_loopback

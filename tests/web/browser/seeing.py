@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 from fakes import FakeEmbedder, FakeMesher, FakeOcclusion
-from web_server import Finder
+from studios import Finder
 
 from twoface.core.inpainter import Inpainter
 from twoface.core.network import FillModel

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from fakes import textured
 from PIL import Image
+from studios import GROUP
 from visitor import file
-from web_server import GROUP
 
 from twoface.core.metadata import GENERATED
 
