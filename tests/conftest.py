@@ -19,6 +19,15 @@ for phase in ("connect", "read", "write", "pool"):  # of calls that name no time
     setattr(httpx.get.__kwdefaults__["timeout"], phase, 60.0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unsynced():
+    """Nobody waits for the disk: what that is for, a power cut, no test can tell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.sync", lambda: None)
+        patch.setattr("os.fsync", lambda file: None)
+        yield
+
+
 @pytest.fixture
 def network(tmp_path):
     """Make a FillModel of constant fields: network(weight=..., ...)."""

@@ -13,6 +13,7 @@ from twoface import Inpainter
 from twoface.client import connect, read_key
 from twoface.core.errors import InputError, TwoFaceError, Unavailable
 from twoface.core.network import OUTPUT_SHAPES, FillModel
+from twoface.serving import connections
 
 KEY = "a-key-that-is-long-enough"
 
@@ -208,7 +209,8 @@ def certificate(folder):
     return key, cert
 
 
-def test_an_idle_tls_connection_does_not_hold_up_the_end(tmp_path):
+def test_an_idle_tls_connection_does_not_hold_up_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "TLS_CLOSE", 0.1)
     key, cert = certificate(tmp_path)
     served = running(network_file(tmp_path), tls_cert=cert, tls_key=key)  # its end fails when it takes 60 s
     with contextlib.ExitStack() as later, served as server:

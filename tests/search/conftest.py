@@ -9,10 +9,8 @@ from twoface.search.index import build
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """One worker looks at photos in this process, and nobody waits for the disk."""
+    """One worker looks at photos in this process."""
     monkeypatch.setattr("twoface.search.index.run_tasks", run_tasks_here)
-    monkeypatch.setattr("os.sync", lambda: None)
-    monkeypatch.setattr("os.fsync", lambda file: None)
 
 
 @pytest.fixture(scope="session")
