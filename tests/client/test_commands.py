@@ -10,7 +10,7 @@ from serving import network_file, running
 from twoface.cli import main
 from twoface.client import PhotoClient
 from twoface.core.errors import TwoFaceError
-from twoface.core.images import read_photo
+from twoface.core.images import Photo, encode_photo, read_photo
 
 KEY = "a-key-that-is-long-enough"
 
@@ -93,6 +93,13 @@ def test_fill_with_a_backend_that_fails(samples, tmp_path, monkeypatch, capsys, 
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
     assert not (tmp_path / "out.png").exists()
+
+
+def test_of_a_reference_without_a_face_the_option_for_it_is_named(there, samples, tmp_path, capsys):
+    (tmp_path / "grey.png").write_bytes(encode_photo(Photo(np.full((200, 200, 3), 90, np.uint8)), "PNG"))
+    given = ["--hole", "eyes", "--reference", str(tmp_path / "grey.png"), "-o", str(tmp_path / "out.png")]
+    assert main(["client", "fill", str(samples / "photo.jpg"), *given, *there]) == 2
+    assert "no face was found in reference 1" in (said := capsys.readouterr().err) and "(--reference-face " in said
 
 
 def test_a_key_that_is_missing(guarded, samples, tmp_path, capsys):

@@ -122,7 +122,8 @@ def _refusal(answer: httpx.Response, url: str) -> TwoFaceError:
     if answer.status_code in (408, 504):
         return late(url)
     kind = TwoFaceError if answer.status_code >= 500 else InputError
-    return kind(f"{url}: {text}", code=code)
+    about = {"reference": said["reference"]} if "reference" in said else {}
+    return kind(f"{url}: {text}", code=code, **about)
 
 
 def _seconds(answer: httpx.Response) -> float | None:

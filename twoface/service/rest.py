@@ -86,8 +86,9 @@ def in_words_of_http(text: str) -> str:
 def problem(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None, **facts: Any
 ) -> JSONResponse:
-    """{"error": one line}, as both protocols have it, with our `code` if there is one."""
-    return JSONResponse({"error": in_words_of_http(message), **({"code": code} if code else {})}, status, headers)
+    """{"error": one line}, as both protocols have it, with our `code` if there is one, and the facts."""
+    told = {"error": in_words_of_http(message), **({"code": code} if code else {}), **facts}
+    return JSONResponse(told, status, headers)
 
 
 def unfit(field: str, found: dict[str, Any]) -> str:
