@@ -1,5 +1,7 @@
 """A server that all tests of a module share, and one for each test that needs its own."""
 
+import logging
+
 import pytest
 from serving import Gate, network_file, running
 
@@ -10,6 +12,15 @@ from twoface.service import engine as module
 def server(tmp_path_factory):
     with running(network_file(tmp_path_factory.mktemp("served"))) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def logs():
+    """A command in this process takes the logs to a stderr that is closed after its test: they are taken back."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture
