@@ -31,7 +31,7 @@ def test_sample_depends_on_seed_and_index_alone():
 
 def test_pairs_are_of_one_person_and_never_the_same_picture():
     portraits = make()
-    for sample in map(pairs(portraits, 0, 300).__getitem__, range(300)):
+    for sample in map(pairs(portraits, 0, 100).__getitem__, range(100)):
         target, reference = sample["target_index"], sample["reference_index"]
         if reference >= 0:
             assert portraits.identity[target] == portraits.identity[reference] and target != reference
@@ -42,10 +42,8 @@ def test_pairs_are_of_one_person_and_never_the_same_picture():
 
 
 def test_shares_of_samples_without_a_reference():
-    samples = [
-        pairs(make(), 0, 1000, single_share=0.2, drop_reference=0.25)._draw(np.random.default_rng(i))
-        for i in range(1000)
-    ]
+    drawn = pairs(make(), 0, 1000, single_share=0.2, drop_reference=0.25)
+    samples = [drawn._draw(np.random.default_rng(i)) for i in range(1000)]
     single = np.mean([target >= 6 for target, _ in samples])
     dropped = np.mean([reference < 0 for target, reference in samples if target < 6])
     assert abs(single - 0.2) < 0.05 and abs(dropped - 0.25) < 0.05
@@ -62,10 +60,11 @@ def test_without_augmentation_the_view_is_the_centre():
 
 def test_what_covers_a_reference_is_not_trusted():
     bare, covered = (
-        pairs(make(), 3, 50, Augmentation(reference_blur=0, reference_covered=share)) for share in (0.0, 1.0)
+        pairs(make(), 3, 20, Augmentation(reference_blur=0, reference_covered=share)) for share in (0.0, 1.0)
     )
-    shown = [i for i in range(50) if bare[i]["reference_index"] >= 0]
-    for one, other in ((bare[i], covered[i]) for i in shown):
+    shown = [(one, covered[i]) for i, one in enumerate(map(bare.__getitem__, range(20))) if one["reference_index"] >= 0]
+    assert len(shown) > 5
+    for one, other in shown:
         changed = (one["reference"] != other["reference"]).any(-1)
         assert changed.any() and not other["trust"][changed].any()
 

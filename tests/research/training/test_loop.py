@@ -33,6 +33,9 @@ EVERYTHING = {
 }
 
 
+PLAIN = dict.fromkeys(EVERYTHING.keys() - {"lr", "discriminate"}, 0.0) | {"discriminate": []}  # the loop is the point
+
+
 def experiment(**stage):
     return parse_experiment(
         {
@@ -44,10 +47,10 @@ def experiment(**stage):
     )
 
 
-def run(prepared, frozen, out, **options):
+def run(prepared, frozen, out, stage=(), **options):
     defaults = {"accelerator": "cpu", "precision": "32-true", "threads": 1, "frozen": frozen}
     defaults["cache"] = prepared / "cache"
-    return train(experiment(), prepared, out, **(defaults | options))
+    return train(experiment(**dict(stage)), prepared, out, **(defaults | options))
 
 
 class Told:
@@ -153,7 +156,7 @@ def test_what_a_dead_run_left_is_not_mixed_in(prepared, frozen, tmp_path, monkey
     (tmp_path / "previews").mkdir()
     for name in ("stats.jsonl", "previews/00000999.png", "events.out.tfevents.1", "notes.txt"):
         (tmp_path / name).write_text('{"samples": 999}\n')
-    run(prepared, frozen, tmp_path, max_steps=1)
+    run(prepared, frozen, tmp_path, PLAIN, max_steps=1)
     assert 999 not in [row["samples"] for row in rows_of(tmp_path)]
     assert not (tmp_path / "previews" / "00000999.png").exists()
     assert not (tmp_path / "events.out.tfevents.1").exists() and (tmp_path / "notes.txt").exists()
@@ -165,19 +168,19 @@ def test_what_a_dead_run_left_is_not_mixed_in(prepared, frozen, tmp_path, monkey
 def test_the_best_checkpoint_is_kept_beside_the_last(prepared, frozen, tmp_path, monkeypatch):
     scores = iter([{"cosine_truth_right": value} for value in (0.3, 0.2)])
     monkeypatch.setattr(Validation, "scores", lambda *_: next(scores))
-    run(prepared, frozen, tmp_path)
+    run(prepared, frozen, tmp_path, PLAIN)
     best, last = (safe_open(tmp_path / name / "generator.safetensors", "pt").metadata() for name in ("best", "."))
     assert (best["samples"], best["figure"], best["value"]) == ("4", "cosine_truth_right", "0.3")
     assert last["samples"] == "8" and trained(tmp_path / "best")[2]["samples"] == "4"
     scores = iter([{"cosine_truth_right": value} for value in (0.9, 0.1)])
-    run(prepared, frozen, tmp_path / "again", max_steps=2)
-    run(prepared, frozen, tmp_path / "again", resume=True)
+    run(prepared, frozen, tmp_path / "again", PLAIN, max_steps=2)
+    run(prepared, frozen, tmp_path / "again", PLAIN, resume=True)
     assert safe_open(tmp_path / "again" / "best" / "generator.safetensors", "pt").metadata()["value"] == "0.9"
 
 
 def test_the_figures_are_known_before_the_first_validation(prepared, frozen, tmp_path):
     told = []
-    run(prepared, frozen, tmp_path, max_steps=2, watch=lambda samples, scores: told.append(tuple(scores)))
+    run(prepared, frozen, tmp_path, PLAIN, max_steps=2, watch=lambda samples, scores: told.append(tuple(scores)))
     assert told == [figures(experiment())]
 
 
@@ -247,7 +250,7 @@ def test_whoever_watches_is_told_every_validation_and_can_end_the_run(prepared, 
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(prepared, frozen, tmp_path, watch=stop)
+        run(prepared, frozen, tmp_path, PLAIN, watch=stop)
     assert not (tmp_path / "state.pt").exists()
 
 
@@ -285,7 +288,7 @@ def test_an_interrupt_saves_and_ends_the_run(prepared, frozen, tmp_path, monkeyp
         return real(*arguments)
 
     monkeypatch.setattr(loop, "train_step", interrupted)
-    assert run(prepared, frozen, tmp_path) == 2
+    assert run(prepared, frozen, tmp_path, PLAIN) == 2
     assert torch.load(tmp_path / "state.pt", weights_only=True)["samples"] == 2
     assert signal.getsignal(number) is before
 
