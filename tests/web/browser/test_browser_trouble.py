@@ -4,12 +4,15 @@ import json
 from contextlib import ExitStack
 from functools import partial
 
+import cv2
+import numpy as np
 import pytest
 from test_web_backend import backend, remote_studio
 from visitor import file
 from web_server import MARK, running
 
 LARGE = {**file("large.png"), "buffer": bytes(400_001)}
+WIDE = {**file("wide.png"), "buffer": cv2.imencode(".png", np.zeros((5100, 10_000), np.uint8))[1].tobytes()}
 TEXT = {"name": "letter.txt.png", "mimeType": "image/png", "buffer": b"Dear grandmother, " * 20}
 
 
@@ -20,6 +23,13 @@ def test_a_file_that_cannot_be_used(visit, given, code):
     me.problem(code)
     me.choose("photos.replace", file())
     me.page.locator(".found").wait_for()
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_how_many_pixels_are_too_many_is_told(visit, language):
+    me = visit(language)
+    me.choose("photos.choose", WIDE)
+    assert "50 mill" in me.problem("too_many_pixels").inner_text()
 
 
 def test_a_damaged_picture(visit):

@@ -14,7 +14,7 @@ export function announce(text) {
 export function words(error) {
   const code = has(`error.${error.code}`) ? error.code : "unknown";
   const values = { ...error.values, seconds: error.retryAfter ?? "", message: error.message };
-  if (values.limit) values.megabytes = Math.floor(values.limit / 1e6);
+  if (values.limit) values.millions = Math.floor(values.limit / 1e6);
   return { title: t(`error.${code}`, values), hint: has(`hint.${code}`) ? t(`hint.${code}`, values) : null };
 }
 
