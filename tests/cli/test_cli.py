@@ -6,7 +6,7 @@ import signal
 import struct
 import sys
 import zlib
-from functools import partial
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -16,10 +16,19 @@ from PIL import Image
 
 import twoface
 from twoface.cli import _with_option, main
+from twoface.core import inpainter
 from twoface.core.errors import InputError
 from twoface.core.identity import Threshold
 
 FACE = "20,20,180,180"
+LOADED = {name: cache(getattr(inpainter, name)) for name in ("FaceDetector", "Embedder", "Mesher", "Occlusion")}
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch):
+    """The small networks that ship are loaded for the first command; the network that fills, for each."""
+    for name, load in LOADED.items():
+        monkeypatch.setattr(inpainter, name, load)
 
 
 @pytest.fixture
