@@ -25,13 +25,21 @@ def look(pictures, holes):
     return np.stack([picture[hole].mean(0) / 255 for picture, hole in zip(pictures, holes, strict=True)])
 
 
-@pytest.fixture(autouse=True)
-def stand_ins(monkeypatch):
-    monkeypatch.setattr(module, "BatchEmbedder", FakeFaceNet)
-    monkeypatch.setattr(module, "Mesher", FakeMesher)
-    monkeypatch.setattr(module, "Recogniser", Second)
-    monkeypatch.setattr(module, "HoleFeatures", lambda: look)
-    monkeypatch.setattr(module.recogniser, "missing", list)
+@pytest.fixture(scope="module", autouse=True)
+def stand_ins():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BatchEmbedder", FakeFaceNet)
+        patch.setattr(module, "Mesher", FakeMesher)
+        patch.setattr(module, "Recogniser", Second)
+        patch.setattr(module, "HoleFeatures", lambda: look)
+        patch.setattr(module.recogniser, "missing", list)
+        yield
+
+
+@pytest.fixture(scope="module")
+def report(stand_ins, data, model_file, tmp_path_factory):
+    """What an evaluation without options says."""
+    return evaluate(data, out=tmp_path_factory.mktemp("report"), model=model_file, bootstrap=50, progress=False)
 
 
 @pytest.fixture
@@ -43,32 +51,30 @@ def run(data, model_file, tmp_path):
     return run
 
 
-def test_a_network_that_returns_its_reference_scores_as_the_pasted_reference(run):
-    report = run()
+def test_a_network_that_returns_its_reference_scores_as_the_pasted_reference(report):
     assert report["setup"]["people"] == 3
     assert report["figures"]["right"] == pytest.approx(report["figures"]["paste"])
     for pair in report["pairs"]:
         assert pair["right"] == pytest.approx(pair["paste"])
 
 
-def test_each_reference_reaches_its_own_column(run):
-    figures = run()["figures"]
+def test_each_reference_reaches_its_own_column(report):
+    figures = report["figures"]
     assert figures["right"]["to_reference"] > figures["wrong"]["to_reference"]
     assert figures["wrong"]["to_impostor"] > figures["right"]["to_impostor"]
     assert figures["right"]["to_truth"] > figures["wrong"]["to_truth"]
     assert figures["none"]["psnr"] < figures["mean_colour"]["psnr"]  # the network without a reference answers black
 
 
-def test_the_truth_is_itself(run):
-    truth = run()["figures"]["truth"]
+def test_the_truth_is_itself(report):
+    truth = report["figures"]["truth"]
     assert truth["psnr"] is None
     assert truth["ssim"] == 1
     assert truth["to_truth"] == pytest.approx(1)
     assert truth["to_truth"] > truth["to_reference"] > truth["to_impostor"]
 
 
-def test_means_and_intervals_come_from_the_pairs(run):
-    report = run()
+def test_means_and_intervals_come_from_the_pairs(report):
     for method in METHODS:
         for figure in FIGURES:
             values = [pair[method][figure] for pair in report["pairs"]]
@@ -83,8 +89,7 @@ def test_means_and_intervals_come_from_the_pairs(run):
         assert min(differences) <= low <= mean <= high <= max(differences)
 
 
-def test_the_second_recogniser_and_realism_of_every_row(run):
-    report = run()
+def test_the_second_recogniser_and_realism_of_every_row(report):
     distance = {method: row["distance"] for method, row in report["figures"].items()}
     assert distance["truth"] == 0 and 0 < distance["right"] < distance["wrong"]
     assert distance["right"] == pytest.approx(distance["paste"])
