@@ -1,6 +1,6 @@
 """What callers of `twoface serve` see of faults: killed, stopped, given corrupt networks, crowded, kept waiting.
 
-    python benchmarks/faults.py [--seconds 20] [--only NAME,...]
+    python benchmarks/faults.py [--seconds 20] [--only NAME,...] [--model FILE]
     python benchmarks/faults.py --replicas 2     SIGTERM with callers, and at moments of the start, under Ray
 
 Prints a Markdown table of counts. Every answer is compared with what the network itself makes of the same crop, and
