@@ -52,7 +52,7 @@ def main():
     print(f"{len(rows)} photos, {len(shapes)} outlines\n")
     print("| beside the face | PSNR | fine detail | in the crop: PSNR | fine detail |\n|---|---|---|---|---|")
     for way in rows[0]:
-        figures = np.nanmean([row[way] for row in rows], 0)
+        figures = np.mean([row[way] for row in rows], 0)
         print(f"| {way} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2]:.2f} | {figures[3]:.2f} |")
     gain = np.array([np.subtract(row["background"], row["Telea"])[0] for row in rows])
     drawn = np.random.default_rng(0).integers(0, len(gain), (10_000, len(gain)))
