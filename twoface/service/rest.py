@@ -18,7 +18,7 @@ INPUT_STATUS = {
     **dict.fromkeys(("encoding", "content_type", "not_a_picture"), 415),
     **dict.fromkeys(("unknown_field", "field_twice"), 422),
     **dict.fromkeys(("damaged", "no_face", "same_photo", "nothing_found", "frame_outside", "not_square"), 422),
-    **dict.fromkeys(("mask_empty", "mask_inverted", "mask_outside"), 422),
+    **dict.fromkeys(("mask_empty", "mask_inverted", "mask_outside", "mask_too_large"), 422),
 }
 OPTIONS = {"--reference-face": "reference_faces", "--reference": "references", "--face": "face", "--mask": "mask"}
 WRONG = {  # by pydantic's type of an error

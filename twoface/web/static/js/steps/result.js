@@ -87,6 +87,7 @@ function show(root, app) {
     const steps = {
       mask_empty: "hole",
       mask_outside: "hole",
+      mask_too_large: "hole",
       face_too_small: "face",
       frame_outside: "face",
       no_face: "face",
