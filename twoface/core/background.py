@@ -17,9 +17,7 @@ from twoface.core.masks import distances, fading, grow
 from twoface.core.mesh import inside
 from twoface.core.occlusion import BESIDE, OUTLINE, grown
 
-REACH = (
-    10.0  # crop pixels beside the face that the network fills, of a thing that lies on the face for its greater part
-)
+REACH = 10.0  # crop pixels beside the face that the network fills, of a thing that lies mostly on the face
 BEHIND = 12.0  # crop pixels that the background goes on behind the face, so that no patch sees the face
 WORK = 256  # pixels of the longer side of what is searched
 MARGIN = 0.75  # of the longer side of the hole's box: how much of the photo about it is searched

@@ -163,6 +163,13 @@ class Prepared:
     warnings: list[str]
     cover: Cover | None = None
 
+    @cached_property
+    def covered(self) -> tuple[Picture, Mask]:
+        """The crop of the photo as it was given, and all of the hole in it -> as `crop` and `unknown`."""
+        if self.pixels is self.photo.pixels:
+            return self.crop, self.unknown
+        return _crop_and_hole(self.photo.pixels, self.hole, self.frame, self.feather)
+
     @property
     def masked(self) -> Picture:
         """The crop with the hole black."""
@@ -715,7 +722,7 @@ def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
         x, y, side, angle = dataclasses.astuple(prepared.frame)
         there = Frame(x * w / width, y * h / height, side * (w / width * h / height) ** 0.5, angle)
         ways.append(there.crop(photo.pixels))
-    own, hole = _crop_and_hole(prepared.photo.pixels, prepared.hole, prepared.frame, prepared.feather)
+    own, hole = prepared.covered
     return any(same_picture(own, way, ~hole) and shows_the_same(own, way, hole) for way in ways)
 
 

@@ -104,7 +104,7 @@ def beside(hidden: Mask, points: Points) -> Mask:
     return found
 
 
-def whole(pieces: Mask, points: Points, look: Occlusion, pixels: Picture, frame: Frame, others: Mask) -> Mask:
+def whole(pieces: Mask, points: Points, network: Occlusion, pixels: Picture, frame: Frame, others: Mask) -> Mask:
     """The things in front of a face that go on `beside` it, where a wider view holds them whole -> bool (H, W).
 
     pieces: as of `beside`; points: as there. pixels: uint8 (H, W, 3), the photo; frame: of the crop. others: bool
@@ -118,7 +118,7 @@ def whole(pieces: Mask, points: Points, look: Occlusion, pixels: Picture, frame:
             before |= part
     wide, view = replace(frame, side=WIDER * frame.side), np.zeros((SIZE, SIZE), bool)
     view[EDGE:-EDGE, EDGE:-EDGE] = True
-    seen = grown(_above(look.look(wide.crop(pixels)), SURER), wide, shape, GROWN / WIDER)
+    seen = grown(_above(network.look(wide.crop(pixels)), SURER), wide, shape, GROWN / WIDER)
     ours = grown(before, frame, shape)
     things = ours | (seen & ~grown(face, frame, shape, OUTLINE))
     count, labels = cv2.connectedComponents(things.view(np.uint8), connectivity=4)

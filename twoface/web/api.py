@@ -26,7 +26,7 @@ from twoface.web.settings import Settings
 Id = Annotated[str, StringConstraints(pattern="^[0-9a-f-]{1,64}$")]
 Number = Annotated[int, PathParam(ge=0)]
 CropSize = Annotated[int, Query(ge=16, le=512)]
-Wider = Annotated[float, Query(ge=1, le=4)]  # the side of the square that is drawn over, of the frame's
+Wider = Annotated[float, Field(ge=1, le=4)]  # the side of the square that is drawn over, of the frame's
 Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Ask = Callable[..., Awaitable[Any]]  # has a worker do a task: `router.ask`
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Fill(BaseModel):
     photo: Id
     frame: SentFrame
     mask: str
-    wider: Annotated[float, Field(ge=1, le=4)] = 1.0
+    wider: Wider = 1.0
     references: list[Reference] = []
     same_photo: bool = False
 
@@ -81,7 +81,7 @@ class Search(BaseModel):
     photo: Id
     frame: SentFrame
     mask: str
-    wider: Annotated[float, Field(ge=1, le=4)] = 1.0
+    wider: Wider = 1.0
     index: Annotated[int, Field(ge=0)]
 
 

@@ -1,4 +1,5 @@
-// The hole: a square drawn over the face and what is about it (`Picture.view`), opaque where it is to be filled, with its undo history.
+// The hole: a square drawn over the face and what is about it (`Picture.view`), opaque where it is to be filled, with its
+// undo history.
 // It belongs to the photo: when the frame moves, what was drawn stays where it is in the photo.
 
 import { same } from "./geometry.js";
