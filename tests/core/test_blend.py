@@ -10,8 +10,8 @@ from twoface.core.blend import (
     SIZE,
     _needed,
     blend,
+    contrast_of,
     crop_mask,
-    light_of,
     lowered,
     match_texture,
     render,
@@ -175,7 +175,7 @@ def test_texture_comes_back_at_its_natural_contrast():
     assert soft_fine == pytest.approx(0.4 * fine, rel=0.05)  # weight times gain
     assert sharp_fine > 0.8 * fine
     assert np.abs(cv2.GaussianBlur(sharp - soft, (0, 0), 6)).max() < 0.03  # colours stay the network's
-    darker = lowered(damped, 2.0) | {"light": 0.5}  # texture too is half as strong in a photo of half the brightness
+    darker = lowered(damped, 2.0) | {"contrast": 0.5}  # texture too is half as strong in a photo of half the brightness
     dark = render(darker, grid(SIZE, SIZE), source, 1, smoothed(darker, source, 1))
     assert (dark - cv2.GaussianBlur(dark, (0, 0), 1.5)).std() == pytest.approx(0.5 * sharp_fine, rel=0.05)
     damped["within"][:, :64] = 0  # beyond the face the texture is another background's
@@ -186,12 +186,21 @@ def test_texture_comes_back_at_its_natural_contrast():
     assert np.array_equal(soft, same)
 
 
-def test_how_bright_a_photo_is_by_its_reference():
+def test_a_darker_photo_has_less_contrast():
     reference, shared = textured(SIZE, SIZE), np.zeros((SIZE, SIZE), bool)
-    assert light_of(reference // 2, reference, shared) == 1  # nothing is known
+    assert contrast_of(reference // 2, reference, shared) == 1  # nothing is known
     shared[:64] = True
-    assert light_of(reference, reference // 2, shared) == light_of(reference, reference, shared) == 1
-    assert 0.5 <= light_of(reference // 2, reference, shared) < 0.6
+    assert contrast_of(reference, reference // 2, shared) == contrast_of(reference, reference, shared) == 1
+    assert 0.45 <= contrast_of(reference // 2, reference, shared) < 0.6
+
+
+def test_a_softer_photo_has_less_contrast():
+    reference, shared = textured(SIZE, SIZE), np.ones((SIZE, SIZE), bool)
+    softer = [contrast_of(cv2.GaussianBlur(reference, (0, 0), sigma), reference, shared) for sigma in (0.5, 1, 2)]
+    assert 1 > softer[0] > softer[1] > softer[2] > 0.02
+    assert contrast_of(reference, cv2.GaussianBlur(reference, (0, 0), 1), shared) == 1
+    shared[5:] = False  # too little of both to tell
+    assert contrast_of(cv2.GaussianBlur(reference, (0, 0), 2), reference, shared) > 0.9
 
 
 @pytest.mark.parametrize("detail", [1, 2, 7])

@@ -38,6 +38,7 @@ MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
 ALIKE = 0.9  # of a reference's brightness: so bright a photo counts as bright as it
+RIM, TOLD = 9, 300  # pixels: of what both show a rim of half as much is left out, and so many tell how sharp each is
 SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
 TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
 MEASURED = 100_000  # pixels of a band, evenly spread, that its texture is told from
@@ -164,21 +165,27 @@ def beside(fields: Fields, crop: Picture, unknown: Mask, registered: Registered)
     """The network's outputs and what `render` asks of the reference they were made from, by name.
 
     crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known; registered: as of
-    `twoface.core.reference.Registered`. Added: "light", as of `light_of`, and its "within".
+    `twoface.core.reference.Registered`. Added: "contrast", as of `contrast_of`, and its "within".
     """
-    light = light_of(crop, registered.picture, ~unknown & (registered.trust > 0.5))
-    return fields | {"light": light, "within": registered.within}
+    contrast = contrast_of(crop, registered.picture, ~unknown & (registered.trust > 0.5))
+    return fields | {"contrast": contrast, "within": registered.within}
 
 
-def light_of(crop: Picture, reference: Picture, shared: Mask) -> float:
-    """How bright a photo is by its reference, where both show the face -> float, 1 at most, and from `ALIKE` on.
+def contrast_of(crop: Picture, reference: Picture, shared: Mask) -> float:
+    """How strong a photo's fine texture is by its reference's, where both show the face -> float, 1 at most.
 
+    A darker photo has less (from `ALIKE` of the brightness on it counts as bright), and a blurred one has.
     crop, reference: uint8 (128, 128, 3), registered; shared: bool (128, 128).
     """
-    ours, theirs = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[shared] for picture in (crop, reference))
     if not shared.any():
         return 1.0
-    return float(np.clip(np.median(ours) / (ALIKE * max(np.median(theirs), 1)), 0.02, 1))
+    ours, theirs = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (crop, reference))
+    light = np.median(ours[shared]) / (ALIKE * max(np.median(theirs[shared]), 1))
+    within = cv2.erode(shared.view(np.uint8), np.ones((RIM, RIM), np.uint8), borderValue=0).view(bool)
+    if within.sum() < TOLD:
+        return float(np.clip(light, 0.02, 1))
+    fine = [np.abs(grey - cv2.GaussianBlur(grey, (0, 0), FINE))[within].mean() for grey in (ours, theirs)]
+    return float(np.clip(min(light, fine[0] / max(fine[1], 0.3)), 0.02, 1))
 
 
 def render(
@@ -187,8 +194,8 @@ def render(
     """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
 
     places: (H, W, 2) crop coordinates. detail: photo pixels per crop pixel; a finer reference is shrunk to it.
-    low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast (in a darker photo to
-    less, by `fields["light"]`, as of `light_of`) where the network takes enough of the reference, inside the face
+    low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast (in a darker or
+    softer photo to less, by `fields["contrast"]`, as of `contrast_of`) where the network takes enough of the reference, inside the face
     (`fields["within"]`, (128, 128), as of `twoface.core.reference.Registered`): at its outline and beyond it would be
     another background's. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what is
     finer than its pixels: both make a fill look out of focus.
@@ -199,12 +206,12 @@ def render(
     if reference is None:
         return np.clip(_sample(synthesis, places, cv2.INTER_CUBIC), 0, 1)
     smooth = _smooth(fields)
-    source, light = shrunk(*reference, max(detail, 1)), fields.get("light", 1)
+    source, contrast = shrunk(*reference, max(detail, 1)), fields.get("contrast", 1)
     within = None if low is None else fields["within"]
     fill = np.empty((*places.shape[:2], 3), np.float32)
 
     def render_tile(tile: tuple[slice, slice]) -> None:
-        fill[tile] = _tile(synthesis, offset, smooth, source, low, light, within, places[tile])
+        fill[tile] = _tile(synthesis, offset, smooth, source, low, contrast, within, places[tile])
 
     rows, columns = ([slice(start, start + TILE) for start in range(0, side, TILE)] for side in fill.shape[:2])
     tiles = list(product(rows, columns))
@@ -243,7 +250,7 @@ def _tile(
     smooth: list[Field],
     source: Source,
     low: FloatPicture | None,
-    light: float,
+    contrast: float,
     within: Field | None,
     places: Places,
 ) -> FloatPicture:
@@ -255,12 +262,12 @@ def _tile(
     fill = weight * (gain * pixels + added - invented) + invented
     if low is not None:
         given = weight * (gain @ np.full((3, 1), 1 / 3, np.float32))
-        trust = np.clip((given / light - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
+        trust = np.clip((given / contrast - TRUSTED[0]) / (TRUSTED[1] - TRUSTED[0]), 0, 1)
         assert within is not None  # whoever gives `low` gives it
         trust *= _sample(within, places, cv2.INTER_LINEAR)[..., None]
         finer = len(low) / SIZE
         pixels -= _sample(low, (places + 0.5) * np.float32(finer) - 0.5, cv2.INTER_LINEAR)
-        pixels *= np.maximum(0, light * trust - given)
+        pixels *= np.maximum(0, contrast * trust - given)
         fill += pixels
     return np.clip(fill, 0, 1, out=fill)
 
