@@ -40,7 +40,7 @@ def outline(box):
 
 @pytest.fixture
 def marked(tmp_path):
-    """p0 wears glasses, p1 has a stick that is mostly outside the frame, p2 something without a reference."""
+    """p0 wears glasses, p1 has a stick of which the frame holds next to nothing, p2 something without a reference."""
 
     def write(**more):
         covered = [
@@ -52,7 +52,7 @@ def marked(tmp_path):
             {
                 "photo": "p1/0.png",
                 "reference": "p1/1.png",
-                "covers": [{"kind": "stick", "polygon": outline((110, 60, 160, 80))}],
+                "covers": [{"kind": "stick", "polygon": outline((122, 60, 160, 80))}],
             },
             {
                 "photo": "p2/0.png",
@@ -86,7 +86,7 @@ def test_a_hole_lies_on_the_face_in_the_photo(photos, detector):
     assert np.count_nonzero(back & eyes) / np.count_nonzero(back | eyes) > 0.9
 
 
-def test_real_things_are_filled_where_they_lie_in_the_frame(photos, detector, marked):
+def test_real_things_are_filled_whole(photos, detector, marked):
     path = marked()
     tasks = draw_tasks(photos, path, 4, detector=detector, mesher=FakeMesher())
     assert [task["hole"] for task in tasks] == ["eyes", "mouth", "nose", "covered"]
@@ -94,8 +94,20 @@ def test_real_things_are_filled_where_they_lie_in_the_frame(photos, detector, ma
     mask = task_mask(tasks[3], (SIZE, SIZE, 3))
     given = task_mask({"polygons": [outline((30, 50, 98, 70))]}, (SIZE, SIZE, 3))
     assert mask[given].mean() > 0.99 and given.sum() < mask.sum() < 1.5 * given.sum()
+    square = tasks[3]["view"][2] - tasks[3]["view"][0]
+    assert square == pytest.approx(1.75 * FRAME.side, rel=0.01)
     with pytest.raises(InputError, match="too few photos for 8 fills: ask for 7"):  # the other two cannot be used
         draw_tasks(photos, path, 8, detector=detector, mesher=FakeMesher())
+
+
+def test_a_real_thing_is_filled_beside_the_frame_too(photos, detector, marked):
+    path = marked()
+    told = json.loads(path.read_text())
+    told["covered"][0]["covers"] = [{"kind": "hand", "polygon": outline((60, 80, 136, 110))}]
+    path.write_text(json.dumps(told))
+    task = draw_tasks(photos, path, 4, detector=detector, mesher=FakeMesher())[3]
+    mask = task_mask(task, (SIZE, SIZE, 3))
+    assert mask[task_mask({"polygons": [outline((129, 80, 136, 110))]}, (SIZE, SIZE, 3))].mean() > 0.99
 
 
 def test_what_lies_beside_the_face_is_no_hole(photos, detector, marked):

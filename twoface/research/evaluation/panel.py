@@ -19,11 +19,12 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.core.affine import apply, invert
-from twoface.core.arrays import Mask, Picture, Shape
+from twoface.core.arrays import Mask, Numbers, Picture, Shape
 from twoface.core.errors import InputError
 from twoface.core.faces import choose, rounded
 from twoface.core.files import PathLike, check_output, write_aside
 from twoface.core.frame import Frame
+from twoface.core.holes import share_inside
 from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.masks import grow
@@ -38,11 +39,9 @@ HOLES = ("eyes", "mouth", "nose", "lower", "center", "strokes")
 COVERED = "covered"
 COUNT = 48
 SHOWN = 320  # pixels a side of each picture
-ROOM = 1.2  # the square shown, in sides of the crop frame
-KEPT = 6  # crop pixels at the frame's edge where nothing real is filled: another version's frame may lie elsewhere
+ROOM, WIDER = 1.2, 1.75  # the square shown, in sides of the crop frame; of real things, which go on beside the face
 GROWN = 2  # crop pixels by which the outline of a real thing is widened, as a person with a brush would
 LEAST = 0.02  # of the frame that a real thing must cover
-INSIDE = 0.6  # of a real thing that must lie in the frame: what is cut in half looks wrong whoever fills it
 SMALLEST = 60  # photo pixels a side of a frame: smaller faces show nothing to judge
 TASKS = "tasks.json"
 
@@ -165,7 +164,8 @@ def _drawn_sources(
             if frame is not None and _frame(photos, reference, detector, frames) is not None:
                 mesh = mesher.find(read_photo(photos / photo).pixels, frame).moved(frame.transform())
                 drawn = _strokes(rng) if hole == "strokes" else named_hole(hole, mesh.points)
-                yield _task(hole, photo, reference, drawn, frame)
+                outlines = [apply(invert(frame.transform()), outline) for outline in _outlines(drawn)]
+                yield _task(hole, photo, reference, outlines, frame, ROOM)
 
     return {hole: tasks(hole) for hole in HOLES}
 
@@ -187,12 +187,17 @@ def _frame(photos: Path, name: str, detector: Detector, known: dict[str, Frame |
     return known[name]
 
 
-def _task(hole: str, photo: str, reference: str, drawn: Mask, frame: Frame) -> Task:
-    """drawn: bool (128, 128), the hole in the crop."""
-    outlines, _ = cv2.findContours(drawn.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    polygons = [np.round(apply(invert(frame.transform()), outline[:, 0]), 1).tolist() for outline in outlines]
-    view = rounded(dataclasses.replace(frame, side=ROOM * frame.side).numbers)
+def _task(hole: str, photo: str, reference: str, outlines: Iterable[Numbers], frame: Frame, room: float) -> Task:
+    """outlines: of the hole, (N, 2) each, in photo pixels; room: the side of the square shown by the frame's."""
+    polygons = [np.round(outline, 1).tolist() for outline in outlines]
+    view = rounded(dataclasses.replace(frame, side=room * frame.side).numbers)
     return {"hole": hole, "photo": photo, "reference": reference, "polygons": polygons, "view": view}
+
+
+def _outlines(mask: Mask) -> list[Numbers]:
+    """Of a mask, bool (H, W) -> (N, 2) each, in its pixels."""
+    found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [outline[:, 0] for outline in found]
 
 
 def _strokes(rng: np.random.Generator) -> Mask:
@@ -207,9 +212,7 @@ def _strokes(rng: np.random.Generator) -> Mask:
 def _covered_tasks(
     photos: Path, entries: Iterable[Mapping[str, Any]], detector: Detector, rng: np.random.Generator
 ) -> Iterator[Task]:
-    """The marked photos with a reference, in random order, what covers their face as the hole."""
-    inner = np.zeros((128, 128), bool)
-    inner[KEPT:-KEPT, KEPT:-KEPT] = True
+    """The marked photos with a reference, in random order, what covers their face as the hole, all of it."""
     entries = [entry for entry in entries if entry["reference"] and not_beside(entry["covers"])]
     for i in rng.permutation(len(entries)):
         entry = entries[i]
@@ -220,12 +223,10 @@ def _covered_tasks(
         if not faces or _frame(photos, entry["reference"], detector, {}) is None:
             continue
         frame = choose(faces, mask).frame
-        to_crop = frame.transform()
-        seen = cv2.warpAffine(mask.view(np.uint8), to_crop, (128, 128), flags=cv2.INTER_NEAREST).view(bool) & inner
-        drawn = grow(seen, GROWN) & inner
-        inside = seen.sum() * frame.detail**2 / mask.sum()
-        if inside >= INSIDE and drawn.mean() >= LEAST and frame.side >= SMALLEST:
-            yield _task(COVERED, entry["photo"], entry["reference"], drawn, frame)
+        in_frame = share_inside(mask, frame) * mask.sum() / frame.side**2
+        if in_frame >= LEAST and frame.side >= SMALLEST:
+            outlines = _outlines(grow(mask, GROWN * frame.detail))
+            yield _task(COVERED, entry["photo"], entry["reference"], outlines, frame, WIDER)
 
 
 def not_beside(covers: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
