@@ -4,7 +4,7 @@ import pytest
 from fakes import write_network
 
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.network import OUTPUT_SHAPES, REQUIRED_METADATA, FillModel
+from twoface.core.network import OUTPUT_SHAPES, REQUIRED_METADATA, FillModel, both_ways
 
 
 def inputs(n=1):
@@ -16,6 +16,25 @@ def test_runs_batches(network, n):
     outputs = network(weight=0.5).run(*inputs(n))
     assert {name: array.shape[1:] for name, array in outputs.items()} == OUTPUT_SHAPES
     assert np.allclose(outputs["fill"], 0.375) and len(outputs["fill"]) == n
+
+
+class OneSided:
+    """Answers what it is given, less to the right, and moves all to the right."""
+
+    def run(self, image, mask, reference, trust):
+        ramp = np.linspace(1, 0, 128, dtype=np.float32)
+        flow = np.broadcast_to(np.array([1, 3], np.float32)[:, None, None], (2, 32, 32))
+        return {"fill": image * ramp, "flow": np.stack([flow * len(image)] * len(image))}
+
+
+def test_both_ways_is_the_mean_of_a_picture_and_its_mirror_image():
+    rng = np.random.default_rng(0)
+    given = [rng.random((3, c, 128, 128), np.float32) for c in (3, 1, 3, 1)]
+    found = both_ways(OneSided(), *given)
+    assert np.allclose(found["fill"], given[0] / 2, atol=1e-6)
+    assert (found["flow"][:, 0] == 0).all() and (found["flow"][:, 1] == 18).all()  # six pictures in one call
+    mirrored = both_ways(OneSided(), *(batch[..., ::-1] for batch in given))
+    assert np.allclose(mirrored["fill"], found["fill"][..., ::-1], atol=1e-6)
 
 
 @pytest.mark.parametrize("key", REQUIRED_METADATA)

@@ -27,7 +27,7 @@ from twoface.core.holes import check_on_face, check_told, drawn_hole, given_hole
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
 from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, inside, invented, moved, to_template
-from twoface.core.network import FillModel, Network
+from twoface.core.network import FillModel, Network, both_ways
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked, partly_inside
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
@@ -456,7 +456,7 @@ class Inpainter:
         mask = prepared.unknown[None, None].astype(np.float32)
         factor = lift(prepared.crop, prepared.unknown)
         image = np.minimum(_planes(prepared.masked) * np.float32(factor), 1)
-        fields = self.network.run(image, mask, *given)
+        fields = both_ways(self.network, image, mask, *given)
         fields = lowered({name: field[0] for name, field in fields.items()}, factor)
         return fields if reference is None else beside(fields, prepared.crop, prepared.unknown, reference.registered)
 

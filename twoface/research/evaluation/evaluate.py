@@ -31,7 +31,7 @@ from twoface.core.files import PathLike, check_output, write_aside
 from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.masks import box_hole
 from twoface.core.mesh import Mesher, with_reference
-from twoface.core.network import FillModel, Network
+from twoface.core.network import FillModel, Network, both_ways
 from twoface.core.parts import check_name, named_hole
 from twoface.core.reference import Registered, no_reference, registered
 from twoface.research.data.portraits import FRAME, MARGIN, Portraits
@@ -46,6 +46,7 @@ from twoface.research.models.facenet_graph import BatchEmbedder, embedding_view
 
 Pictures: TypeAlias = NDArray[np.uint8]  # (N, H, W, 3)
 Masks: TypeAlias = NDArray[np.bool_]  # (N, H, W)
+Inputs: TypeAlias = tuple[Batch, Batch, Batch, Batch]  # image, mask, reference, trust
 Scores: TypeAlias = dict[str, dict[str, Vector]]  # {method: {figure: (P,)}}
 BATCH = 8  # pairs
 GRID_PAIRS = 12
@@ -258,12 +259,13 @@ def _score(
         )
         impostors = zip(pairs.target[batch], pairs.impostor[batch], masks, strict=True)
         other = [register(*places)[0] for places in impostors]
-        right = _run(network, masked, masks, moved)
+        right = _inputs(masked, masks, moved)
+        product = both_ways(network, *right)
         pictures = {
-            "product": _paste(right, masked, masks, portraits.crops[pairs.reference[batch]], moved),
-            "right": _compose(right, masked, masks),
-            "none": _compose(_run(network, masked, masks), masked, masks),
-            "wrong": _compose(_run(network, masked, masks, other), masked, masks),
+            "product": _paste(product, masked, masks, portraits.crops[pairs.reference[batch]], moved),
+            "right": _compose(network.run(*right), masked, masks),
+            "none": _compose(network.run(*_inputs(masked, masks)), masked, masks),
+            "wrong": _compose(network.run(*_inputs(masked, masks, other)), masked, masks),
             "truth": truths,
         }
         for method in BASELINES.keys() & methods:
@@ -295,11 +297,12 @@ def _frame(crops: Pictures) -> Pictures:
     return crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
 
 
-def _run(network: Network, masked: Pictures, masks: Masks, references: Sequence[Registered] = ()) -> Fields:
-    """The network's fields for pictures (N, 128, 128, 3), holes (N, 128, 128). references: `Registered`, or none."""
+def _inputs(masked: Pictures, masks: Masks, references: Sequence[Registered] = ()) -> Inputs:
+    """What a network is given of pictures (N, 128, 128, 3), holes (N, 128, 128). references: `Registered`, or none."""
     holes = masks[:, None].astype(np.float32)
     given = [np.concatenate(x) for x in zip(*(r.planes() for r in references), strict=True)]
-    return network.run(_planes(masked), holes, *(given or no_reference(len(masked))))
+    reference, trust = given or no_reference(len(masked))
+    return _planes(masked), holes, reference, trust
 
 
 def _compose(fields: Fields, masked: Pictures, masks: Masks) -> Pictures:
