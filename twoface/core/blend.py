@@ -194,11 +194,11 @@ def render(
     """The fill at places in the crop frame -> float32 (H, W, 3) in [0, 1].
 
     places: (H, W, 2) crop coordinates. detail: photo pixels per crop pixel; a finer reference is shrunk to it.
-    low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast (in a darker or
-    softer photo to less, by `fields["contrast"]`, as of `contrast_of`) where the network takes enough of the reference, inside the face
-    (`fields["within"]`, (128, 128), as of `twoface.core.reference.Registered`): at its outline and beyond it would be
-    another background's. The network, taught by L1, damps what might lie half a pixel off, and it cannot see what is
-    finer than its pixels: both make a fill look out of focus.
+    low: what `smoothed` made, to bring the reference's own fine texture to its natural contrast (in a darker or softer
+    photo to less, by `fields["contrast"]`, as of `contrast_of`) where the network takes enough of the reference, inside
+    the face (`fields["within"]`, (128, 128), as of `twoface.core.reference.Registered`): at its outline and beyond it
+    would be another background's. The network, taught by L1, damps what might lie half a pixel off, and it cannot see
+    what is finer than its pixels: both make a fill look out of focus.
     None gives the network's own answer.
     """
     places = places.astype(np.float32, copy=False)

@@ -147,11 +147,11 @@ def both_ways(network: Network, image: Batch, mask: Batch, reference: Batch, tru
     2012).
     """
     given = [np.concatenate([batch, batch[..., ::-1]]) for batch in (image, mask, reference, trust)]
-    mean = {}
+    mean: Fields = {}
     for name, found in network.run(*given).items():
         straight, mirrored = np.split(found, 2)
-        mirrored = mirrored[..., ::-1] * MIRRORED_FLOW if name == "flow" else mirrored[..., ::-1]
-        mean[name] = (straight + mirrored) / 2
+        mirrored = mirrored[..., ::-1]
+        mean[name] = (straight + (mirrored * MIRRORED_FLOW if name == "flow" else mirrored)) * np.float32(0.5)
     return mean
 
 

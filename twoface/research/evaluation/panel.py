@@ -217,8 +217,8 @@ def _covered_tasks(
     for i in rng.permutation(len(entries)):
         entry = entries[i]
         pixels = read_photo(photos / entry["photo"]).pixels
-        outlines = {"polygons": [cover["polygon"] for cover in not_beside(entry["covers"])]}
-        mask = task_mask(outlines, pixels.shape)
+        polygons = [cover["polygon"] for cover in not_beside(entry["covers"])]
+        mask = task_mask({"polygons": polygons}, pixels.shape)
         faces = detector.detect(pixels)
         if not faces or _frame(photos, entry["reference"], detector, {}) is None:
             continue
