@@ -30,12 +30,14 @@ code = main(sys.argv[1:])
 print(*re.findall(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read()), time.process_time())
 sys.exit(code)"""
 LARGE = "large.jpg"  # the reference, as large as the photo
-# case -> the photo, its references, the result.
+BAR = "bar.png"  # a mask: from a corner to the middle of the face
+# case -> the photo, its references, the result, and a mask in place of the hole.
 CASES = {
     "JPEG": ("photo.jpg", [SMALL], "out.jpg"),
     "JPEG, turned by EXIF": ("turned.jpg", [SMALL], "out.jpg"),
     "JPEG, its reference as large": ("photo.jpg", [LARGE], "out.jpg"),
     "JPEG, three references as large": ("photo.jpg", [LARGE] * 3, "out.jpg"),
+    "JPEG, a bar that goes on beside the face": ("photo.jpg", [SMALL], "out.jpg", BAR),
     "JPEG to PNG": ("photo.jpg", [SMALL], "out.png"),
     "PNG, 8 bits": ("photo.png", [SMALL], "out.png"),
     "PNG with transparency": ("clear.png", [SMALL], "out.png"),
@@ -56,17 +58,19 @@ def main():
     cases = {name: CASES[name] for name in options.only or CASES}
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for name in {name for photo, references, _ in cases.values() for name in (photo, *references)} - {SMALL}:
-            make(name, round((options.megapixels * 1e6) ** 0.5))
+        for name in {name for photo, references, _, *mask in cases.values() for name in (photo, *references, *mask)}:
+            if name != SMALL:
+                make(name, round((options.megapixels * 1e6) ** 0.5))
         print("| case | peak MB | processor s |\n|---|---|---|")
-        for name, (photo, references, out) in cases.items():
-            peak, seconds = fill(photo, references, out, options.hole)
+        for name, (photo, references, out, *mask) in cases.items():
+            hole = ["--mask", *mask] if mask else ["--hole", options.hole]
+            peak, seconds = fill(photo, references, out, hole)
             print(f"| {name} | {peak / 1e6:.0f} | {seconds:.1f} |", flush=True)
 
 
 def fill(photo, references, out, hole):
     """-> the peak of the resident set in bytes, CPU seconds."""
-    given = ["fill", photo, *(f"--reference={name}" for name in references), "--hole", hole, "-o", out, "--force"]
+    given = ["fill", photo, *(f"--reference={name}" for name in references), *hole, "-o", out, "--force"]
     child = subprocess.run([sys.executable, "-c", RUN, *given], stdout=subprocess.PIPE, text=True)
     if child.returncode:
         raise SystemExit(f"twoface {' '.join(given)} failed")
@@ -75,7 +79,12 @@ def fill(photo, references, out, hole):
 
 
 def make(name, side):
-    """Write the face of a sample, `side` pixels large, as a file of this name."""
+    """Write the face of a sample, or a mask of it, `side` pixels large, as a file of this name."""
+    if name == BAR:
+        bar = np.zeros((side, side), np.uint8)
+        cv2.line(bar, (0, side - 1), (side // 2, side // 2), 255, side // 8)
+        cv2.imwrite(name, bar)
+        return
     photo = Image.open(SMALL if name == LARGE else SAMPLES / "photo.jpg").convert("RGB")
     x0, y0, x1, y1 = Mtcnn().detect(np.asarray(photo))[0].frame.box
     inner = 0.02 * (x1 - x0)

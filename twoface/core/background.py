@@ -28,6 +28,7 @@ KEPT = 24  # numbers that a patch is told by: its principal components
 SOURCES = 5_000  # patches, drawn at random, that are searched at each level
 ROUNDS = (10, 6, 4, 3)  # of search and vote, coarse to fine
 ROW = 1024  # pixels that are looked up in a row
+AT_ONCE = 64 * ROW  # pixels of the photo that are made at a time
 FADE = 1.3  # by which a patch counts less for each pixel that it lies deeper in the hole
 
 
@@ -70,11 +71,12 @@ def continued(pixels: Picture, target: Mask, barred: Mask, behind: float, feathe
     for (rows, columns), distance in distances(target, feather):
         alpha = fading(distance, feather)
         alpha[seen[rows, columns]] = 0
-        y, x = np.nonzero(alpha)
-        y, x = y + rows.start, x + columns.start
-        weight = alpha[alpha > 0][:, None]
-        values = 255 * _lifted(np.stack([x, y], -1), part, coarse, *found)
-        filled[place][y, x] = np.rint(weight * values + (1 - weight) * part[y, x]).astype(np.uint8)
+        changed = np.argwhere(alpha)
+        for some in (changed[start : start + AT_ONCE] for start in range(0, len(changed), AT_ONCE)):
+            weight = alpha[tuple(some.T)][:, None]
+            y, x = (some + (rows.start, columns.start)).T
+            values = 255 * _lifted(np.stack([x, y], -1), part, coarse, *found)
+            filled[place][y, x] = np.rint(weight * values + (1 - weight) * part[y, x]).astype(np.uint8)
     return filled
 
 
