@@ -119,17 +119,6 @@ def test_a_square_is_checked_alike_with_degrees_and_without(fill, photo, turn):
         assert told.value.code == "not_square"
 
 
-def test_a_drawing_over_the_frame(fill, photo):
-    face = (40, 30, 296, 286)
-    drawing = np.zeros((256, 256), bool)
-    drawing[100:160, 100:160] = True
-    result = fill(photo, frame_mask=drawing, face=face)
-    assert np.array_equal(result.hole, box_hole((140, 130, 200, 190), photo.shape))
-    small = fill(photo, frame_mask=drawing[::4, ::4], face=face)
-    assert np.array_equal(small.hole, result.hole)
-    assert np.array_equal(fill(photo, frame_mask=drawing).hole, result.hole)  # over the face that is found
-
-
 def test_the_box_holds_all_that_changed(fill, photo):
     result = fill(photo, hole=HOLE, reference=textured(320, 340, 9), feather=3)
     x0, y0, x1, y1 = result.box
@@ -346,11 +335,6 @@ def test_without_surroundings_the_network_fills_what_its_crop_shows(monkeypatch,
         ({"hole": HOLE, "reference": np.ones((9, 9, 3))}, "^the reference must be uint8"),
         ({"hole": HOLE, "references": ["a", "b"], "reference_face": [None]}, "give a face for each"),
         ({"mask": np.zeros((320, 340), bool)}, "empty"),
-        ({"frame_mask": np.zeros((64, 64), bool)}, "empty"),
-        ({"frame_mask": np.ones((64, 60), bool)}, "bool .S, S."),
-        ({"frame_mask": np.ones((64, 64), np.uint8)}, "bool .S, S."),
-        ({"frame_mask": np.ones((64, 64), bool), "hole": HOLE}, "not both"),
-        ({"frame_mask": np.arange(4096).reshape(64, 64) == 0, "face": (-90, -90, 110, 110, 0)}, "off the photo"),
         ({"mask": np.ones((10, 10), bool)}, "bool"),
         ({"mask": np.ones((320, 340), np.uint8)}, "bool"),
     ],

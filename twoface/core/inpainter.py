@@ -23,7 +23,7 @@ from twoface.core.errors import InputError
 from twoface.core.faces import Face, Taken, choose, distinct, most_alike, rounded, touched, why
 from twoface.core.files import PathLike, Source, check_output, write_aside
 from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
-from twoface.core.holes import check_on_face, check_told, drawn_hole, given_hole, part_of_face, share_inside
+from twoface.core.holes import check_on_face, check_told, given_hole, part_of_face, share_inside
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
 from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
 from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, inside, invented, moved, to_template
@@ -298,7 +298,6 @@ class Inpainter:
         *,
         mask: Mask | Source | None = None,
         hole: str | Sequence[float] | None = None,
-        frame_mask: Mask | None = None,
         reference: PhotoSource | None = None,
         references: Sequence[PhotoSource] = (),
         face: FrameLike | None = None,
@@ -312,10 +311,10 @@ class Inpainter:
         photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several, of those
         most alike to the visible part of the photo the one that shows the hole's part best is used
         (`twoface.core.choice`); with none the network invents.
-        mask, hole, frame_mask, face, feather, center_size: as of `prepare`. reference_face: as `face`, for the
-        reference; or a list with one for each reference, None where it is to be found. A face that is found there is
-        the one most like the photo's. same_photo: use a reference too that is the photo itself or a copy of it, and so
-        shows what is covered; else it is left out, and the only one is refused, code "same_photo".
+        mask, hole, face, feather, center_size: as of `prepare`. reference_face: as `face`, for the reference; or a
+        list with one for each reference, None where it is to be found. A face that is found there is the one most like
+        the photo's. same_photo: use a reference too that is the photo itself or a copy of it, and so shows what is
+        covered; else it is left out, and the only one is refused, code "same_photo".
         Raises InputError for every input that cannot be used.
         """
         clock = _Clock()
@@ -325,9 +324,7 @@ class Inpainter:
         photo = _as_photo(photo)
         with ThreadPoolExecutor(1) as beside:
             ahead = [beside.submit(self._reference_photo, *each) for each in zip(given[:1], frames, strict=False)]
-            prepared = self.prepare(
-                photo, mask=mask, hole=hole, frame_mask=frame_mask, face=face, feather=feather, center_size=center_size
-            )
+            prepared = self.prepare(photo, mask=mask, hole=hole, face=face, feather=feather, center_size=center_size)
         clock.lap("photo")
         found, chosen, warnings = self._references(given, frames, ahead, prepared, same_photo)
         used = None if chosen is None else found[chosen]
@@ -387,16 +384,14 @@ class Inpainter:
         *,
         mask: Mask | Source | None = None,
         hole: str | Sequence[float] | None = None,
-        frame_mask: Mask | None = None,
         face: FrameLike | None = None,
         feather: float | None = None,
         center_size: int = 64,
     ) -> Prepared:
         """Find the face and the hole of a photo. photo: as of `fill`.
 
-        One of three says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
+        One of two says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
         `twoface.core.parts.HOLES`, `AUTO` for what `cover` finds, or a box (x0, y0, x1, y1) in photo pixels.
-        frame_mask: bool (S, S) of any size, drawn over the face's frame.
         face: a square of the photo with the face in it, a `Frame`, or (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1,
         degrees), turned clockwise about its centre; nothing is detected then. It may reach over the photo's border
         (the border is reflected) if its centre lies inside. Without it, the face that the mask touches, else the
@@ -405,9 +400,8 @@ class Inpainter:
         the hole `center` in crop pixels.
         Raises InputError for every input that cannot be used.
         """
-        count = sum(given is not None for given in (mask, hole, frame_mask))
-        if count != 1:
-            told = ", not both" if count else " that says what to fill"
+        if (mask is None) == (hole is None):
+            told = " that says what to fill" if hole is None else ", not both"
             raise InputError(f"give a mask or a hole{told}")
         if feather is not None and not 0 <= feather < float("inf"):
             raise InputError(f"the feather must be 0 pixels or more, not {feather}")
@@ -417,8 +411,6 @@ class Inpainter:
         cover = self._cover(photo, frame, faces) if hole == AUTO else None
         if cover is not None:
             mask = cover.hole
-        if frame_mask is not None:  # drawn over the frame as it was given
-            mask = drawn_hole(frame_mask, frame, photo.pixels.shape)
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
         shown = _crop_and_hole(photo.pixels, hidden, frame, 0)
         points = self.mesher.through(*shown)
@@ -428,7 +420,7 @@ class Inpainter:
             frame = better
         warnings: list[str] = []
         if mask is None:
-            assert isinstance(hole, str)  # the last of the three
+            assert isinstance(hole, str)  # the last of what says it
             mask = part_of_face(hole, center_size, points, frame, photo.pixels.shape)
         else:
             check_on_face(mask, frame)

@@ -127,22 +127,22 @@ class Collection:
         k: int = 10,
         *,
         hole: str | Sequence[float] | None = None,
-        frame_mask: Mask | None = None,
         center_size: int = 64,
     ) -> Answer:
         """The best references for the hole of a photo -> Answer with up to `k` candidates.
 
-        photo: a path, bytes or a Photo. frame: its face, default the one found; mask, hole, frame_mask, center_size:
-        what is missing; all as of `Inpainter.fill`. Without a hole it is asked who this is by the whole face.
+        photo: a path, bytes or a Photo. frame: its face, default the one found; mask, hole, center_size: what is
+        missing; all as of `Inpainter.fill`. Without a hole it is asked who this is by the whole face.
         Raises InputError as that does, TwoFaceError when the index cannot be used.
         """
         start = time.perf_counter()
         photo = photo if isinstance(photo, Photo) else read_photo(photo)
-        given: dict[str, Any] = {"mask": mask, "hole": hole, "frame_mask": frame_mask}
-        if all(value is None for value in given.values()):
+        if mask is None and hole is None:
             query = self._whole(photo, None if frame is None else Frame.of(frame))
         else:
-            query = self._holed(self.inpainter.prepare(photo, face=frame, center_size=center_size, **given))
+            query = self._holed(
+                self.inpainter.prepare(photo, mask=mask, hole=hole, face=frame, center_size=center_size)
+            )
         looked = time.perf_counter()
         faces = len(self.store)
         nearest = self._nearest(query)

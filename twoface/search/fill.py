@@ -30,7 +30,7 @@ def fill_from(
 
     tries: of so many best candidates each fills it once, and the result most alike to the person is kept: by the mean
     cosine to the faces of all who are as likely as the best, the one that filled it left out.
-    face, feather and `mask`, `hole` or `frame_mask`, `center_size`: as of `Inpainter.fill`.
+    face, feather and `mask` or `hole`, `center_size`: as of `Inpainter.fill`.
     Raises InputError, code "no_reference", when nobody in the index is like the face.
     """
     photo = photo if isinstance(photo, Photo) else read_photo(photo)
