@@ -146,7 +146,7 @@ def test_a_large_reference_among_several_is_read_again(fill, photo, monkeypatch)
         read.append(file)
         return read_photo(file, **name)
 
-    monkeypatch.setattr("twoface.core.inpainter.read_photo", reading)
+    monkeypatch.setattr("twoface.core.images.read_photo", reading)
     again = fill(photo, hole=HOLE, references=references)
     assert read == [*references, references[again.reference_used]]
     assert np.array_equal(again.photo.pixels, kept.photo.pixels) and again.references == kept.references

@@ -87,6 +87,11 @@ class Taken:
                 cv2.circle(drawn, (round(frame.x), round(frame.y)), round(FACE * frame.side), 1, cv2.FILLED)
         return drawn.view(bool)
 
+    def several(self, name: str) -> str:
+        """The words for several faces, none of which the hole or the user means. name: of the photo."""
+        squares = " or ".join(str(frame) for i, frame in enumerate(self.frames) if i != self.number)
+        return f"{name} shows {len(self.frames)} faces, and the largest was taken: for another give {squares}"
+
     def report(self) -> dict[str, Any]:
         """Ready for JSON. taken: the number, from 1; frames as `Frame.of` reads them."""
         frames = [rounded(frame.numbers) for frame in self.frames]
@@ -119,6 +124,11 @@ def choose(faces: Sequence[Face], mask: Mask | None = None) -> Face:
     if mask is None:
         return max(faces, key=lambda face: face.area)
     return max(faces, key=lambda face: (touched(face, mask), face.area))
+
+
+def no_face(name: str) -> InputError:
+    """name: of the photo."""
+    return InputError(f"no face was found in {name}: give it as a square X0,Y0,X1,Y1", code="no_face")
 
 
 def distinct(*lists: Iterable[Face]) -> list[Face]:

@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -96,6 +96,20 @@ class Photo:
         if original is not None and original.samples is self.pixels:  # which are then no longer needed
             original = dataclasses.replace(original, samples=pixels)
         return dataclasses.replace(self, pixels=pixels, alpha=alpha, original=original)
+
+
+PhotoSource: TypeAlias = Source | Photo | Picture  # as a user of the Python API gives it
+
+
+def as_photo(source: PhotoSource, name: str = "the photo") -> Photo:
+    """name: of what has none of its own, for messages. Raises InputError as `read_photo`, and for another array."""
+    if isinstance(source, Photo):
+        return source
+    if not isinstance(source, np.ndarray):
+        return read_photo(source, name=name)
+    if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
+        raise InputError(f"{name} must be uint8 (H, W, 3) RGB, not {source.dtype} {source.shape}")
+    return Photo(source, name=name)
 
 
 def read_photo(source: Source, max_pixels: int = MAX_PIXELS, name: str = "the photo") -> Photo:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,12 +20,12 @@ from twoface.core.choice import Worth, best, worth
 from twoface.core.copies import same_picture, shows_the_same
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
-from twoface.core.faces import Face, Taken, choose, distinct, most_alike, rounded, touched, why
+from twoface.core.faces import Face, Taken, choose, distinct, most_alike, no_face, rounded, touched, why
 from twoface.core.files import PathLike, Source, check_output, write_aside
 from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
 from twoface.core.holes import check_on_face, check_told, given_hole, part_of_face, share_inside
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
-from twoface.core.images import Photo, encode_photo, losses, output_format, read_photo
+from twoface.core.images import Photo, PhotoSource, as_photo, encode_photo, losses, output_format
 from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, inside, invented, moved, to_template
 from twoface.core.network import FillModel, Network, both_ways
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked, partly_inside
@@ -39,8 +39,6 @@ SMALL = 50  # photo pixels that a face's frame is wide: below it results are sof
 HELD = 16_000_000  # bytes of a reference that are kept while others are looked at; more are read again when it is used
 FEATHER = 2  # crop pixels, when the user does not say
 HOLDS = 0.9  # of what a frame that was given holds of a mask, that a corrected one must hold
-
-PhotoSource: TypeAlias = Source | Photo | Picture
 
 
 @dataclass(frozen=True)
@@ -273,14 +271,14 @@ class Inpainter:
 
     def faces(self, photo: PhotoSource) -> list[Face]:
         """All faces of a photo, the largest first -> list of `twoface.core.faces.Face`. photo: as of `fill`."""
-        return self.detector.detect(_as_photo(photo).pixels)
+        return self.detector.detect(as_photo(photo).pixels)
 
     def cover(self, photo: PhotoSource, face: FrameLike | None = None) -> Cover:
         """What is in front of a face, or else closed eyes. photo, face: as of `prepare`.
 
         Raises InputError, code "nothing_found", when there is neither.
         """
-        photo = _as_photo(photo)
+        photo = as_photo(photo)
         return self._cover(photo, *self._frame(photo, face))
 
     def covered(self, aligned: Picture, points: Points | None = None) -> Mask:
@@ -321,7 +319,7 @@ class Inpainter:
         given = [*([] if reference is None else [reference]), *references]
         frames = reference_frames(reference_face, len(given))
         owned = not isinstance(photo, Photo | np.ndarray)  # a file that is decoded here
-        photo = _as_photo(photo)
+        photo = as_photo(photo)
         with ThreadPoolExecutor(1) as beside:
             ahead = [beside.submit(self._reference_photo, *each) for each in zip(given[:1], frames, strict=False)]
             prepared = self.prepare(photo, mask=mask, hole=hole, face=face, feather=feather, center_size=center_size)
@@ -405,7 +403,7 @@ class Inpainter:
             raise InputError(f"give a mask or a hole{told}")
         if feather is not None and not 0 <= feather < float("inf"):
             raise InputError(f"the feather must be 0 pixels or more, not {feather}")
-        photo = _as_photo(photo)
+        photo = as_photo(photo)
         mask = given_hole(mask, hole, photo)
         frame, faces = self._frame(photo, face, mask)
         cover = self._cover(photo, frame, faces) if hole == AUTO else None
@@ -425,7 +423,7 @@ class Inpainter:
         else:
             check_on_face(mask, frame)
         if faces.why == "largest":
-            warnings.append(_several(photo, faces))
+            warnings.append(faces.several(photo.name))
         check_told(photo, mask, faces.face)
         if frame.side < SMALL:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
@@ -483,7 +481,7 @@ class Inpainter:
             near = distinct(faces, self.detector.detect(photo.pixels, near=(x, y, x + width, y + height)))
             faces += [face for face in near[len(faces) :] if self._is_face(photo, face, mask)]
         if not faces:
-            raise _no_face(photo)
+            raise no_face(photo.name)
         face = choose(faces, mask)
         return face.frame, Taken.found(faces, faces.index(face), why(faces, face, mask))
 
@@ -544,14 +542,14 @@ class Inpainter:
 
     def _reference_photo(self, item: PhotoSource, frame: Frame | None) -> "_ReferencePhoto":
         """A reference photo and its faces, or the one in the frame that is given."""
-        photo = _as_photo(item, "the reference")
+        photo = as_photo(item, "the reference")
         photo = dataclasses.replace(photo, original=None)  # the file's own samples are not needed
         try:
             if frame is not None:
                 frame.check(photo.size, photo.name)
             found = [] if frame is not None else self.faces(photo)
             if frame is None and not found:
-                raise _no_face(photo)
+                raise no_face(photo.name)
         except InputError as error:
             raise InputError(str(error), code=error.code, reference=photo.name) from error
         frames = [face.frame for face in found] if frame is None else [frame]
@@ -664,17 +662,6 @@ class _Clock:
         return self._laps | {"total": sum(self._laps.values())}
 
 
-def _as_photo(source: PhotoSource, name: str = "the photo") -> Photo:
-    """name: of what has none of its own, for messages."""
-    if isinstance(source, Photo):
-        return source
-    if not isinstance(source, np.ndarray):
-        return read_photo(source, name=name)
-    if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
-        raise InputError(f"{name} must be uint8 (H, W, 3) RGB, not {source.dtype} {source.shape}")
-    return Photo(source, name=name)
-
-
 def reference_frames(given: FrameLike | Sequence[FrameLike | None] | None, count: int) -> list[Frame | None]:
     """One frame, None, or a list of them -> list of `count`. Raises InputError for another number of them."""
     if given is None:
@@ -716,17 +703,6 @@ def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
         ways.append(there.crop(photo.pixels))
     own, hole = prepared.covered
     return any(same_picture(own, way, ~hole) and shows_the_same(own, way, hole) for way in ways)
-
-
-def _no_face(photo: Photo) -> InputError:
-    text = f"no face was found in {photo.name}: give it as a square X0,Y0,X1,Y1"
-    return InputError(text, code="no_face")
-
-
-def _several(photo: Photo, faces: Taken) -> str:
-    """The words for several faces, none of which the hole or the user means."""
-    squares = " or ".join(str(frame) for i, frame in enumerate(faces.frames) if i != faces.number)
-    return f"{photo.name} shows {len(faces.frames)} faces, and the largest was taken: for another give {squares}"
 
 
 def _changed(hole: Mask, feather_px: float) -> tuple[int, int, int, int]:
