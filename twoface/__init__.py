@@ -7,7 +7,7 @@ from typing import Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before ONNX Runtime is loaded: it would report to its maker
 _PUBLIC = {
     "Inpainter": "inpainter",
-    "FillResult": "inpainter",
+    "FillResult": "fill_result",
     "Photo": "images",
     "TwoFaceError": "errors",
     "InputError": "errors",

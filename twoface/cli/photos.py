@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from twoface.client import PhotoClient
     from twoface.client.remote import RemoteModel
     from twoface.core.arrays import Mask
+    from twoface.core.fill_result import FillResult
     from twoface.core.images import Photo
-    from twoface.core.inpainter import FillResult
     from twoface.core.network import Network
 
 HOLES = (

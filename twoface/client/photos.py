@@ -18,7 +18,7 @@ REPORT = "x-two-face-report"
 
 @dataclass(frozen=True)
 class Filled:
-    """picture: the filled photo, encoded as was asked. report: dict, as `twoface.core.inpainter.FillResult.report`."""
+    """picture: the filled photo, encoded as was asked. report: dict, as `twoface.FillResult.report`."""
 
     picture: bytes
     report: dict[str, Any]

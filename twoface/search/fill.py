@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from twoface.core.errors import InputError
+from twoface.core.fill_result import FillResult
 from twoface.core.frame import FrameLike
 from twoface.core.identity import face_view, similarity
 from twoface.core.images import Photo, read_photo
-from twoface.core.inpainter import FillResult
 from twoface.search.collection import Candidate, Collection
 from twoface.search.rank import VERDICTS
 

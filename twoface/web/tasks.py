@@ -18,10 +18,11 @@ import numpy as np
 
 from twoface.core.arrays import Mask
 from twoface.core.errors import InputError
+from twoface.core.fill_result import FillResult
 from twoface.core.frame import SIZE, UPRIGHT, Frame
 from twoface.core.holes import drawn_hole
 from twoface.core.images import Photo, encode_photo, read_mask, read_photo
-from twoface.core.inpainter import FillResult, Inpainter
+from twoface.core.inpainter import Inpainter
 from twoface.core.location import has_location, without_location
 from twoface.core.masks import center_hole
 from twoface.core.mesh import moved
