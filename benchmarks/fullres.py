@@ -19,11 +19,11 @@ from twoface.core.blend import beside, crop_mask, render, seam_correction, smoot
 from twoface.core.errors import InputError
 from twoface.core.holes import part_of_face
 from twoface.core.images import read_photo
-from twoface.core.inpainter import FEATHER
 from twoface.core.mesh import Mesher
 from twoface.core.mtcnn import Mtcnn
 from twoface.core.network import FillModel
 from twoface.core.parts import HOLES
+from twoface.core.prepared import FEATHER
 from twoface.core.reference import registered
 
 

@@ -27,9 +27,10 @@ from twoface.core.errors import InputError
 from twoface.core.faces import choose
 from twoface.core.frame import SIZE
 from twoface.core.images import read_photo
-from twoface.core.inpainter import FEATHER, Inpainter
+from twoface.core.inpainter import Inpainter
 from twoface.core.mesh import inside
 from twoface.core.occlusion import Occlusion, closed_eyes, grown, marked, partly_inside, proposed
+from twoface.core.prepared import FEATHER
 from twoface.research.evaluation.panel import not_beside
 
 OUTLINES = Path(__file__).with_name("occluders.json")

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from twoface.core import background, occlusion
+from twoface.core import occlusion
 from twoface.core.arrays import Batch, Fields, Mask, Picture, Points, Vector
 from twoface.core.blend import beside, blend, crop_mask, lift, lowered, seam_correction
 from twoface.core.choice import Worth, best, worth
@@ -23,61 +23,21 @@ from twoface.core.faces import Face, Taken, choose, distinct, most_alike, no_fac
 from twoface.core.files import PathLike, Source
 from twoface.core.fill_result import FillResult
 from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
-from twoface.core.holes import check_on_face, check_told, given_hole, part_of_face, share_inside
+from twoface.core.holes import check_on_face, check_told, given_hole, part_of_face
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
 from twoface.core.images import Photo, PhotoSource, as_photo
-from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, inside, invented, moved, to_template
+from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved, to_template
 from twoface.core.network import FillModel, Network, both_ways
-from twoface.core.occlusion import Cover, Occlusion, closed_eyes, grown, marked, partly_inside
+from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
+from twoface.core.prepared import FEATHER, Prepared, background_continued, crop_and_hole, holds, window
 from twoface.core.reference import Registered, no_reference, registered, shrunk, uncovered
 from twoface.core.tone import tone_of
 from twoface.core.verdict import Identity
 
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
 HELD = 16_000_000  # bytes of a reference that are kept while others are looked at; more are read again when it is used
-FEATHER = 2  # crop pixels, when the user does not say
-HOLDS = 0.9  # of what a frame that was given holds of a mask, that a corrected one must hold
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A photo whose face and hole are known, ready for the network.
-
-    hole: bool (H, W), in photo pixels. pixels: uint8 (H, W, 3), the photo's own, or a copy in which the background is
-    continued where the hole lies beside the face. inner: bool (H, W), the rest of the hole, which the network fills.
-    faces: as of `FillResult`. frame: of the crop. feather: in photo pixels. crop: uint8 (128, 128, 3), of `pixels`.
-    unknown: bool (128, 128), `inner` as the network sees it. invented: the crop filled without a reference. mesh: (478,
-    3) in crop pixels, of that fill where the hole hides it. warnings: sentences for the user. cover: as of
-    `FillResult`.
-    """
-
-    photo: Photo
-    hole: Mask
-    pixels: Picture
-    inner: Mask
-    faces: Taken
-    frame: Frame
-    feather: float
-    crop: Picture
-    unknown: Mask
-    invented: Picture
-    mesh: Points
-    warnings: list[str]
-    cover: Cover | None = None
-
-    @cached_property
-    def covered(self) -> tuple[Picture, Mask]:
-        """The crop of the photo as it was given, and all of the hole in it -> as `crop` and `unknown`."""
-        if self.pixels is self.photo.pixels:
-            return self.crop, self.unknown
-        return _crop_and_hole(self.photo.pixels, self.hole, self.frame, self.feather)
-
-    @property
-    def masked(self) -> Picture:
-        """The crop with the hole black."""
-        return np.where(self.unknown[..., None], np.uint8(0), self.crop)
 
 
 @dataclass(frozen=True)
@@ -261,7 +221,7 @@ class Inpainter:
             faces=prepared.faces,
             frame=prepared.frame,
             hole=prepared.hole,
-            box=_changed(prepared.hole, prepared.feather),
+            box=prepared.box,
             identity=identity,
             outlook=self._outlook(prepared, used),
             cover=prepared.cover,
@@ -316,10 +276,10 @@ class Inpainter:
         if cover is not None:
             mask = cover.hole
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
-        shown = _crop_and_hole(photo.pixels, hidden, frame, 0)
+        shown = crop_and_hole(photo.pixels, hidden, frame, 0)
         points = self.mesher.through(*shown)
         better = corrected(frame, points)
-        if better is not frame and _holds(better, frame, mask) and self.mesher.shows_face(*shown):
+        if better is not frame and holds(better, frame, mask) and self.mesher.shows_face(*shown):
             points = moved(points, to_template(points))
             frame = better
         warnings: list[str] = []
@@ -334,12 +294,12 @@ class Inpainter:
         if frame.side < SMALL:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
         feather = FEATHER * frame.detail if feather is None else feather
-        pixels, inner = _background_continued(photo, mask, points, frame, faces, feather)
+        pixels, inner = background_continued(photo, mask, points, frame, faces, feather)
         if (mask & ~inner & faces.others(mask.shape)).any():
             warnings.append(
                 "the mask lies on another face too, and what is there became background: fill that face apart"
             )
-        aligned, unknown = _crop_and_hole(pixels, inner, frame, feather)
+        aligned, unknown = crop_and_hole(pixels, inner, frame, feather)
         filled = invented(aligned, unknown, self.network)
         mesh = self.mesher.aligned(filled)
         return Prepared(
@@ -365,7 +325,7 @@ class Inpainter:
         pixels, which spares the memory of a copy.
         """
         pixels = prepared.pixels if in_place else prepared.pixels.copy()
-        part, hole, frame = _part(pixels, prepared.inner, prepared.frame)
+        part, hole, frame = window(pixels, prepared.inner, prepared.frame)
         known = crop_mask(hole, frame, 0)
         seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
         source = None
@@ -393,7 +353,7 @@ class Inpainter:
 
     def _is_face(self, photo: Photo, face: Face, mask: Mask) -> bool:
         """Whether the mesh too sees a face that was found only because a hole said where to look."""
-        return self.mesher.shows_face(*_crop_and_hole(photo.pixels, mask, face.frame, 0))
+        return self.mesher.shows_face(*crop_and_hole(photo.pixels, mask, face.frame, 0))
 
     def _cover(self, photo: Photo, frame: Frame, faces: Taken) -> Cover:
         aligned, shape = frame.crop(photo.pixels), photo.pixels.shape
@@ -523,36 +483,6 @@ class Inpainter:
         return outlook(prepared.mesh, prepared.unknown, worth, prepared.frame.side < SMALL, partly)
 
 
-def _background_continued(
-    photo: Photo, hole: Mask, points: Points, frame: Frame, faces: Taken, feather: float
-) -> tuple[Picture, Mask]:
-    """-> `Prepared.pixels` and `inner`. points: (478, 3), the face's mesh in crop pixels."""
-    beside = background.beside(hole, points, frame)
-    if not beside.any():
-        return photo.pixels, hole
-    inner = hole & ~beside
-    barred = inner | grown(inside(points, "oval"), frame, hole.shape) | faces.others(hole.shape)
-    pixels = background.continued(photo.pixels, beside, barred, background.BEHIND * frame.detail, feather)
-    if pixels is not None:
-        return pixels, inner
-    if share_inside(hole, frame) < 1:
-        text = f"too little of {photo.name} is left beside the hole to fill it from: paint a smaller mask"
-        raise InputError(text, code="mask_too_large")
-    return photo.pixels, hole  # the network fills what its crop shows
-
-
-def _crop_and_hole(pixels: Picture, hole: Mask, frame: Frame, feather: float) -> tuple[Picture, Mask]:
-    """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128)."""
-    part, hole, frame = _part(pixels, hole, frame)
-    return frame.crop(part), crop_mask(hole, frame, feather)
-
-
-def _part(pixels: Picture, hole: Mask, frame: Frame) -> tuple[Picture, Mask, Frame]:
-    """The window of a photo that the crop needs -> its pixels, its hole, the frame in it."""
-    x0, y0, x1, y1 = frame.window(pixels.shape)
-    return pixels[y0:y1, x0:x1], hole[y0:y1, x0:x1], frame.shifted(x0, y0)
-
-
 class _Clock:
     """Seconds by stage."""
 
@@ -609,19 +539,6 @@ def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
         ways.append(there.crop(photo.pixels))
     own, hole = prepared.covered
     return any(same_picture(own, way, ~hole) and shows_the_same(own, way, hole) for way in ways)
-
-
-def _changed(hole: Mask, feather_px: float) -> tuple[int, int, int, int]:
-    """The box that a hole and its feather lie in -> (x0, y0, x1, y1)."""
-    x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
-    reach = int(np.ceil(min(feather_px, max(hole.shape))))
-    right, bottom = min(x + width + reach, hole.shape[1]), min(y + height + reach, hole.shape[0])
-    return max(x - reach, 0), max(y - reach, 0), right, bottom
-
-
-def _holds(better: Frame, given: Frame, mask: Mask | None) -> bool:
-    """Whether a corrected frame holds the hole about as well as the one that was given."""
-    return mask is None or share_inside(mask, better) >= HOLDS * share_inside(mask, given)
 
 
 def _why(count: int) -> str:

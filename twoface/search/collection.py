@@ -17,9 +17,10 @@ from twoface.core.faces import TEMPLATE, choose
 from twoface.core.frame import SIZE, Frame, FrameLike
 from twoface.core.identity import Embedder, directions, face_view, origin, visible
 from twoface.core.images import Photo, read_photo
-from twoface.core.inpainter import Inpainter, Prepared
+from twoface.core.inpainter import Inpainter
 from twoface.core.mesh import Mesh, invented
 from twoface.core.network import FillModel, Network
+from twoface.core.prepared import Prepared
 from twoface.search.describe import described
 from twoface.search.face_space import KINDS, WHOLE, FaceSpace, flat_view, kind_for, kind_hole, share_of
 from twoface.search.index import check_space, settle

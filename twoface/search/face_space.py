@@ -20,8 +20,8 @@ from twoface.core.arrays import Embeddings, Mask, Matrix, Picture, Pictures, Poi
 from twoface.core.blend import crop_mask
 from twoface.core.frame import SIZE, UPRIGHT, Frame
 from twoface.core.identity import LENGTH, PLACE, VIEW, calibrated_holes, directions, face_view, flat
-from twoface.core.inpainter import FEATHER
 from twoface.core.parts import named_hole, part_hole
+from twoface.core.prepared import FEATHER
 
 FILE = resources.files("twoface") / "weights" / "search.npz"
 WHOLE = "whole"

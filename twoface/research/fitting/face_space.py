@@ -27,9 +27,9 @@ from twoface.core.blend import crop_mask
 from twoface.core.files import write_aside
 from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.identity import calibrated_holes, directions, origin, visible
-from twoface.core.inpainter import FEATHER
 from twoface.core.mesh import invented
 from twoface.core.parts import PARTS, part_hole
+from twoface.core.prepared import FEATHER
 from twoface.core.workers import run_tasks
 from twoface.research.data.meshes import meshes_of
 from twoface.research.data.portraits import FRAME, Portraits

@@ -21,9 +21,9 @@ from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.files import write_aside
 from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.identity import LENGTH, Embedder, calibrated_holes, directions, face_view, visible
-from twoface.core.inpainter import FEATHER
 from twoface.core.mesh import invented
 from twoface.core.network import FillModel, Network
+from twoface.core.prepared import FEATHER
 from twoface.research.data.portraits import FRAME, MARGIN, Portraits
 
 BATCH = 64  # faces
