@@ -50,8 +50,8 @@ def drawn(portraits, count):
 def compared(engine, hole, photo, *references):
     """-> the share of such places in the hole; PSNR of the hole by one and by two, and of these places likewise."""
     prepared = engine.prepare(photo, hole=hole, face=FRAME)
-    found, chosen, _ = engine._references(references, [FRAME, FRAME], [], prepared, same_photo=True)
-    one, other = found[chosen], found[1 - chosen]
+    chosen = engine._chooser.choose(references, [FRAME, FRAME], [], prepared, same_photo=True)
+    one, other = chosen.used, chosen.references[1 - chosen.number]
     places = prepared.hole & (trust(one, prepared) < LOW) & (trust(other, prepared) > HIGH)
     fills = [engine.paste(prepared, engine.predict(prepared, each), each) for each in (one, other)]
     alpha = feather(places, EDGE)[..., None]

@@ -140,7 +140,7 @@ def test_a_large_reference_among_several_is_read_again(fill, photo, monkeypatch)
     references = [encode_photo(Photo(textured(320, 340, seed)), "PNG") for seed in (9, 10)]
     kept = fill(photo, hole=HOLE, references=references)
     read = []
-    monkeypatch.setattr("twoface.core.inpainter.HELD", 0)
+    monkeypatch.setattr("twoface.core.reference_photos.HELD", 0)
 
     def reading(file, **name):
         read.append(file)
@@ -156,10 +156,10 @@ def test_of_a_reference_only_the_part_that_is_used_is_kept(inpainter, photo):
     large = np.zeros((3200, 3400, 3), np.uint8)
     large[:320, :340] = textured(320, 340, 9)
     inpainter = inpainter(placed_face(FRAME))
-    prepared = inpainter.prepare(photo, hole=HOLE)
-    visible = inpainter._visible(prepared.crop, prepared.invented, prepared.unknown)
-    looked = inpainter._reference_photo(encode_photo(Photo(large), "PNG"), None)
-    kept = inpainter._reference(looked, prepared, visible).pixels
+    chosen = inpainter._chooser.choose(
+        [encode_photo(Photo(large), "PNG")], [None], [], inpainter.prepare(photo, hole=HOLE), same_photo=False
+    )
+    kept = chosen.used.pixels
     assert kept.size < large.size / 50 and kept.base is None
 
 

@@ -24,9 +24,10 @@ from twoface.core.errors import InputError
 from twoface.core.files import PathLike, check_name, check_output, is_name, printable, sha256, write_aside
 from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, losses, output_format
-from twoface.core.inpainter import Inpainter, reference_frames
+from twoface.core.inpainter import Inpainter
 from twoface.core.jobs import JSON_LINES, Row, read_jobs
 from twoface.core.parts import parse_hole
+from twoface.core.reference_photos import reference_frames
 from twoface.core.results import DONE, FAILED, NAMES, Entry, Log, read_entries
 from twoface.core.workers import cores_each, run_tasks
 

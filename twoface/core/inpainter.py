@@ -1,86 +1,41 @@
-"""The whole walk of one photo: `Inpainter.load().fill(photo, mask=..., reference=...)`. No torch."""
+"""The whole walk of one photo: `Inpainter.load().fill(photo, mask=..., reference=...)`. No torch.
 
-import dataclasses
+`fill` tells it: `prepare` finds the face and the hole (`prepared.py`), a reference is chosen (`reference_photos.py`),
+`predict` asks the network (`network.py`), `paste` lays its answer into the photo (`blend.py`): `fill_result.py`.
+"""
+
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from numbers import Real
-from typing import Any
 
 import cv2
 import numpy as np
 
 from twoface.core import occlusion
-from twoface.core.arrays import Batch, Fields, Mask, Picture, Points, Vector
+from twoface.core.arrays import Batch, Fields, Mask, Picture, Points
 from twoface.core.blend import beside, blend, crop_mask, lift, lowered, seam_correction
-from twoface.core.choice import Worth, best, worth
-from twoface.core.copies import same_picture, shows_the_same
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
-from twoface.core.faces import Face, Taken, choose, distinct, most_alike, no_face, rounded, touched, why
+from twoface.core.faces import Face, Taken, choose, distinct, no_face, touched, why
 from twoface.core.files import PathLike, Source
 from twoface.core.fill_result import FillResult
 from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
 from twoface.core.holes import check_on_face, check_told, given_hole, part_of_face
-from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for, visible
+from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for
 from twoface.core.images import Photo, PhotoSource, as_photo
-from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented, moved, to_template
+from twoface.core.mesh import Mesher, corrected, invented, moved, to_template
 from twoface.core.network import FillModel, Network, both_ways
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
 from twoface.core.prepared import FEATHER, Prepared, background_continued, crop_and_hole, holds, window
-from twoface.core.reference import Registered, no_reference, registered, shrunk, uncovered
+from twoface.core.reference import no_reference
+from twoface.core.reference_photos import Chooser, Chosen, Reference, reference_frames
 from twoface.core.tone import tone_of
 from twoface.core.verdict import Identity
 
 SMALL = 50  # photo pixels that a face's frame is wide: below it results are soft
-HELD = 16_000_000  # bytes of a reference that are kept while others are looked at; more are read again when it is used
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What is used of a reference photo, whose face is known. crop: uint8 (128, 128, 3), upright, not registered.
-
-    name: of the photo. faces: which of its it is. view: as of `face_view`. registered: to the face
-    that is filled. pixels: uint8 (h, w, 3), the part of the photo that the fill takes, in no more detail than that has,
-    and `registered.map` lies in them; None where they are to be read again. similarity: cosine of what is visible of
-    the photo and the same of it; worth: what it can give to the hole. copy: whether it is the photo or a copy of it.
-    """
-
-    name: str
-    faces: Taken
-    crop: Picture
-    view: Picture
-    registered: Registered
-    pixels: Picture | None
-    similarity: float
-    worth: Worth
-    copy: bool
-
-
-@dataclass(frozen=True)
-class _ReferenceFace:
-    """A face of a reference photo. picture: its crop."""
-
-    frame: Frame
-    picture: Picture
-    mesh: Mesh
-
-
-@dataclass(frozen=True)
-class _ReferencePhoto:
-    """A reference photo and the faces in it: found, or the one whose frame was given. owned: it was decoded for this
-    fill.
-    """
-
-    photo: Photo
-    found: Sequence[Face]
-    faces: Sequence[_ReferenceFace]
-    given: Frame | None
-    owned: bool
 
 
 class Inpainter:
@@ -126,6 +81,10 @@ class Inpainter:
     @cached_property
     def _embedder(self) -> Embedder:
         return Embedder()
+
+    @property
+    def _chooser(self) -> Chooser:
+        return Chooser(self.network, self.detector, self.mesher, self.occlusion, self._embedder)
 
     def warm_up(self) -> None:
         """Load and run what the first photo would wait for; the fill network, which may be far away, is not asked."""
@@ -186,29 +145,21 @@ class Inpainter:
         frames = reference_frames(reference_face, len(given))
         owned = not isinstance(photo, Photo | np.ndarray)  # a file that is decoded here
         photo = as_photo(photo)
-        with ThreadPoolExecutor(1) as beside:
-            ahead = [beside.submit(self._reference_photo, *each) for each in zip(given[:1], frames, strict=False)]
+        with ThreadPoolExecutor(1) as meanwhile:
+            ahead = [meanwhile.submit(self._chooser.look, *each) for each in zip(given[:1], frames, strict=False)]
             prepared = self.prepare(photo, mask=mask, hole=hole, face=face, feather=feather, center_size=center_size)
         clock.lap("photo")
-        found, chosen, warnings = self._references(given, frames, ahead, prepared, same_photo)
-        used = None if chosen is None else found[chosen]
+        chosen = self._chooser.choose(given, frames, ahead, prepared, same_photo) if given else Chosen()
+        used = chosen.used
         clock.lap("references")
         fields = self.predict(prepared, used)
         clock.lap("network")
         pixels = self.paste(prepared, fields, used, owned or prepared.pixels is not prepared.photo.pixels)
         clock.lap("blend")
         identity = self._identity(pixels, prepared, used)
-        warnings = [*prepared.warnings, *warnings]
-        if used is not None and identity is not None and not identity.same_person:
-            warnings.append(
-                f"{prepared.photo.name} and {used.name} look like two people (similarity of what is visible"
-                f" {used.similarity:.2f}, below {identity.threshold:.2f}): is this the right reference?"
-            )
-        if used is not None and used.faces.close:
-            warnings.append(
-                f"{used.name} shows {len(used.faces.frames)} faces, and more than one is about as much like the"
-                f" photo's: is number {used.faces.number + 1} the right one? If not, give the square of another"
-            )
+        warnings = [*(note.text for note in prepared.photo.notes), *prepared.warnings, *chosen.warnings]
+        if used is not None and identity is not None:
+            warnings += used.doubts(prepared.photo.name, identity)
         clock.lap("identity")
         return FillResult(
             photo=prepared.photo.filled(pixels, prepared.hole, prepared.feather),
@@ -225,20 +176,10 @@ class Inpainter:
             identity=identity,
             outlook=self._outlook(prepared, used),
             cover=prepared.cover,
-            references=[
-                {
-                    "name": r.name,
-                    "similarity_visible": r.similarity,
-                    "worth": {name: round(value, 3) for name, value in dataclasses.asdict(r.worth).items()},
-                    "face": rounded(r.faces.face),
-                    "faces": r.faces.report(),
-                    "copy": r.copy,
-                }
-                for r in found
-            ],
-            reference_used=chosen,
-            reference_why=_why(len(found)),
-            warnings=[*(note.text for note in prepared.photo.notes), *warnings],
+            references=[reference.report() for reference in chosen.references],
+            reference_used=chosen.number,
+            reference_why=chosen.why,
+            warnings=warnings,
             timing=clock.laps(),
         )
 
@@ -284,7 +225,7 @@ class Inpainter:
             frame = better
         warnings: list[str] = []
         if mask is None:
-            assert isinstance(hole, str)  # the last of what says it
+            assert isinstance(hole, str)  # the other of the two
             mask = part_of_face(hole, center_size, points, frame, photo.pixels.shape)
         else:
             check_on_face(mask, frame)
@@ -375,93 +316,6 @@ class Inpainter:
         share = float(np.count_nonzero(hole) / frame.side**2)
         return Cover(hole, what, share, goes_on)
 
-    def _visible(self, aligned: Picture, filled: Picture, unknown: Mask) -> Vector:
-        return visible(self._embedder, aligned, filled, unknown)
-
-    def _references(
-        self,
-        given: Sequence[PhotoSource],
-        frames: Sequence[Frame | None],
-        ahead: "list[Future[_ReferencePhoto]]",
-        prepared: Prepared,
-        same_photo: bool,
-    ) -> tuple[list[Reference], int | None, list[str]]:
-        """-> a Reference for each that is given, the index of the one to use, warnings.
-
-        ahead: the first of them is looked at already; taken out, so that no large one is held longer than needed. Of
-        large ones only that to be used has its pixels.
-        """
-        if not given:
-            return [], None, []
-        embedding = self._visible(prepared.masked, prepared.invented, prepared.unknown)
-        found = []
-        for each in zip(given, frames, strict=True):
-            looked = ahead.pop().result() if ahead else self._reference_photo(*each)
-            reference = self._reference(looked, prepared, embedding)
-            if len(given) > 1 and reference.pixels is not None and reference.pixels.nbytes > HELD:
-                reference = dataclasses.replace(reference, pixels=None)
-            found.append(reference)
-        chosen, warnings = _chosen(found, same_photo)
-        if chosen is not None and found[chosen].pixels is None:
-            found[chosen] = self._reference(self._reference_photo(given[chosen], frames[chosen]), prepared, embedding)
-        return found, chosen, warnings
-
-    def _reference_photo(self, item: PhotoSource, frame: Frame | None) -> "_ReferencePhoto":
-        """A reference photo and its faces, or the one in the frame that is given."""
-        photo = as_photo(item, "the reference")
-        photo = dataclasses.replace(photo, original=None)  # the file's own samples are not needed
-        try:
-            if frame is not None:
-                frame.check(photo.size, photo.name)
-            found = [] if frame is not None else self.faces(photo)
-            if frame is None and not found:
-                raise no_face(photo.name)
-        except InputError as error:
-            raise InputError(str(error), code=error.code, reference=photo.name) from error
-        frames = [face.frame for face in found] if frame is None else [frame]
-        faces = [self._reference_face(photo, each) for each in frames]
-        return _ReferencePhoto(photo, found, faces, frame, not isinstance(item, Photo | np.ndarray))
-
-    def _reference(self, looked: "_ReferencePhoto", prepared: Prepared, embedding: Vector) -> Reference:
-        """The face of a reference photo that is given, or most like what is visible of the photo.
-
-        embedding: of what is visible of the photo.
-        """
-        photo = looked.photo
-        alike = [self._likeness(face.picture, prepared, embedding) for face in looked.faces]
-        taken = most_alike(looked.found, alike) if looked.given is None else Taken.given(looked.given)
-        face = looked.faces[taken.number]
-        points = face.mesh.moved(face.frame.transform()).points
-        laid = registered(prepared.mesh, prepared.unknown, photo.pixels, face.mesh.points)
-        bare = uncovered(laid, self.covered(face.picture, points), face.frame)
-        finer = face.frame.side / prepared.frame.side
-        value = worth(prepared.mesh, prepared.unknown, (laid.trust, bare.trust), face.picture, points, finer)
-        part, grid = shrunk(photo.pixels, bare.map, max(prepared.frame.detail, 1))
-        if looked.owned and 2 * part.nbytes < photo.pixels.nbytes:
-            part = np.ascontiguousarray(part).copy()  # the rest of a photo that was decoded here is let go
-        return Reference(
-            name=photo.name,
-            faces=taken,
-            crop=face.picture,
-            view=face_view(photo.pixels, face.frame),
-            registered=dataclasses.replace(bare, map=grid),
-            pixels=part,
-            similarity=alike[taken.number],
-            worth=value,
-            copy=_is_the_photo(prepared, photo, face.picture),
-        )
-
-    def _reference_face(self, photo: Photo, frame: Frame) -> _ReferenceFace:
-        mesh = self.mesher.find(photo.pixels, frame)
-        if mesh.presence >= PRESENT:
-            frame = corrected(frame, mesh.moved(frame.transform()).points)
-        return _ReferenceFace(frame, frame.crop(photo.pixels), mesh)
-
-    def _likeness(self, aligned: Picture, prepared: Prepared, embedding: Vector) -> float:
-        """How much a face in its crop is like the photo's, with the photo's hole in both -> cosine."""
-        filled = invented(aligned, prepared.unknown, self.network)
-        return similarity(embedding, self._visible(aligned, filled, prepared.unknown))
-
     def _identity(self, pixels: Picture, prepared: Prepared, used: Reference | None) -> Identity | None:
         if used is None:
             return None
@@ -496,55 +350,6 @@ class _Clock:
 
     def laps(self) -> dict[str, float]:
         return self._laps | {"total": sum(self._laps.values())}
-
-
-def reference_frames(given: FrameLike | Sequence[FrameLike | None] | None, count: int) -> list[Frame | None]:
-    """One frame, None, or a list of them -> list of `count`. Raises InputError for another number of them."""
-    if given is None:
-        return [None] * count
-    several: Any = [given] if isinstance(given, Frame) or any(isinstance(v, Real) for v in given) else given
-    if len(several) != count:
-        raise InputError(f"reference faces: {len(several)}, references: {count}: give a face for each, or none")
-    return [None if frame is None else Frame.of(frame) for frame in several]
-
-
-def _chosen(references: Sequence[Reference], same_photo: bool) -> tuple[int | None, list[str]]:
-    """-> the index of the reference to use, None where there is none, and warnings of those that are the photo.
-
-    same_photo: whether one that is the photo or a copy of it may be used.
-    """
-    copies = [reference.copy and not same_photo for reference in references]
-    if copies and all(copies):
-        text = (
-            f"{references[0].name} is the photo itself or a copy of it, and shows what is to be filled: give another"
-            " photo of the person as the reference, or none"
-        )
-        raise InputError(text, code="same_photo")
-    others = [i for i, copy in enumerate(copies) if not copy]
-    if not others:
-        return None, []
-    chosen = best([references[i].similarity for i in others], [references[i].worth for i in others])
-    left_out = [reference.name for reference, copy in zip(references, copies, strict=True) if copy]
-    about = "is the photo itself or a copy of it, and was left out"
-    return others[chosen], [f"{name} {about}" for name in left_out]
-
-
-def _is_the_photo(prepared: Prepared, photo: Photo, aligned: Picture) -> bool:
-    """Whether a reference photo is the photo or a copy of it, what the hole hides as well. aligned: its face's crop."""
-    ways = [aligned]
-    (width, height), (w, h) = prepared.photo.size, photo.size
-    if abs(w * height / (h * width) - 1) < 0.02:  # the same place of a copy that is not cut
-        x, y, side, angle = dataclasses.astuple(prepared.frame)
-        there = Frame(x * w / width, y * h / height, side * (w / width * h / height) ** 0.5, angle)
-        ways.append(there.crop(photo.pixels))
-    own, hole = prepared.covered
-    return any(same_picture(own, way, ~hole) and shows_the_same(own, way, hole) for way in ways)
-
-
-def _why(count: int) -> str:
-    if count > 1:
-        return f"of {count}, the one of the person that shows the hole's part best"
-    return "the only one given" if count else "none given"
 
 
 def _planes(picture: Picture) -> Batch:

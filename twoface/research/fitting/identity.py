@@ -45,8 +45,8 @@ def calibrate(
 
     start: (128,), the `origin_of` other people. per_person: crops of each person that take part, the first by path, 2
     or more; among them all pairs of the same person and all pairs of two people count. holes: {name: bool (128, 128)},
-    default `calibrated_holes()`; the hole is hidden in both pictures of a pair, as `twoface.core.inpainter` does it.
-    network: that fills it, default the one that ships.
+    default `calibrated_holes()`; the hole is hidden in both pictures of a pair, as `twoface.core.identity.visible`
+    does it. network: that fills it, default the one that ships.
     Returns {"people", "crops", "views": {"whole" or the hole's name: {"hole_share"} | `thresholds`}}.
     """
     if per_person < 2:
