@@ -3,7 +3,6 @@ import io
 import json
 import time
 
-import cv2
 import numpy as np
 import pytest
 from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, textured, write_network
@@ -129,40 +128,6 @@ def test_the_box_holds_all_that_changed(fill, photo):
     assert fill(photo, hole=HOLE, feather=1e9).box == (0, 0, 340, 320)
 
 
-def test_a_face_for_each_reference(fill, photo):
-    faces = [(0, 0, 200, 200), None]
-    result = fill(photo, hole=HOLE, references=[photo, photo], reference_face=faces, same_photo=True)
-    assert result.references[0]["face"] == [0, 0, 200, 200] and result.reference_used == 1
-    assert result.references[1]["face"] != [0, 0, 200, 200]
-
-
-def test_a_large_reference_among_several_is_read_again(fill, photo, monkeypatch):
-    references = [encode_photo(Photo(textured(320, 340, seed)), "PNG") for seed in (9, 10)]
-    kept = fill(photo, hole=HOLE, references=references)
-    read = []
-    monkeypatch.setattr("twoface.core.reference_photos.HELD", 0)
-
-    def reading(file, **name):
-        read.append(file)
-        return read_photo(file, **name)
-
-    monkeypatch.setattr("twoface.core.images.read_photo", reading)
-    again = fill(photo, hole=HOLE, references=references)
-    assert read == [*references, references[again.reference_used]]
-    assert np.array_equal(again.photo.pixels, kept.photo.pixels) and again.references == kept.references
-
-
-def test_of_a_reference_only_the_part_that_is_used_is_kept(inpainter, photo):
-    large = np.zeros((3200, 3400, 3), np.uint8)
-    large[:320, :340] = textured(320, 340, 9)
-    inpainter = inpainter(placed_face(FRAME))
-    chosen = inpainter._chooser.choose(
-        [encode_photo(Photo(large), "PNG")], [None], [], inpainter.prepare(photo, hole=HOLE), same_photo=False
-    )
-    kept = chosen.used.pixels
-    assert kept.size < large.size / 50 and kept.base is None
-
-
 def test_faces_are_found_in_whatever_fill_takes(inpainter, photo):
     found = inpainter(placed_face(FRAME)).faces(photo)
     assert near(found[0].frame, FRAME) and found[0].score == 1
@@ -187,34 +152,6 @@ def test_the_face_that_the_mask_touches(inpainter, photo):
     assert near(both.fill(photo, hole=(25, 25, 40, 40)).frame, small.frame)
 
 
-def test_the_most_alike_reference_is_used(fill, photo):
-    other, near = 255 - photo, np.clip(photo.astype(int) + 4, 0, 255).astype(np.uint8)
-    photos = [Photo(other, name="other"), Photo(near, name="near")]
-    result = fill(photo, hole=HOLE, references=photos, same_photo=True)
-    figures = [r["similarity_visible"] for r in result.references]
-    assert result.reference_used == 1 and figures[1] > figures[0] and "2" in result.reference_why
-    assert [r["name"] for r in result.references] == ["other", "near"]
-
-
-def test_of_a_group_the_face_most_like_the_photos_is_taken(inpainter, photo):
-    group = textured(320, 340, 9)
-    group[200:296, 10:106] = cv2.resize(FRAME.crop(photo), (96, 96), interpolation=cv2.INTER_AREA)
-    both = inpainter(placed_face(FRAME), placed_face(Frame.of((10, 200, 106, 296))))
-    given = {"face": (40, 30, 296, 286), "hole": HOLE, "same_photo": True}
-    result = both.fill(photo, reference=group, **given)
-    (reference,) = result.report()["references"]
-    assert reference["faces"]["found"] == 2 and reference["faces"]["taken"] == 2
-    assert reference["faces"]["why"] == "alike" and not reference["faces"]["close"] and result.warning is None
-    chosen = both.fill(photo, reference=group, reference_face=reference["faces"]["frames"][0], **given)
-    assert chosen.references[0]["faces"]["why"] == "given" and np.allclose(chosen.reference_crop, FRAME.crop(group))
-
-
-def test_two_faces_about_as_alike_are_warned_of(inpainter, photo):
-    twins = inpainter(placed_face(FRAME), placed_face(Frame.of((42, 30, 298, 286))))
-    result = twins.fill(photo, face=(40, 30, 296, 286), hole=HOLE, reference=Photo(255 - photo, name="twins.jpg"))
-    assert "twins.jpg shows 2 faces" in result.warning and "the square of another" in result.warning
-
-
 def test_of_several_faces_that_nothing_tells_apart_the_largest_is_said(inpainter, photo):
     small = placed_face(Frame.of((0, 0, 64, 64)))
     both = inpainter(placed_face(FRAME), small)
@@ -225,34 +162,6 @@ def test_of_several_faces_that_nothing_tells_apart_the_largest_is_said(inpainter
         "faces" in w for w in touched.warnings
     )
     assert inpainter(small).fill(photo, hole="center").faces.why == "only"
-
-
-@pytest.mark.parametrize("kind", ["itself", "smaller", "brighter", "cut"])
-def test_the_photo_as_its_own_reference_is_refused(inpainter, photo, kind):
-    smaller = cv2.resize(photo, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
-    faces = {"smaller": (32, 24, 236.8, 228.8), "cut": (20, 10, 276, 266)}
-    copy = {"itself": photo, "smaller": smaller, "brighter": photo + np.uint8(8), "cut": photo[20:, 20:]}[kind]
-    given = {"face": (40, 30, 296, 286), "reference_face": faces.get(kind, (40, 30, 296, 286)), "hole": HOLE}
-    with pytest.raises(InputError, match="itself or a copy.*another photo") as told:
-        inpainter().fill(photo, reference=copy, **given)
-    assert told.value.code == "same_photo"
-    assert inpainter().fill(photo, reference=copy, same_photo=True, **given).reference_used == 0
-    others = [copy, Photo(textured(320, 340, 9), name="other.jpg")]
-    result = inpainter().fill(photo, references=others, **given | {"reference_face": [given["reference_face"]] * 2})
-    assert result.reference_used == 1 and "the reference is the photo itself or a copy" in result.warning
-
-
-def test_a_copy_that_shows_the_holes_part_is_used(fill, photo):
-    covered = photo.copy()
-    covered[130:190, 140:200] = 0
-    assert fill(covered, hole=HOLE, reference=photo).reference_used == 0
-
-
-def test_strangers_are_warned_of(fill, photo):
-    result = fill(photo, hole=HOLE, reference=Photo(255 - photo, name="someone.jpg"))
-    assert result.identity.same_person is False and result.verdict.word == "two_people"
-    assert "two people" in result.warning and "someone.jpg" in result.warning
-    assert fill(photo, hole=HOLE, reference=photo, same_photo=True).warning is None
 
 
 def test_without_a_reference(inpainter, photo):
@@ -454,15 +363,6 @@ class ClosedEyes(FakeMesher):
         for upper, lower in ((159, 145), (386, 374)):
             mesh.points[upper] = mesh.points[lower]
         return mesh
-
-
-def test_a_covered_reference_is_not_trusted_there_and_ranks_behind(fill, photo):
-    bare, covered = photo.copy(), photo.copy()
-    covered[128:168, 100:236] = GREEN
-    result = fill(photo, hole="eyes", references=[covered, bare], same_photo=True)
-    worths = [reference["worth"] for reference in result.references]
-    assert result.reference_used == 1 and worths[0]["clear"] < 0.2 < 0.99 < worths[1]["clear"]
-    assert worths[0]["shown"] == worths[1]["shown"]
 
 
 def test_real_networks_find_and_fill(tmp_path, samples):
