@@ -167,6 +167,7 @@ def test_of_several_faces_that_nothing_tells_apart_the_largest_is_said(inpainter
 def test_without_a_reference(inpainter, photo):
     result = inpainter(placed_face(FRAME), weight=0.0).fill(photo, hole=HOLE)
     assert result.reference_crop is None and result.reference_used is None and result.references == []
+    assert result.reference_why == "none given"
     assert result.identity is None and result.verdict.word == "none"
     assert set(result.report()["identity"].values()) == {None}
 
@@ -176,6 +177,8 @@ def test_report_is_json_and_save_writes(fill, photo, tmp_path):
     report = json.loads(json.dumps(result.report()))
     assert report["hole"] == {"box": list(HOLE), "pixels": 3600} and report["size"] == [340, 320]
     assert report["seconds"]["total"] > 0 and report["identity"]["same_person"] is True
+    assert report["verdict"]["word"] == result.verdict.word and report["outlook"]["word"] == result.outlook.word
+    assert report["reference_why"] == "the only one given"
     path = result.save(tmp_path / "out.png")
     assert np.array_equal(read_photo(path).pixels, result.photo.pixels)
     with pytest.raises(InputError, match="exists") as told:
