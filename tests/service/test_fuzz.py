@@ -7,10 +7,8 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis import GenerationMode, checks
 from serving import pictures
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
@@ -42,6 +40,9 @@ def client(server):
 
 def test_the_openapi_document_holds(server):
     """Schemathesis on every operation, with what the document allows and with what it forbids."""
+    import schemathesis  # not by every process of the tests: it takes two seconds
+    from schemathesis import GenerationMode, checks
+
     document = schemathesis.openapi.from_url(server.url + "/openapi.json")
     # That a tensor has as many numbers as its shape says is more than JSON Schema can tell.
     unfit = [checks.positive_data_acceptance]

@@ -15,12 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
-import schemathesis
 from fakes import until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from schemathesis import GenerationMode, checks
 from serving import network_file, running
 
 from twoface import Inpainter
@@ -379,6 +377,9 @@ def test_a_process_that_is_killed_fails_its_call_alone(server, client, photo):
 
 def test_the_openapi_document_holds(server):
     """Schemathesis, with what the document allows and with what it forbids."""
+    import schemathesis  # not by every process of the tests: it takes two seconds
+    from schemathesis import GenerationMode, checks
+
     document = schemathesis.openapi.from_url(server.url + "/openapi.json")
     unfit = [checks.positive_data_acceptance]  # that a string of bytes is a photo is more than JSON Schema can tell
     for path in PATHS:
