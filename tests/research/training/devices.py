@@ -1,9 +1,12 @@
 """A run of tiny networks in as many processes as asked for: python devices.py KIND DATA OUT DEVICES NODES.
 
-Not a test: Fabric starts the same script again for each of its processes.
+Not a test: Fabric starts the same script again for each of its processes. Several nodes are forks of this one, for
+importing takes longer than the run.
 """
 
+import os
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -56,5 +59,20 @@ def run(kind, data, out, devices=1, nodes=1):
     train(experiment, Path(data), Path(out), devices=int(devices), nodes=int(nodes), **options)
 
 
+def be_node(rank, *arguments):
+    os.environ["NODE_RANK"] = str(rank)
+    run(*arguments)
+
+
 if __name__ == "__main__":
-    run(*sys.argv[1:])
+    arguments, nodes = sys.argv[1:], int(sys.argv[5])
+    if nodes == 1:
+        run(*arguments)
+    else:
+        process = get_context("fork").Process
+        started = [process(target=be_node, args=(rank, *arguments)) for rank in range(nodes)]
+        for node in started:
+            node.start()
+        for node in started:
+            node.join()
+        sys.exit(any(node.exitcode for node in started))

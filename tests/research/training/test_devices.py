@@ -44,10 +44,9 @@ def start(kind, data, out, devices, nodes, **environment):
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def finish(*processes):
-    for process in processes:
-        printed, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, printed
+def finish(process):
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
 
 
 def assert_same(one, two):
@@ -85,7 +84,7 @@ def test_two_nodes_are_one(prepared, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    nodes = [start("ours", prepared, tmp_path / "two", 1, 2, NODE_RANK=str(rank), **meeting) for rank in range(2)]
+    nodes = start("ours", prepared, tmp_path / "two", 1, 2, **meeting)
     run("ours", prepared, tmp_path / "one")
-    finish(*nodes)
+    finish(nodes)
     assert_same(tmp_path / "one", tmp_path / "two")
