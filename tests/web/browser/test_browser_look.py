@@ -54,7 +54,9 @@ def test_on_a_phone_what_was_not_found_is_told_above_the_bar(visit, language):
     me.go("face")
     me.go("hole")
     me.button("hole.auto").click()
-    told = me.problem("nothing_found").bounding_box()
+    problem = me.problem("nothing_found")
+    assert problem.get_by_role("button").count() == 0 and me.covered() == 0
+    told = problem.bounding_box()
     SCREENS.mkdir(parents=True, exist_ok=True)
     me.page.screenshot(path=SCREENS / f"3-nothing-found-{language}.png")
     assert told["y"] > 0 and told["y"] + told["height"] <= me.page.locator(".actions").bounding_box()["y"]

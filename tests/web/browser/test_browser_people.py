@@ -72,7 +72,7 @@ def test_nobody_is_grouped_or_named_unasked_and_a_name_is_found_again(ungrouped)
     assert cards(dialog).first.locator(".person-name").inner_text() == "Anna"
 
 
-def test_faces_are_taken_apart_and_people_are_merged(ungrouped):
+def test_faces_are_taken_apart_people_are_merged_and_what_fails_is_said_and_tried_again(ungrouped):
     me = ungrouped
     dialog = grouped(me)
     show(me, dialog, me.words("people.number", number=1))
@@ -90,6 +90,15 @@ def test_faces_are_taken_apart_and_people_are_merged(ungrouped):
     sure.get_by_role("button", name=me.words("people.merge")).click()
     dialog.get_by_role("heading", level=3, name="Anna").wait_for()
     dialog.get_by_text(me.words("people.faces.many", count=3)).wait_for()
+    me.button("people.back").click()
+    body = '{"error": {"code": "index_busy", "message": "as the server says"}}'
+    me.page.route("**/people/*", lambda route: route.fulfill(status=503, body=body), times=1)
+    dialog.locator(".person").click()
+    me.problem("index_busy").get_by_role("button", name=me.words("action.retry")).click()
+    dialog.get_by_role("heading", level=3).wait_for()
+    assert me.context.request.delete(f"{me.page.url.split('#')[0]}api/indexes/0/people", headers=MARK).ok
+    call(me, dialog, "Bea")
+    me.problem("no_person")
 
 
 def test_by_keyboard_alone(ungrouped):
@@ -109,19 +118,6 @@ def test_by_keyboard_alone(ungrouped):
     me.page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     assert me.page.evaluate("document.activeElement.textContent") == me.words("people.open")
-
-
-def test_what_fails_is_said_and_tried_again(ungrouped):
-    me = ungrouped
-    dialog = grouped(me)
-    body = '{"error": {"code": "index_busy", "message": "as the server says"}}'
-    me.page.route("**/people/1", lambda route: route.fulfill(status=503, body=body), times=1)
-    dialog.locator(".person").click()
-    me.problem("index_busy").get_by_role("button", name=me.words("action.retry")).click()
-    dialog.get_by_role("heading", level=3).wait_for()
-    assert me.context.request.delete(f"{me.page.url.split('#')[0]}api/indexes/0/people", headers=MARK).ok
-    call(me, dialog, "Anna")
-    me.problem("no_person")
 
 
 @pytest.mark.parametrize("look", DIALOG_LOOKS)

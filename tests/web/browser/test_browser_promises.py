@@ -56,7 +56,7 @@ def drop(me, selector, *files, folder=None):
     )
 
 
-def test_what_is_marked_stays_where_it_is_in_the_photo(visit):
+def test_what_is_marked_stays_where_it_is_in_the_photo_and_comes_back_with_a_removed_one(visit):
     me = visit()
     me.to_hole(file())
     me.preset("face")
@@ -69,6 +69,19 @@ def test_what_is_marked_stays_where_it_is_in_the_photo(visit):
             me.page.keyboard.press(f"Shift+{key}")
         me.go("hole")
         assert me.covered() == pytest.approx(left, abs=0.03)
+    covered = me.covered()
+    me.page.get_by_role("link", name="Two-Face").click()
+    me.button("photos.remove", name="me.png").click()
+    me.page.locator(".photo-card").wait_for(state="detached")
+    next_button = me.button("photos.next")
+    next_button.hover()
+    colours = next_button.evaluate("(it) => [getComputedStyle(it).color, getComputedStyle(it).backgroundColor]")
+    assert contrast(*colours) > 4.5, "a button that waits can be read under the pointer"
+    me.page.locator("#notices").get_by_role("button", name=me.words("hole.undo")).click()
+    me.page.locator(".found").wait_for()
+    me.go("face")
+    me.go("hole")
+    assert me.covered() == pytest.approx(covered, abs=1e-3)
 
 
 def test_one_finger_paints_and_a_pinch_neither_paints_nor_takes_a_step_back(visit):
@@ -144,19 +157,32 @@ def test_a_second_tab_shows_the_work_and_takes_over(visit):
     assert second.locator(".photo-card").count() == 0 and told.count() == 0
 
 
-def test_after_start_over_the_way_back_leads_nowhere_else(visit):
+def test_the_photo_as_it_was_and_start_over_which_asks_forgets_and_leads_nowhere_else(visit):
     me = visit()
     me.to_result(file())
+    me.sees("verdict.none")
+    assert me.page.get_by_alt_text(me.words("result.reference_alt")).count() == 0
     live = me.page.locator("#live")
     live.filter(has_text=me.words("result.done")).wait_for(state="attached")
     said = f"{me.words('result.done')} {me.words('verdict.none')}. {me.words('verdict.none_words')}"
     assert live.text_content().startswith(said)
+    after = me.page.locator(".side-word.after")
+    after.wait_for()
+    me.button("result.hold").hover()
+    me.page.mouse.down()
+    after.wait_for(state="hidden")
+    me.page.mouse.up()
+    after.wait_for()
     me.button("result.over").click()
     me.page.get_by_role("dialog").get_by_role("button", name=me.words("result.over"), exact=True).click()
     me.heading("photos")
+    assert me.page.locator(".photo-card").count() == 0
     me.page.go_back()
     wait_until(me.page, "location.hash === '#photos'")
     me.heading("photos")
+    me.page.reload()
+    me.heading("photos")
+    assert me.page.locator(".photo-card").count() == 0
 
 
 def test_downloads_in_the_photos_own_format_without_the_place_and_after_the_server_forgot(visit):
@@ -184,7 +210,7 @@ def test_downloads_in_the_photos_own_format_without_the_place_and_after_the_serv
     assert sum("/photo?" in url for url in missing) == 1
 
 
-def test_drops_on_the_photo_replace_it_and_a_folder_gives_references(visit):
+def test_drops_replace_the_photo_a_folder_gives_references_and_a_bad_one_is_left_out_and_named(visit):
     me = visit()
     me.bring(file("first.png"))
     drop(me, ".panel-photo .place", file("second.png", seed=1))
@@ -193,38 +219,12 @@ def test_drops_on_the_photo_replace_it_and_a_folder_gives_references(visit):
     drop(me, "body", file("b.png", seed=2), file("a.png", seed=3), {"name": "notes.txt", "buffer": b"x"}, folder="us")
     me.page.locator(".panel-reference .found").nth(1).wait_for()
     assert me.page.locator(".panel-reference .photo-name").all_inner_texts() == ["a.png", "b.png"]
-
-
-def test_a_bad_reference_among_several_is_left_out_and_named(visit):
-    me = visit()
-    me.choose("photos.choose", file())
     letter = {"name": "letter.png", "mimeType": "image/png", "buffer": b"Dear grandmother, " * 20}
-    me.choose("photos.choose_reference", file("ref.png", seed=1))
     me.choose("photos.add", letter)
     me.problem("not_a_picture")
-    me.page.locator(".found").nth(1).wait_for()
     me.sees("photos.left_out", names="letter.png")
     me.go("face")
-    assert me.page.locator(".thumb-chip").count() == 2
-
-
-def test_a_removed_photo_comes_back_with_what_was_marked(visit):
-    me = visit()
-    me.to_hole(file())
-    me.preset("eyes")
-    covered = me.covered()
-    me.page.get_by_role("link", name="Two-Face").click()
-    me.button("photos.remove", name="me.png").click()
-    me.page.locator(".photo-card").wait_for(state="detached")
-    next_button = me.button("photos.next")
-    next_button.hover()
-    colours = next_button.evaluate("(it) => [getComputedStyle(it).color, getComputedStyle(it).backgroundColor]")
-    assert contrast(*colours) > 4.5, "a button that waits can be read under the pointer"
-    me.page.locator("#notices").get_by_role("button", name=me.words("hole.undo")).click()
-    me.page.locator(".found").wait_for()
-    me.go("face")
-    me.go("hole")
-    assert me.covered() == pytest.approx(covered, abs=1e-3)
+    assert me.page.locator(".thumb-chip").count() == 3
 
 
 def contrast(*colours):
@@ -273,18 +273,6 @@ def test_another_part_of_the_same_photo_then_more_photos_alike(visit):
     earlier = me.page.locator(".tile", has_text=me.words("result.earlier_one", index=1))
     earlier.click()
     me.page.locator(".tile[aria-pressed=true]", has_text=me.words("result.earlier_one", index=1)).wait_for()
-
-
-def test_the_photo_as_it_was_while_the_button_is_held(visit):
-    me = visit()
-    me.to_result(file())
-    after = me.page.locator(".side-word.after")
-    after.wait_for()
-    me.button("result.hold").hover()
-    me.page.mouse.down()
-    after.wait_for(state="hidden")
-    me.page.mouse.up()
-    after.wait_for()
 
 
 def test_the_page_opens_while_its_server_is_away(visit):

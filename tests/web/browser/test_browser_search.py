@@ -19,16 +19,25 @@ def site(folder):
         yield str(client.base_url)
 
 
-def to_search(me, seed=OWN):
-    """Up to the dialog: a photo without a reference, its eyes marked."""
+def to_hole(me, seed=OWN):
+    """A photo without a reference."""
     me.choose("photos.choose", file(seed=seed))
     me.page.locator(".found").wait_for()
     me.sees("photos.find_later")
     me.go("face")
     me.go("hole")
-    me.preset("eyes")
+
+
+def search(me, part="eyes"):
+    """Mark a part of the face, and open the dialog -> the dialog."""
+    me.preset(part)
     me.button("find.open").click()
     return me.page.get_by_role("dialog", name=me.words("find.open"))
+
+
+def to_search(me, seed=OWN):
+    to_hole(me, seed)
+    return search(me)
 
 
 def cards(dialog):
@@ -45,7 +54,7 @@ def done(me):
     me.page.locator("dialog").wait_for(state="detached")
 
 
-def test_search_pick_and_fill(visit):
+def test_search_pick_and_fill_after_a_reload_when_the_server_has_forgotten_it(visit):
     me = visit()
     dialog = to_search(me)
     dialog.get_by_text(me.words("find.copies.one")).wait_for()
@@ -58,26 +67,13 @@ def test_search_pick_and_fill(visit):
     best.locator("summary").click()
     for part in ("visible", "pose", "expression", "sharp", "size"):
         best.get_by_text(me.words(f"find.part.{part}"), exact=True).wait_for()
-    pick(me, best)
+    with me.page.expect_response("**/api/searches/*/*") as answer:
+        pick(me, best)
     best.get_by_text(me.words("face.reference", index=1), exact=True).wait_for()
     done(me)
     assert me.page.evaluate("document.activeElement.textContent") == me.words("find.open")
     me.page.get_by_label(me.words("hole.seen_reference", index=1)).wait_for()
     assert me.page.get_by_text(me.words("find.doubt.maybe")).count() == 0
-    me.go("result")
-    me.filled()
-    assert me.page.get_by_alt_text(me.words("result.reference_alt")).count() == 1
-    me.page.get_by_role("link", name="Two-Face").click()
-    me.heading("photos")
-    assert me.page.locator(".photo-card").count() == 2
-
-
-def test_what_was_picked_outlives_a_reload_and_the_servers_memory(visit):
-    me = visit()
-    dialog = to_search(me)
-    with me.page.expect_response("**/api/searches/*/*") as answer:
-        pick(me, cards(dialog).first)
-    done(me)
     photo = answer.value.json()["id"]
     assert me.context.request.delete(f"{me.page.url.split('#')[0]}api/photos/{photo}", headers=MARK).ok
     me.page.reload()
@@ -88,6 +84,9 @@ def test_what_was_picked_outlives_a_reload_and_the_servers_memory(visit):
     me.filled()
     assert me.page.get_by_alt_text(me.words("result.reference_alt")).count() == 1
     me.page.get_by_role("alert").wait_for(state="detached")
+    me.page.get_by_role("link", name="Two-Face").click()
+    me.heading("photos")
+    assert me.page.locator(".photo-card").count() == 2
 
 
 def test_one_who_is_only_alike_is_marked_wherever_it_is_seen(visit):
@@ -102,6 +101,7 @@ def test_one_who_is_only_alike_is_marked_wherever_it_is_seen(visit):
     me.sees("find.doubt.maybe")
     me.go("result")
     me.filled()
+    assert me.page.get_by_alt_text(me.words("result.reference_alt")).count() == 1
     me.sees("find.doubt.maybe")
     me.page.get_by_role("link", name="Two-Face").click()
     me.heading("photos")
@@ -121,9 +121,24 @@ def test_who_is_nobody_is_shown_only_for_the_asking(visit):
     assert dialog.locator(".chosen").count() == 1
 
 
-def test_picked_too_many_and_put_back(visit):
+def test_the_hole_comes_first_only_another_is_searched_for_again_and_what_is_too_many_is_put_back(visit):
     me = visit()
-    dialog = to_search(me)
+    asked = []
+    me.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/api/search") else None)
+    to_hole(me)
+    me.button("find.open").click()
+    me.sees("hole.need")
+    assert me.page.get_by_role("dialog").count() == 0
+    dialog = search(me)
+    cards(dialog).first.wait_for()
+    done(me)
+    me.button("find.open").click()
+    cards(dialog).first.get_by_role("img").wait_for()
+    assert len(asked) == 1
+    done(me)
+    dialog = search(me, "mouth")
+    cards(dialog).first.wait_for()
+    assert len(asked) == 2
     for n in range(2):
         pick(me, cards(dialog).nth(n))
     me.button("find.anyway").click()
@@ -137,56 +152,33 @@ def test_picked_too_many_and_put_back(visit):
     me.page.locator("canvas.seen").nth(2).wait_for()
 
 
-def test_looking_again_searches_only_for_another_hole(visit):
-    me = visit()
-    asked = []
-    me.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/api/search") else None)
-    dialog = to_search(me)
-    cards(dialog).first.wait_for()
-    done(me)
-    me.button("find.open").click()
-    cards(dialog).first.get_by_role("img").wait_for()
-    assert len(asked) == 1
-    done(me)
-    me.preset("mouth")
-    me.button("find.open").click()
-    cards(dialog).first.wait_for()
-    assert len(asked) == 2
-
-
-def test_the_hole_comes_first(visit):
-    me = visit()
-    me.choose("photos.choose", file())
-    me.page.locator(".found").wait_for()
-    me.go("face")
-    me.go("hole")
-    me.button("find.open").click()
-    me.sees("hole.need")
-    assert me.page.get_by_role("dialog").count() == 0
-
-
-def test_a_long_search_can_be_cancelled(visit):
-    me = visit()
-    me.page.route("**/api/search", lambda route: None, times=1)  # never answered
-    dialog = to_search(me)
-    me.button("action.cancel").click()
-    me.problem("cancelled").get_by_role("button", name=me.words("find.again")).click()
-    cards(dialog).first.wait_for()
-
-
-@pytest.mark.parametrize(("status", "code"), [(429, "busy"), (503, "timeout"), (500, "search_failed")])
-def test_a_search_that_fails_and_a_second_try(visit, status, code):
-    me = visit()
+def error(status, code):
     body = json.dumps({"error": {"code": code, "message": "as the server says"}})
-    me.page.route("**/api/search", lambda route: route.fulfill(status=status, body=body), times=1)
-    dialog = to_search(me)
-    me.problem(code).get_by_role("button", name=me.words("find.again")).click()
-    cards(dialog).first.wait_for()
+    return lambda route: route.fulfill(status=status, body=body)
 
 
-def test_a_photo_that_has_gone_since(visit, folder):
+def test_searches_that_fail_or_are_cancelled_and_second_tries(visit):
     me = visit()
-    dialog = to_search(me)
+    to_hole(me)
+    for part, code, answer in (
+        ("eyes", "busy", error(429, "busy")),
+        ("nose", "timeout", error(503, "timeout")),
+        ("mouth", "search_failed", error(500, "search_failed")),
+        ("lower", "cancelled", lambda route: None),  # never answered
+    ):
+        me.page.route("**/api/search", answer, times=1)
+        dialog = search(me, part)
+        if code == "cancelled":
+            me.button("action.cancel").click()
+        me.problem(code).get_by_role("button", name=me.words("find.again")).click()
+        cards(dialog).first.wait_for()
+        done(me)
+
+
+def test_a_photo_that_has_gone_since_and_a_search_that_the_server_forgot(visit, folder):
+    me = visit()
+    with me.page.expect_response("**/api/photos?*") as answer:
+        dialog = to_search(me)
     cards(dialog).first.get_by_role("img").wait_for()
     name = cards(dialog).first.locator(".photo-name").first.inner_text()
     kept = shutil.move(folder / "photos" / "own" / name, folder / "away.png")
@@ -195,16 +187,9 @@ def test_a_photo_that_has_gone_since(visit, folder):
         me.problem("photo_missing")
     finally:
         shutil.move(kept, folder / "photos" / "own" / name)
-
-
-def test_a_search_that_the_server_forgot_is_made_again(visit):
-    me = visit()
-    with me.page.expect_response("**/api/photos?*") as answer:
-        dialog = to_search(me)
-    cards(dialog).first.get_by_role("img").wait_for()
     photo = answer.value.json()["id"]
     assert me.context.request.delete(f"{me.page.url.split('#')[0]}api/photos/{photo}", headers=MARK).ok
-    cards(dialog).first.get_by_role("button").click()
+    cards(dialog).first.get_by_role("button", name=me.words("find.use")).click()
     me.problem("search_gone").get_by_role("button", name=me.words("find.again")).click()
     pick(me, cards(dialog).first)
 

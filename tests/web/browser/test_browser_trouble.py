@@ -16,31 +16,33 @@ WIDE = {**file("wide.png"), "buffer": cv2.imencode(".png", np.zeros((5100, 10_00
 TEXT = {"name": "letter.txt.png", "mimeType": "image/png", "buffer": b"Dear grandmother, " * 20}
 
 
-@pytest.mark.parametrize(("given", "code"), [(TEXT, "not_a_picture"), (LARGE, "bytes")])
-def test_a_file_that_cannot_be_used(visit, given, code):
+def test_files_that_cannot_be_used(visit):
     me = visit()
-    me.choose("photos.choose", given)
-    me.problem(code)
-    me.choose("photos.replace", file())
-    me.page.locator(".found").wait_for()
-
-
-@pytest.mark.parametrize("language", ["en", "es"])
-def test_how_many_pixels_are_too_many_is_told(visit, language):
-    me = visit(language)
+    half = {**file(), "buffer": file()["buffer"][: len(file()["buffer"]) // 2]}
+    tag = "<img src=x onerror=alert(1)>.png"
+    for given, code in ((TEXT, "not_a_picture"), (LARGE, "bytes"), (half, "damaged")):
+        me.choose("photos.choose", given)
+        me.problem(code)
+        me.choose("photos.replace", file(tag))
+        me.page.locator(".found").wait_for()
+        assert me.page.locator("img[src=x]").count() == 0, "what a file calls itself is only text"
+        me.button("photos.remove", name=tag).click()
+        me.page.locator(".photo-card").wait_for(state="detached")
     me.choose("photos.choose", WIDE)
     assert "50 mill" in me.problem("too_many_pixels").inner_text()
 
 
-def test_a_damaged_picture(visit):
-    me = visit()
-    whole = file()
-    me.choose("photos.choose", {**whole, "buffer": whole["buffer"][: len(whole["buffer"]) // 2]})
-    me.problem("damaged")
+def test_how_many_pixels_are_too_many_is_told_in_spanish(visit):
+    me = visit("es")
+    me.choose("photos.choose", WIDE)
+    assert "50 mill" in me.problem("too_many_pixels").inner_text()
 
 
-def test_a_step_that_is_not_ready_says_what_is_missing(visit):
+def test_a_camera_that_is_refused_steps_that_are_not_ready_and_masks_that_cannot_be_used(visit):
     me = visit()
+    me.button("photos.camera").first.click()
+    me.page.get_by_text(me.words("error.camera_refused")).wait_for()
+    me.page.keyboard.press("Escape")
     me.button("photos.next").click()
     me.sees("photos.need_photo")
     me.choose("photos.choose", file())
@@ -54,24 +56,42 @@ def test_a_step_that_is_not_ready_says_what_is_missing(visit):
     me.sees("hole.need")
     me.heading("hole")
     assert me.button("find.open").count() == 0, "this server has no index"
-
-
-def test_a_mask_file_that_cannot_be_used(visit):
-    me = visit()
-    me.to_hole(file())
     me.choose("hole.upload", TEXT)
     me.problem("not_a_picture")
     me.choose("hole.upload", file())
     me.problem("not_square")
 
 
-def test_the_camera_is_refused(visit):
+def error(status, code):
+    body = json.dumps({"error": {"code": code, "message": "as the server says"}})
+    return lambda route: route.fulfill(status=status, body=body)
+
+
+def test_fills_that_fail_and_second_tries(visit):
+    """What a connection that is cut, or a proxy, answers is not called offline."""
     me = visit()
-    me.button("photos.camera").first.click()
-    me.page.get_by_text(me.words("error.camera_refused")).wait_for()
+    me.to_hole(file())
+    for part, code, answer in (
+        ("nose", "busy", error(429, "busy")),
+        ("mouth", "timeout", error(503, "timeout")),
+        ("eyes", "worker_died", error(500, "worker_died")),
+        ("lower", "interrupted", lambda route: route.abort()),
+        ("left", "stranger", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>")),
+        ("right", "cancelled", lambda route: None),  # never answered
+    ):
+        me.preset(part)
+        me.page.route("**/api/fill", answer, times=1)
+        me.button("hole.next").click()
+        if code == "cancelled":
+            me.button("action.cancel").click()
+        again = "result.again" if code == "cancelled" else "action.retry"
+        me.problem(code).get_by_role("button", name=me.words(again)).click()
+        me.filled()
+        me.button("result.change").click()
+        me.heading("hole")
 
 
-def test_photos_that_the_server_forgot_are_sent_again(visit):
+def test_photos_that_the_server_forgot_are_sent_again_and_a_server_that_does_not_answer(visit):
     me = visit()
     sent = []
     me.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
@@ -88,23 +108,8 @@ def test_photos_that_the_server_forgot_are_sent_again(visit):
     me.filled()
     assert sum("/api/photos" in url for url in sent) == 2
     assert me.page.get_by_role("alert").count() == 0
-
-
-@pytest.mark.parametrize(("status", "code"), [(429, "busy"), (503, "timeout"), (500, "worker_died")])
-def test_a_server_in_trouble_and_a_second_try(visit, status, code):
-    me = visit()
-    me.to_hole(file())
-    me.preset("nose")
-    body = json.dumps({"error": {"code": code, "message": "as the server says"}})
-    me.page.route("**/api/fill", lambda route: route.fulfill(status=status, body=body), times=1)
-    me.button("hole.next").click()
-    me.problem(code).get_by_role("button", name=me.words("action.retry")).click()
-    me.filled()
-
-
-def test_a_server_that_does_not_answer(visit):
-    me = visit()
-    me.to_hole(file())
+    me.button("result.change").click()
+    me.heading("hole")
     me.preset("nose")
     me.page.route("**/api/**", lambda route: route.abort())
     me.button("hole.next").click()
@@ -114,44 +119,6 @@ def test_a_server_that_does_not_answer(visit):
     me.button("action.retry").click()
     me.filled()
     me.sees("result.title")
-
-
-def test_a_connection_that_is_cut_is_not_called_offline(visit):
-    me = visit()
-    me.to_hole(file())
-    me.preset("nose")
-    me.page.route("**/api/fill", lambda route: route.abort(), times=1)
-    me.button("hole.next").click()
-    me.problem("interrupted").get_by_role("button", name=me.words("action.retry")).click()
-    me.filled()
-
-
-def test_what_a_proxy_answers_is_not_called_offline(visit):
-    me = visit()
-    me.to_hole(file())
-    me.preset("nose")
-    me.page.route("**/api/fill", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"), times=1)
-    me.button("hole.next").click()
-    me.problem("stranger").get_by_role("button", name=me.words("action.retry")).click()
-    me.filled()
-
-
-def test_a_long_fill_can_be_cancelled(visit):
-    me = visit()
-    me.to_hole(file())
-    me.preset("nose")
-    me.page.route("**/api/fill", lambda route: None, times=1)  # never answered
-    me.button("hole.next").click()
-    me.button("action.cancel").click()
-    me.problem("cancelled").get_by_role("button", name=me.words("result.again")).click()
-    me.filled()
-
-
-def test_what_a_file_calls_itself_is_only_text(visit):
-    me = visit()
-    me.choose("photos.choose", file("<img src=x onerror=alert(1)>.png"))
-    me.page.locator(".found").wait_for()
-    assert me.page.locator("img[src=x]").count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])

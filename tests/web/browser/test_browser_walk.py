@@ -75,7 +75,7 @@ def test_a_group_asks_whose_face(visit):
     assert "friends.png" in me.page.locator(".verdict").inner_text()
 
 
-def test_the_photo_as_its_own_reference_is_asked_about(visit):
+def test_the_photo_as_its_own_reference_is_asked_about_and_of_another_person_it_warns(visit):
     me = visit()
     me.to_hole(file(), file("copy.png"))
     me.preset("eyes")
@@ -83,20 +83,16 @@ def test_the_photo_as_its_own_reference_is_asked_about(visit):
     me.problem("same_photo")
     me.button("result.insist").click()
     me.filled()
-
-
-def test_without_a_reference(visit):
-    me = visit()
-    me.to_result(file())
-    me.sees("verdict.none")
-    assert me.page.get_by_alt_text(me.words("result.reference_alt")).count() == 0
-
-
-def test_with_another_person_as_reference_it_warns(visit):
-    me = visit()
+    me.page.get_by_role("link", name="Two-Face").click()
+    me.button("photos.remove", name="copy.png").click()
     other = 255 - np.array(Image.open(io.BytesIO(file()["buffer"])))
     data = cv2.imencode(".png", other[:, :, ::-1])[1].tobytes()
-    me.to_result(file(), {"name": "other.png", "mimeType": "image/png", "buffer": data})
+    me.choose("photos.choose_reference", {"name": "other.png", "mimeType": "image/png", "buffer": data})
+    me.page.locator(".found").nth(1).wait_for()
+    me.go("face")
+    me.go("hole")
+    me.go("result")
+    me.filled()
     me.sees("verdict.two_people")
 
 
@@ -114,23 +110,8 @@ def test_variants_by_each_reference_and_by_none(visit):
         me.page.locator(".tile[aria-pressed=true]", has_text=me.words(key, **values)).wait_for()
 
 
-def test_the_samples(visit):
-    me = visit()
-    me.button("photos.sample.sunglasses").click()
-    me.page.locator(".found").nth(1).wait_for()
-    assert me.page.evaluate("document.activeElement.textContent") == me.words("photos.next")
-    me.go("face")
-
-
-def test_a_photo_from_the_camera(visit):
+def test_a_photo_that_is_pasted_or_from_the_camera_or_a_sample(visit):
     me = visit(permissions=["camera"])
-    me.button("photos.camera").first.click()
-    me.button("camera.shoot").click()
-    me.page.locator(".found, .not-found").first.wait_for()
-
-
-def test_a_pasted_photo_becomes_the_photo(visit):
-    me = visit()
     me.page.evaluate(
         """(bytes) => {
           const data = new DataTransfer();
@@ -141,9 +122,20 @@ def test_a_pasted_photo_becomes_the_photo(visit):
     )
     me.page.get_by_text("pasted.png").first.wait_for()
     me.page.locator(".found").first.wait_for()
+    me.button("photos.remove", name="pasted.png").click()
+    me.page.locator(".photo-card").wait_for(state="detached")
+    me.button("photos.camera").first.click()
+    me.button("camera.shoot").click()
+    me.page.locator(".found, .not-found").first.wait_for()
+    me.page.locator(".photo-card").get_by_role("button").last.click()
+    me.page.locator(".photo-card").wait_for(state="detached")
+    me.button("photos.sample.sunglasses").click()
+    me.page.locator(".found").nth(1).wait_for()
+    assert me.page.evaluate("document.activeElement.textContent") == me.words("photos.next")
+    me.go("face")
 
 
-def test_where_no_face_is_found_a_square_is_drawn(visit):
+def test_a_square_is_drawn_where_no_face_is_found_and_moves_turns_and_grows_by_key_and_mouse(visit):
     me = visit()
     me.bring(FACELESS)
     me.sees("photos.no_face")
@@ -155,13 +147,10 @@ def test_where_no_face_is_found_a_square_is_drawn(visit):
     me.drag(stage, (0.3, 0.2), (0.6, 0.8))
     me.sees("face.good")
     me.go("hole")
-
-
-def test_the_square_moves_turns_and_grows_by_key_and_mouse(visit):
-    me = visit()
-    me.bring(file())
+    me.page.get_by_role("link", name="Two-Face").click()
+    me.choose("photos.replace", file())
+    me.page.locator(".found").wait_for()
     me.go("face")
-    stage = me.page.get_by_role("application")
     lies = me.page.locator(".frame-state .fine")
     assert lies.text_content() == me.words("face.lies", side=200, angle=5)
     stage.focus()
@@ -177,7 +166,7 @@ def test_the_square_moves_turns_and_grows_by_key_and_mouse(visit):
     me.sees("face.too_small", min=50)
 
 
-def test_painting(visit):
+def test_painting_and_a_mask_that_goes_out_and_comes_back(visit):
     me = visit()
     me.to_hole(file())
     stage = me.page.get_by_role("application")
@@ -203,6 +192,17 @@ def test_painting(visit):
     for name, least in (("eyes", 0.03), ("lower", 0.1), ("face", 0.2), ("nose", 0.02)):
         me.preset(name)
         assert me.covered() > least
+    me.button("hole.clear").click()
+    me.preset("mouth")
+    covered = me.covered()
+    with me.page.expect_download() as download:
+        me.button("hole.download").click()
+    mask = download.value.path().read_bytes()
+    assert Image.open(io.BytesIO(mask)).size[0] >= 256
+    me.button("hole.clear").click()
+    me.choose("hole.upload", {"name": "mask.png", "mimeType": "image/png", "buffer": mask})
+    me.marked()
+    assert me.covered() == pytest.approx(covered, abs=1e-3)
 
 
 def test_what_is_in_front_of_the_face_is_marked_in_one_click(visit):
@@ -222,29 +222,6 @@ def test_what_is_in_front_of_the_face_is_marked_in_one_click(visit):
     assert me.covered() > marked + 0.005
     me.go("result")
     me.filled()
-
-
-def test_nothing_in_front_of_the_face_is_said_and_nothing_marked(visit):
-    me = visit("es")
-    me.to_hole(file())
-    me.button("hole.auto").click()
-    assert me.problem("nothing_found").get_by_role("button").count() == 0
-    assert me.covered() == 0
-
-
-def test_a_mask_goes_out_and_comes_back(visit):
-    me = visit()
-    me.to_hole(file())
-    me.preset("mouth")
-    covered = me.covered()
-    with me.page.expect_download() as download:
-        me.button("hole.download").click()
-    mask = download.value.path().read_bytes()
-    assert Image.open(io.BytesIO(mask)).size[0] >= 256
-    me.button("hole.clear").click()
-    me.choose("hole.upload", {"name": "mask.png", "mimeType": "image/png", "buffer": mask})
-    me.marked()
-    assert me.covered() == pytest.approx(covered, abs=1e-3)
 
 
 def test_back_forward_and_reload_lose_nothing(visit):
@@ -269,18 +246,6 @@ def test_back_forward_and_reload_lose_nothing(visit):
     me.filled()
     me.button("result.change").click()
     me.heading("hole")
-
-
-def test_start_over_asks_and_forgets(visit):
-    me = visit()
-    me.to_result(file())
-    me.button("result.over").click()
-    me.page.get_by_role("dialog").get_by_role("button", name=me.words("result.over"), exact=True).click()
-    me.heading("photos")
-    assert me.page.locator(".photo-card").count() == 0
-    me.page.reload()
-    me.heading("photos")
-    assert me.page.locator(".photo-card").count() == 0
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
