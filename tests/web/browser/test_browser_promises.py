@@ -3,6 +3,7 @@
 import io
 import re
 import time
+from base64 import b64encode
 
 import pytest
 from PIL import Image
@@ -42,7 +43,8 @@ def drop(me, selector, *files, folder=None):
     me.page.evaluate(
         """([selector, files, folder]) => {
           const data = new DataTransfer();
-          const made = files.map(({name, bytes}) => new File([new Uint8Array(bytes)], name, {type: "image/png"}));
+          const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+          const made = files.map(({name, text}) => new File([bytes(text)], name, {type: "image/png"}));
           for (const file of folder ? [new File([], folder)] : made) data.items.add(file);
           let entries = made.map((file) => ({name: file.name, file: (take) => take(file)}));
           const reader = {readEntries: (take) => take(entries.splice(0))};
@@ -52,7 +54,7 @@ def drop(me, selector, *files, folder=None):
           const event = new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true});
           document.querySelector(selector).dispatchEvent(event);
         }""",
-        [selector, [{"name": given["name"], "bytes": list(given["buffer"])} for given in files], folder],
+        [selector, [{"name": given["name"], "text": b64encode(given["buffer"]).decode()} for given in files], folder],
     )
 
 

@@ -1,6 +1,7 @@
 """From photos to a filled one, as people do it."""
 
 import io
+from base64 import b64encode
 
 import cv2
 import numpy as np
@@ -113,12 +114,13 @@ def test_variants_by_each_reference_and_by_none(visit):
 def test_a_photo_that_is_pasted_or_from_the_camera_or_a_sample(visit):
     me = visit(permissions=["camera"])
     me.page.evaluate(
-        """(bytes) => {
+        """(text) => {
           const data = new DataTransfer();
-          data.items.add(new File([new Uint8Array(bytes)], "pasted.png", {type: "image/png"}));
+          const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+          data.items.add(new File([bytes], "pasted.png", {type: "image/png"}));
           document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data}));
         }""",
-        list(file()["buffer"]),
+        b64encode(file()["buffer"]).decode(),
     )
     me.page.get_by_text("pasted.png").first.wait_for()
     me.page.locator(".found").first.wait_for()
