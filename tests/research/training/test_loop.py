@@ -12,8 +12,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from twoface.core.errors import InputError, TwoFaceError
-from twoface.core.network import FillModel
-from twoface.research.export import export
 from twoface.research.training import loop, machine
 from twoface.research.training.config import parse_experiment
 from twoface.research.training.loop import train
@@ -263,17 +261,6 @@ def test_bfloat16_learns_too(prepared, frozen, tmp_path):
 def test_batch_must_divide(prepared, frozen, tmp_path):
     with pytest.raises(InputError, match="3 devices"):
         run(prepared, frozen, tmp_path, devices=3)
-
-
-def test_export_of_a_run(begun, tmp_path):
-    report = export(begun, tmp_path / "tiny.onnx", data="colours")
-    model = FillModel(tmp_path / "tiny.onnx")
-    assert report["samples"] == 4 and report["largest_difference"] < 0.02
-    assert model.metadata["twoface.samples_seen"] == "4" and model.metadata["twoface.data"] == "colours"
-    with pytest.raises(InputError, match="exists"):
-        export(begun, tmp_path / "tiny.onnx")
-    with pytest.raises(InputError, match="training run"):
-        export(tmp_path, tmp_path / "other.onnx")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

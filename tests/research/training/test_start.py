@@ -1,6 +1,7 @@
 """An exported network: it agrees with PyTorch, and a training can start from it."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -8,35 +9,57 @@ import pytest
 import torch
 
 from twoface.core.errors import InputError
-from twoface.research.export import INPUTS, OUTPUTS, average, half_weights, largest_difference, to_onnx
+from twoface.core.network import FillModel
+from twoface.research import export as exporting
+from twoface.research.export import INPUTS, OUTPUTS, average, export, largest_difference, to_onnx
 from twoface.research.models.generator import TransferGenerator, enlarged
+from twoface.research.training import checkpoints
+from twoface.research.training.config import parse_experiment, to_table
 from twoface.research.training.start import start_from
 
 TINY = (8, 8, 8, 8)
 
 
 @pytest.fixture(scope="module")
-def network():
-    """A generator, and ONNX of it in float32."""
+def run(tmp_path_factory):
+    """A run that has been exported: its generator, ONNX of it in float32, the folder, the file, and the report."""
     torch.manual_seed(3)
     generator = TransferGenerator(TINY).eval()
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.05)  # as if trained: equal tensors would be stored once
-    return generator, to_onnx(generator, tuple(INPUTS), OUTPUTS)
+    folder, graphs = tmp_path_factory.mktemp("run"), []
+    experiment = to_table(parse_experiment({"name": "tiny", "model": {"widths": TINY}}))
+    checkpoints.save(folder, {"samples": 4, "experiment": experiment}, generator)
+
+    def kept(*arguments):
+        graphs.append(to_onnx(*arguments))
+        return graphs[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "to_onnx", kept)
+        report = export(folder, folder / "tiny.onnx", data="colours")
+    return SimpleNamespace(generator=generator, full=graphs[0], folder=folder, path=folder / "tiny.onnx", report=report)
 
 
 @pytest.fixture(scope="module")
-def exported(network, tmp_path_factory):
+def exported(run):
     """A generator, and the file that was exported of it."""
-    generator, full = network
-    path = tmp_path_factory.mktemp("start") / "n.onnx"
-    path.write_bytes(half_weights(full).SerializeToString())
-    return generator, path
+    return run.generator, run.path
 
 
-def test_onnx_agrees_with_pytorch_and_halves_the_weights(network):
-    generator, full = copy.deepcopy(network)
-    half = half_weights(full)
+def test_export_of_a_run(run, tmp_path):
+    model = FillModel(run.path)
+    assert run.report["samples"] == 4 and run.report["largest_difference"] < 0.02
+    assert model.metadata["twoface.samples_seen"] == "4" and model.metadata["twoface.data"] == "colours"
+    with pytest.raises(InputError, match="exists"):
+        export(run.folder, run.path)
+    with pytest.raises(InputError, match="training run"):
+        export(tmp_path, tmp_path / "other.onnx")
+
+
+def test_onnx_agrees_with_pytorch_and_halves_the_weights(run):
+    generator, full = copy.deepcopy(run.generator), run.full
+    half = onnx.load(run.path)
     size = [sum(len(tensor.raw_data) for tensor in model.graph.initializer) for model in (half, full)]
     assert size[0] < 0.6 * size[1]
     assert b"/" + b"twoface/research/models" not in half.SerializeToString()  # no path of the machine it was made on
