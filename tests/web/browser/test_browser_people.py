@@ -6,7 +6,7 @@ import pytest
 from searching import OWN, searching_studio
 from test_browser_look import DIALOG_LOOKS, LOOKS, judge
 from test_browser_search import cards, to_search
-from visitor import file
+from visitor import error, file
 from web_server import MARK, running
 
 
@@ -91,8 +91,7 @@ def test_faces_are_taken_apart_people_are_merged_and_what_fails_is_said_and_trie
     dialog.get_by_role("heading", level=3, name="Anna").wait_for()
     dialog.get_by_text(me.words("people.faces.many", count=3)).wait_for()
     me.button("people.back").click()
-    body = '{"error": {"code": "index_busy", "message": "as the server says"}}'
-    me.page.route("**/people/*", lambda route: route.fulfill(status=503, body=body), times=1)
+    me.page.route("**/people/*", error(503, "index_busy"), times=1)
     dialog.locator(".person").click()
     me.problem("index_busy").get_by_role("button", name=me.words("action.retry")).click()
     dialog.get_by_role("heading", level=3).wait_for()

@@ -1,13 +1,12 @@
 """A reference found in an index: searched, picked, filled with; and what a person sees when that does not go well."""
 
-import json
 import shutil
 from functools import partial
 
 import pytest
 from searching import ALIKE, OWN, STRANGER, make_index, searching_studio
 from test_browser_look import DIALOG_LOOKS, LOOKS, judge
-from visitor import file
+from visitor import error, file
 from web_server import MARK, running
 
 
@@ -150,11 +149,6 @@ def test_the_hole_comes_first_only_another_is_searched_for_again_and_what_is_too
     pick(me, third)
     done(me)
     me.page.locator("canvas.seen").nth(2).wait_for()
-
-
-def error(status, code):
-    body = json.dumps({"error": {"code": code, "message": "as the server says"}})
-    return lambda route: route.fulfill(status=status, body=body)
 
 
 def test_searches_that_fail_or_are_cancelled_and_second_tries(visit):

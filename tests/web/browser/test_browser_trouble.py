@@ -1,6 +1,5 @@
 """Every error says in the page, where it happens, what to do; and nothing is lost."""
 
-import json
 from contextlib import ExitStack
 from functools import partial
 
@@ -8,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from test_web_backend import backend, remote_studio
-from visitor import file
+from visitor import error, file
 from web_server import MARK, running
 
 LARGE = {**file("large.png"), "buffer": bytes(400_001)}
@@ -60,11 +59,6 @@ def test_a_camera_that_is_refused_steps_that_are_not_ready_and_masks_that_cannot
     me.problem("not_a_picture")
     me.choose("hole.upload", file())
     me.problem("not_square")
-
-
-def error(status, code):
-    body = json.dumps({"error": {"code": code, "message": "as the server says"}})
-    return lambda route: route.fulfill(status=status, body=body)
 
 
 def test_fills_that_fail_and_second_tries(visit):

@@ -155,3 +155,9 @@ class Visitor:
 def file(name="me.png", seed=0, **fields):
     """A photo of 400 x 320 pixels with a face at FACE, as a file to choose."""
     return {"name": name, "mimeType": "image/png", "buffer": photo_bytes(seed=seed, **fields)}
+
+
+def error(status, code):
+    """What answers a route of the page with an error of the server."""
+    body = json.dumps({"error": {"code": code, "message": "as the server says"}})
+    return lambda route: route.fulfill(status=status, body=body)
