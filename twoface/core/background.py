@@ -19,6 +19,7 @@ from twoface.core.occlusion import BESIDE, OUTLINE, grown
 
 REACH = 10.0  # crop pixels beside the face that the network fills, of a thing that lies mostly on the face
 BEHIND = 12.0  # crop pixels that the background goes on behind the face, so that no patch sees the face
+COARSE = 512  # pixels of the longer side at which the pieces of a hole are told apart
 WORK = 256  # pixels of the longer side of what is searched
 MARGIN = 0.75  # of the longer side of the hole's box: how much of the photo about it is searched
 LEAST = 48  # pixels of the shorter side of the coarsest level
@@ -45,9 +46,13 @@ def beside(hole: Mask, points: Points, frame: Frame) -> Mask:
         return far
     x, y, width, height = cv2.boundingRect(hole.view(np.uint8))
     place = slice(y, y + height), slice(x, x + width)
-    count, labels = cv2.connectedComponents(hole[place].view(np.uint8))
-    sizes, outside = (np.bincount(labels[part[place]], minlength=count) for part in (hole, off))
-    far[place] |= off[place] & (outside > BESIDE * sizes)[labels]
+    size = np.maximum(np.rint(np.array([height, width]) * min(1, COARSE / max(height, width))), 1)
+    whole, outside = (_shrunk(part[place].view(np.uint8) * np.uint8(255), size).astype(float) for part in (hole, off))
+    count, labels = cv2.connectedComponents((whole > 0).view(np.uint8))
+    shares = [np.bincount(labels.ravel(), part.ravel(), minlength=count) for part in (whole, outside)]
+    mostly = (shares[1] > BESIDE * shares[0])[labels]
+    mostly = cv2.dilate(mostly.view(np.uint8), np.ones((3, 3), np.uint8))  # what rounding leaves at its edge
+    far[place] |= off[place] & cv2.resize(mostly, (width, height), interpolation=cv2.INTER_NEAREST).view(bool)
     return far
 
 

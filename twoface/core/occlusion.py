@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from twoface.core.arrays import Field, Mask, Picture, Points, Shape
+from twoface.core.bands import bands
 from twoface.core.files import PathLike
 from twoface.core.frame import SIZE, Frame
 from twoface.core.mesh import POLYGONS, Mesh, inside
@@ -172,9 +173,11 @@ def grown(hidden: Mask, frame: Frame, shape: Shape, reach: float = GROWN) -> Mas
     distance = cv2.GaussianBlur(np.clip(outside - inside, -SIZE, SIZE), (0, 0), 1.0)
     x0, y0, x1, y1 = frame.window(shape)
     how = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_CONSTANT, "borderValue": SIZE}
-    near = cv2.warpAffine(distance, frame.shifted(x0, y0).transform(), (x1 - x0, y1 - y0), **how) <= reach
     hole = np.zeros(shape[:2], bool)
-    hole[y0:y1, x0:x1] = near
+    near = hole[y0:y1, x0:x1]
+    for rows in bands(*near.shape):
+        to_crop = frame.shifted(x0, y0 + rows.start).transform()
+        near[rows] = cv2.warpAffine(distance, to_crop, near[rows].shape[::-1], **how) <= reach
     return hole
 
 
