@@ -51,11 +51,20 @@ def test_shares_of_samples_without_a_reference():
 
 def test_without_augmentation_the_view_is_the_centre():
     portraits = make()
-    still = Augmentation(rotation=0, scale=0, shift=0, colour=0, toned_share=0, reference_blur=0)
+    still = Augmentation(rotation=0, scale=0, shift=0, colour=0, toned_share=0, blur=0, reference_blur=0)
     sample = pairs(portraits, 3, 50, still)[0]
     crop = portraits.crops[sample["target_index"], 16:144, 16:144]
     same, mirrored = (np.abs(sample["target"].astype(int) - c).max() for c in (crop, crop[:, ::-1]))
     assert min(same, mirrored) <= 1
+
+
+def test_a_blurred_picture_is_softer_than_itself():
+    sharp, soft = (pairs(make(), 3, 20, Augmentation(blur=share)) for share in (0.0, 1.0))
+    for one, other in ((sharp[i], soft[i]) for i in range(20)):
+        assert one["target_index"] == other["target_index"]
+        assert np.abs(np.diff(other["target"].astype(int), axis=1)).mean() < np.abs(
+            np.diff(one["target"].astype(int), axis=1)
+        ).mean()
 
 
 def test_what_covers_a_reference_is_not_trusted():

@@ -3,6 +3,7 @@ import torch
 
 from twoface.core.errors import InputError
 from twoface.core.frame import SIZE
+from twoface.research.models.blocks import Evened
 from twoface.research.models.build import build_generator
 from twoface.research.models.generator import TransferGenerator, transfer, warp
 
@@ -50,6 +51,27 @@ def test_budget_of_the_shipped_size():
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         generator(*inputs(1))
     assert counter.get_total_flops() / 2 <= 3.5e9  # two operations each multiply-accumulate
+
+
+def test_an_evened_picture_has_no_comb():
+    x = torch.arange(16.0).expand(2, 3, 16, 16) / 16
+    comb = torch.tensor([1.0, -1.0]).repeat(8)
+    inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    for alternating in (comb, comb[:, None], comb * comb[:, None]):
+        assert torch.allclose(Evened(3)(x + alternating)[inside], x[inside], atol=1e-6)
+    assert not list(Evened(3).parameters()) and not Evened(3).state_dict()  # older weights fit
+
+
+def test_no_picture_has_a_comb_of_four_pixels():
+    """Of two phases of the shuffle from 32 to 64 pixels, one twice as strong: what the synthesis shows of it."""
+    generator = shake(TransferGenerator(TINY))
+    with torch.no_grad():
+        generator.up64.weight[1::2] *= 4
+        generator.up64.bias[1::2] += 1
+        flat = torch.full((1, 3, SIZE, SIZE), 0.5)
+        drawn = generator(flat, torch.ones(1, 1, SIZE, SIZE), flat * 0, flat[:, :1] * 0)["synthesis"]
+    middle = drawn[0, :, 48:80, 48:80]
+    assert (middle[..., 2:] - middle[..., :-2]).abs().max() < 1e-3  # what the last shuffle makes has a period of 2
 
 
 def test_what_is_inside_the_hole_does_not_matter():

@@ -23,6 +23,17 @@ def test_rec_counts_the_hole_alone():
     assert losses.l1_hole(fill, target, mask) == pytest.approx(0.5)
 
 
+def test_chroma_is_what_colours_have_beside_their_brightness():
+    target = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)) / 2
+    mask = torch.ones(1, 1, 4, 4)
+    assert losses.chroma(target + 0.3, target, mask) == pytest.approx(0, abs=1e-6)  # brighter, of the same colour
+    redder = target + torch.tensor([0.3, 0, 0])[:, None, None]  # by .2 more red, .1 less green and blue
+    assert losses.chroma(redder, target, mask) == pytest.approx(0.4 / 3)
+    mask[:, :, 2:] = 0
+    redder[:, :, 2:] = 9
+    assert losses.chroma(redder, target, mask) == pytest.approx(0.4 / 3)
+
+
 def test_mse_is_the_mean_over_the_whole_picture():
     fill, target = torch.full((1, 3, 4, 4), 0.75), torch.full((1, 3, 4, 4), 0.25)
     mask = torch.zeros(1, 1, 4, 4)

@@ -29,6 +29,24 @@ class ResBlock(nn.Module):
         return x + self.second(activate(self.first(activate(x))))
 
 
+class Evened(nn.Module):
+    """A binomial filter of 3x3, which takes away what alternates from pixel to pixel; (N, C, H, W) -> the same.
+
+    A pixel shuffle makes neighbours by different weights, and a comb where these differ (Odena et al. 2016); filtered
+    like this it cannot (Sugawara et al. 2018). There is nothing to learn.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        row = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("kernel", (row[:, None] * row).expand(channels, 1, 3, 3).clone(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.kernel, padding=1, groups=len(self.kernel))
+
+
 class NormedResBlock(nn.Module):
     """x + norm(conv(act(norm(conv(act(x)))))), (N, C, H, W) -> the same (He et al. 2016), for small networks."""
 

@@ -18,6 +18,7 @@ class Stage:
     discriminator_weight: float = 1.0  # of each discriminator's own loss
     discriminate: tuple[str, ...] = ()  # which learn, whether or not they weigh anything yet (warm-up): adv_local, ...
     rec: float = 1.0  # the fill against the truth (`losses.rec` says how)
+    chroma: float = 0.0  # the fill's colours, apart from their brightness, against the truth's
     perceptual: float = 0.0  # VGG16 features of the hole's window
     identity: float = 0.0  # FaceNet embeddings (`losses.identity` says of what), where there is a reference
     adv_local: float = 0.0

@@ -22,6 +22,14 @@ def l1_hole(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return ((fill - target).abs() * mask).sum() / (fill.shape[1] * over_processes(mask.sum())).clamp_min(1)
 
 
+def chroma(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference in the hole of what colours have beside their brightness. Shapes as `l1_hole`.
+
+    A grey nose or a green cheek is a small error in RGB, and the first that is seen.
+    """
+    return l1_hole(fill - fill.mean(1, keepdim=True), target - target.mean(1, keepdim=True), mask)
+
+
 def mse(fill: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean squared difference of the composite and the target, over all values of the picture. Shapes as `l1_hole`."""
     return ((fill - target) * mask).square().mean()

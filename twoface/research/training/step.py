@@ -145,6 +145,8 @@ def generator_turn(
     anyone = bool(over_processes(shown.sum().float()) > 0)  # a process without one must not stay away from a sum
     if stage.rec:
         terms["rec"] = losses.REC[forms.rec](fields["fill"], batch.target, batch.mask)
+    if stage.chroma:
+        terms["chroma"] = losses.chroma(fields["fill"], batch.target, batch.mask)
     with fabric.autocast():
         if stage.perceptual:
             assert nets.vgg is not None  # `Frozen.load` sees to what the stages ask for

@@ -108,10 +108,10 @@ def check(experiment: Experiment, judges: Discriminators) -> None:
         if name not in OURS:
             lacking |= {term for term in ("transfer", "synthesis", "smooth") if getattr(stage, term)}
         if name in HELPERS:
-            lacking |= {term for term in ("rec", "perceptual", "identity", *JUDGES) if getattr(stage, term)}
+            lacking |= {term for term in ("rec", "chroma", "perceptual", "identity", *JUDGES) if getattr(stage, term)}
         lacking |= {term for term, model in TERMS.items() if model != name and getattr(stage, term)}
         if kind == "mnist":
-            lacking |= {term for term in ("perceptual", "identity") if getattr(stage, term)}
+            lacking |= {term for term in ("chroma", "perceptual", "identity") if getattr(stage, term)}
         if lacking:
             raise InputError(
                 f"{experiment.name}: stages[{i}]: {name} has no {', '.join(sorted(lacking))}: leave it out"
