@@ -142,7 +142,7 @@ class Augmentation:
     shift: float = 4.0  # px either way
     colour: float = 0.15  # strength of exposure, contrast, gamma and tint changes; of the reference's apart
     toned_share: float = 0.1  # of pictures, and of references, that are grey or sepia
-    blur: float = 0.0  # share of pictures that lose resolution: the fill shall be as soft as they are
+    blur: float = 0.1  # share of pictures that lose resolution: the fill shall be as soft as they are
     reference_blur: float = 0.1  # share of references that do
     reference_covered: float = 0.15  # share of references in front of which something is
     mesh_bend: float = 1.0  # px, deviation of a smooth error of the picture's mesh
@@ -203,7 +203,7 @@ class PortraitPairs:
         view = cv2.warpAffine(crop, move, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         view = recoloured(rng, view, how)
         sample: dict[str, Any] = {
-            "target": _lose_resolution(rng, view) if how.blur and rng.random() < how.blur else view,
+            "target": _lose_resolution(rng, view) if rng.random() < how.blur else view,
             "mask": mask.astype(np.uint8),
             "reference": np.zeros((SIZE, SIZE, 3), np.uint8),
             "trust": np.zeros((SIZE, SIZE), np.uint8),
