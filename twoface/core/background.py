@@ -63,16 +63,18 @@ def continued(pixels: Picture, target: Mask, barred: Mask, behind: float, feathe
     barred: bool (H, W), what is no background: the rest of the hole, and faces. behind: photo pixels that the
     background goes on behind what is barred.
     """
-    near = grow(target, feather)
-    unknown = near | (barred & grow(target, behind))
+    wide = _window(target, max(feather, behind) + 1)  # so that no mask of the photo's size is made
+    part, target, barred = pixels[wide], target[wide], barred[wide]
+    unknown = grow(target, feather) | (barred & grow(target, behind))
     place = _window(unknown)
-    part, unknown, barred, target = pixels[place], unknown[place], barred[place], target[place]
+    part, unknown, barred, target = part[place], unknown[place], barred[place], target[place]
     size = np.maximum(np.rint(np.array(unknown.shape) * min(1, WORK / max(unknown.shape))).astype(int), 1)
     coarse = _shrunk(part, size).astype(np.float32) / np.float32(255)
     found = _searched(coarse, *(_shrunk(mask.view(np.uint8) * np.uint8(255), size) > 0 for mask in (unknown, barred)))
     if found is None:
         return None
     filled, seen = pixels.copy(), barred & ~target
+    shown = filled[wide][place]
     for (rows, columns), distance in distances(target, feather):
         alpha = fading(distance, feather)
         alpha[seen[rows, columns]] = 0
@@ -81,7 +83,7 @@ def continued(pixels: Picture, target: Mask, barred: Mask, behind: float, feathe
             weight = alpha[tuple(some.T)][:, None]
             y, x = (some + (rows.start, columns.start)).T
             values = 255 * _lifted(np.stack([x, y], -1), part, coarse, *found)
-            filled[place][y, x] = np.rint(weight * values + (1 - weight) * part[y, x]).astype(np.uint8)
+            shown[y, x] = np.rint(weight * values + (1 - weight) * part[y, x]).astype(np.uint8)
     return filled
 
 
@@ -190,10 +192,10 @@ def _lifted(pixels: Points, part: Picture, coarse: FloatPicture, found: FloatPic
     return np.clip(values, 0, 1)
 
 
-def _window(unknown: Mask) -> tuple[slice, slice]:
-    """The part of a photo that is searched."""
+def _window(unknown: Mask, reach: float = 0) -> tuple[slice, slice]:
+    """The part of a photo that is searched for what is unknown, and may be as much larger as `reach` pixels."""
     x, y, width, height = cv2.boundingRect(unknown.view(np.uint8))
-    about = int(np.ceil(max(MARGIN * max(width, height), WORK / 4)))
+    about = int(np.ceil(max(MARGIN * (max(width, height) + 2 * reach), WORK / 4) + reach))
     return slice(max(0, y - about), y + height + about), slice(max(0, x - about), x + width + about)
 
 

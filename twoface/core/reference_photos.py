@@ -149,8 +149,8 @@ class Chooser:
         embedding = visible(self.embedder, prepared.masked, prepared.invented, prepared.unknown)
         found = []
         for each in zip(given, frames, strict=True):
-            looked = ahead.pop().result() if ahead else self.look(*each)
-            reference = self.compare(looked, prepared, embedding)
+            # In one go: no photo is kept by a name while the next is read.
+            reference = self.compare(ahead.pop().result() if ahead else self.look(*each), prepared, embedding)
             if len(given) > 1 and reference.pixels is not None and reference.pixels.nbytes > HELD:
                 reference = dataclasses.replace(reference, pixels=None)
             found.append(reference)
