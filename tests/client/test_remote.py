@@ -52,6 +52,23 @@ def test_a_fill_with_the_network_elsewhere(server, door, samples, tmp_path):
     assert np.abs(here.photo.pixels.astype(int) - there.photo.pixels).max() <= 1
 
 
+def test_a_server_that_takes_one_row_a_request_is_asked_for_each(door, crops, tmp_path, monkeypatch):
+    here, sent = FillModel(network_file(tmp_path), threads=1).run(*crops), []
+    with running(network_file(tmp_path), rows=1, photo_workers=0) as server:
+        model = connect(door(server))
+        infer = model._door.infer
+
+        def counted(inputs, timeout):
+            sent.append(len(inputs["image"]))
+            return infer(inputs, timeout)
+
+        monkeypatch.setattr(model._door, "infer", counted)
+        for told in ([2, 1, 1], [2, 1, 1, 1, 1]):  # what was refused once is not tried again
+            there = model.run(*crops)
+            assert all(np.abs(there[name] - here[name]).max() < 1 / 255 for name in here)
+            assert sent == told
+
+
 def test_several_threads_share_a_model(server, door, crops):
     model = connect(door(server))
     with ThreadPoolExecutor(8) as pool:
@@ -139,9 +156,9 @@ def test_busy_is_asked_again_within_the_time(scripted, crops):
     ],
 )
 def test_other_answers_are_asked_once_and_told_as_they_are(scripted, crops, answer, kind, code):
-    server = scripted(answer)
+    server, one = scripted(answer), [batch[:1] for batch in crops]
     with pytest.raises(TwoFaceError) as error:
-        connect(server.url).run(*crops)
+        connect(server.url).run(*one)
     assert type(error.value) is kind and error.value.code == code
     assert server.asked == 1 and "\n" not in str(error.value)
 

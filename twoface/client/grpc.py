@@ -68,6 +68,8 @@ def _meaning(error: Any, url: str) -> TwoFaceError:
     code, text = error.code(), f"{url}: {error.details()}"
     if code == grpc.StatusCode.UNAVAILABLE:
         return no_connection(url, error.details())
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:  # gRPC's own refusal: not busy
+        return InputError(text)
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Unavailable(text, code="busy", retry_after=_seconds(error))
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -66,6 +67,7 @@ class RemoteModel:
 
     def __init__(self, door: Door, timeout: float) -> None:
         self.url, self._door, self._timeout = door.url, door, timeout
+        self._one_each = False  # whether the server has refused several rows in a request (`twoface serve --rows 1`)
 
     def run(self, image: Floats, mask: Floats, reference: Floats, trust: Floats | None = None) -> dict[str, Floats]:
         """As `FillModel.run`. Raises Unavailable when the server is down, busy or late; TwoFaceError for a wrong key,
@@ -74,11 +76,28 @@ class RemoteModel:
         trust = np.ones_like(mask) if trust is None else trust
         inputs = dict(zip(INPUT_DEPTHS, (image, mask, reference, trust), strict=True))
         inputs = {name: np.ascontiguousarray(array, "<f4") for name, array in inputs.items()}
-        outputs = retry_while_busy(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
+        outputs = self._ask_for_each(inputs) if self._one_each and len(image) > 1 else self._ask(inputs)
         if outputs.keys() < OUTPUT_SHAPES.keys():
             raise not_a_backend(self.url)
         result: dict[str, Floats] = checked(outputs, len(image), f"{self.url} serves another network")
         return result
+
+    def _ask(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        try:
+            return retry_while_busy(lambda seconds: self._door.infer(inputs, seconds), self._timeout)
+        except InputError:
+            if len(inputs["image"]) == 1:
+                raise
+        outputs = self._ask_for_each(inputs)
+        self._one_each = True
+        return outputs
+
+    def _ask_for_each(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        """A request for each row, all at once: the server may batch them."""
+        rows = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(len(inputs["image"]))]
+        with ThreadPoolExecutor(len(rows)) as threads:
+            answers = list(threads.map(self._ask, rows))
+        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     @property
     def metadata(self) -> dict[str, str]:
