@@ -281,6 +281,10 @@ def test_tries_of_references_that_are_given(fails):
     assert "--reference-from" in fails("--hole", "eyes", "--reference", "other.png", "--try", "3")
 
 
+def test_the_same_photo_where_references_are_found(fails):
+    assert "copies that are found are left out" in fails("--hole", "eyes", "--reference-from", "index", "--same-photo")
+
+
 @pytest.mark.parametrize("box", ["", "1,2,3", "a,b,c,d", "1,2,3,4,5,6", "10 10 20 20"])
 def test_box_that_is_none(fails, box):
     assert "is not a square" in fails("--hole", "eyes", "--face", box)

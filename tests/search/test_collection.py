@@ -116,6 +116,18 @@ def test_of_several_tried_the_most_alike_result_is_kept(collection, photos):
     assert "the best of 2 tried" in result.reference_why
 
 
+def test_fill_from_passes_over_a_copy_that_the_search_did_not_see(collection, photos, monkeypatch):
+    monkeypatch.setattr("twoface.search.collection.same_picture", lambda *_: False)
+    query = photos / "p1" / "0.png"
+    _, search = fill_from(collection, query, tries=3, hole="eyes")
+    assert {tried["path"] for tried in search["tried"]} == {str(photos / "p1" / name) for name in ("1.png", "2.png")}
+    for name in ("1.png", "2.png"):
+        (photos / "p1" / name).unlink()
+    with pytest.raises(InputError, match="copies") as caught:
+        fill_from(collection, query, tries=3, hole="eyes")
+    assert caught.value.code == "no_reference"
+
+
 def test_fill_from_refuses_a_stranger(collection, photos):
     with pytest.raises(InputError, match="nobody in the index") as caught:
         fill_from(collection, write(photos.parent / "stranger.png", person(50)), hole="eyes")

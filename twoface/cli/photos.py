@@ -54,6 +54,8 @@ def fill(args: Namespace) -> int:
         raise InputError("--api-key and --ca are for a backend: give --backend URL too, or leave them out")
     if args.reference_from and (args.reference or args.reference_face):
         raise InputError("the reference is either given or found: leave --reference or --reference-from out")
+    if args.same_photo and args.reference_from:
+        raise InputError("--same-photo is for references that are given: copies that are found are left out")
     if args.tries > 1 and not args.reference_from:
         raise InputError("--try is for references that are found: give --reference-from, or leave it out")
     _check_outputs(args, *_crop_paths(args.crops, args.reference or args.reference_from))

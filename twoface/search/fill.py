@@ -31,7 +31,8 @@ def fill_from(
     tries: of so many best candidates each fills it once, and the result most alike to the person is kept: by the mean
     cosine to the faces of all who are as likely as the best, the one that filled it left out.
     face, feather and `mask` or `hole`, `center_size`: as of `Inpainter.fill`.
-    Raises InputError, code "no_reference", when nobody in the index is like the face.
+    A copy of the photo that the search took for another picture is passed over.
+    Raises InputError, code "no_reference", when nobody in the index is like the face, or only copies are.
     """
     photo = photo if isinstance(photo, Photo) else read_photo(photo)
     answer = collection.references(photo, face, k=max(KNOWN, tries), **hole)
@@ -44,10 +45,20 @@ def fill_from(
         )
     alike = [candidate for candidate in answer.candidates if candidate.verdict == answer.verdict]
     face, tried = answer.face if face is None else face, []
-    for candidate in alike[:tries]:
+    for candidate in alike:
         given: dict[str, Any] = {"references": [candidate.path], "reference_face": [candidate.frame]}
-        result = collection.inpainter.fill(photo, face=face, feather=feather, **given, **hole)
+        try:
+            result = collection.inpainter.fill(photo, face=face, feather=feather, **given, **hole)
+        except InputError as error:
+            if error.code != "same_photo":
+                raise
+            continue
         tried.append((_likeness(collection, result, candidate, alike) if tries > 1 else None, result, candidate))
+        if len(tried) == tries:
+            break
+    if not tried:
+        text = f"all that is like the face in {photo.name} in the index are copies of it: give a --reference yourself"
+        raise InputError(text, code="no_reference")
     likeness, result, used = max(tried, key=lambda item: item[0] or 0)
     told = f"{VERDICTS[used.verdict]} (probability {used.probability:.2f} among {answer.faces} faces)"
     told += f", the best of {len(tried)} tried" if len(tried) > 1 else ", the best found in the index"
