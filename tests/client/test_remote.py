@@ -69,6 +69,13 @@ def test_a_server_that_takes_one_row_a_request_is_asked_for_each(door, crops, tm
             assert sent == told
 
 
+def test_what_is_too_large_for_a_proxy_is_sent_in_parts(scripted, crops):
+    server = scripted((413, {}, b"<html>proxy</html>"), (200, {}, b"{}"))
+    with pytest.raises(TwoFaceError, match="not a 'twoface serve'"):
+        connect(server.url).run(*crops)
+    assert server.asked == 3
+
+
 def test_several_threads_share_a_model(server, door, crops):
     model = connect(door(server))
     with ThreadPoolExecutor(8) as pool:
@@ -148,6 +155,7 @@ def test_busy_is_asked_again_within_the_time(scripted, crops):
         ((504, {}, b'{"error": "late"}'), Unavailable, "timeout"),
         ((500, {}, b'{"error": "the network failed"}'), TwoFaceError, ""),
         ((400, {}, b'{"error": "not with this network"}'), InputError, ""),
+        ((413, {}, b"<html>proxy</html>"), InputError, ""),
         ((404, {}, b"<html>shop</html>"), TwoFaceError, "not_a_backend"),
         ((302, {"location": "/login"}, b""), TwoFaceError, "not_a_backend"),
         ((200, {}, b"<html>shop</html>"), TwoFaceError, "not_a_backend"),

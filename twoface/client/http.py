@@ -113,7 +113,9 @@ def _refusal(answer: httpx.Response, url: str) -> TwoFaceError:
         said = answer.json()
         text, code = said["error"], said.get("code", "")
     except (ValueError, TypeError, KeyError):
-        # A proxy says that it found nobody, or somebody else answers.
+        # A proxy says that it found nobody or takes no more (nginx: 1 MB), or somebody else answers.
+        if answer.status_code == 413:
+            return InputError(f"{url} takes no request so large: allow larger ones in the proxy in front of it")
         return unreachable(url, answer.status_code) if answer.status_code in (502, 503, 504) else not_a_backend(url)
     if answer.status_code in (401, 403):
         return wrong_key(url)
