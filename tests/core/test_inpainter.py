@@ -128,6 +128,13 @@ def test_the_box_holds_all_that_changed(fill, photo):
     assert fill(photo, hole=HOLE, feather=1e9).box == (0, 0, 340, 320)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_feather_may_be_as_wide_as_a_number(fill, photo):
+    assert fill(photo, hole=HOLE, feather=1e300).box == (0, 0, 340, 320)
+    with pytest.raises(InputError, match="too little"):
+        fill(photo, hole=(0, 130, 100, 190), feather=1.7e308)
+
+
 def test_faces_are_found_in_whatever_fill_takes(inpainter, photo):
     found = inpainter(placed_face(FRAME)).faces(photo)
     assert near(found[0].frame, FRAME) and found[0].score == 1

@@ -29,7 +29,7 @@ from twoface.core.network import FillModel, Network, both_ways
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
-from twoface.core.prepared import FEATHER, Prepared, background_continued, crop_and_hole, holds, window
+from twoface.core.prepared import FEATHER, WIDEST, Prepared, background_continued, crop_and_hole, holds, window
 from twoface.core.reference import no_reference
 from twoface.core.reference_photos import Chooser, Chosen, Reference, reference_frames
 from twoface.core.tone import tone_of
@@ -234,7 +234,7 @@ class Inpainter:
         check_told(photo, mask, faces.face)
         if frame.side < SMALL:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
-        feather = FEATHER * frame.detail if feather is None else feather
+        feather = FEATHER * frame.detail if feather is None else min(feather, WIDEST)
         pixels, inner = background_continued(photo, mask, points, frame, faces, feather)
         if (mask & ~inner & faces.others(mask.shape)).any():
             warnings.append(

@@ -18,6 +18,7 @@ from twoface.core.mesh import inside
 from twoface.core.occlusion import Cover, grown
 
 FEATHER = 2  # crop pixels, when the user does not say
+WIDEST = 1e9  # photo pixels: a wider feather is the same, and its square at last no number
 HOLDS = 0.9  # of what a frame that was given holds of a mask, that a corrected one must hold
 
 
