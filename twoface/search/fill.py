@@ -57,7 +57,7 @@ def fill_from(
         if len(tried) == tries:
             break
     if not tried:
-        text = f"all that is like the face in {photo.name} in the index are copies of it: give a --reference yourself"
+        text = f"all that is like the face in {photo.name} in the index are copies of it: give another reference"
         raise InputError(text, code="no_reference")
     likeness, result, used = max(tried, key=lambda item: item[0] or 0)
     told = f"{VERDICTS[used.verdict]} (probability {used.probability:.2f} among {answer.faces} faces)"
