@@ -21,7 +21,7 @@ from twoface.core.holes import part_of_face
 from twoface.core.images import read_photo
 from twoface.core.mesh import Mesher
 from twoface.core.mtcnn import Mtcnn
-from twoface.core.network import FillModel
+from twoface.core.network import FillModel, both_ways
 from twoface.core.parts import HOLES
 from twoface.core.prepared import FEATHER
 from twoface.core.reference import registered
@@ -50,7 +50,7 @@ def measure(network, detector, mesher, photo, reference, name):
     moved = registered(points, unknown, reference, mesh)
     source = (reference, moved.map)
     image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / 255
-    fields = network.run(image * ~unknown, unknown[None, None].astype(np.float32), *moved.planes())
+    fields = both_ways(network, image * ~unknown, unknown[None, None].astype(np.float32), *moved.planes())
     fields = beside({key: field[0] for key, field in fields.items()}, aligned, unknown, moved)
     seam = seam_correction(aligned, fields["fill"], core, unknown)
     seam = cv2.remap(seam, places.astype(np.float32), None, cv2.INTER_LINEAR)
