@@ -10,11 +10,15 @@ import numpy as np
 
 from twoface.core.affine import apply, invert
 from twoface.core.faces import TEMPLATE, Face
+from twoface.core.frame import Frame
 from twoface.core.identity import calibrated_holes, origin
 from twoface.core.mesh import Mesh, template_mesh
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
 from twoface.core.workers import _outcome, run_tasks
 from twoface.search.face_space import KINDS, FaceSpace
+
+FRAME = Frame.of((40, 30, 296, 286))  # of the face in tests/core's photo, and a hole in it
+HOLE = (140, 130, 200, 190)
 
 
 def write_network(path, weight=1.0, flow=(0.0, 0.0), gain=1.0, offset=0.0, metadata=None, leave_out=()):

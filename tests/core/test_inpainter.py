@@ -5,7 +5,17 @@ import time
 
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, textured, write_network
+from fakes import (
+    FRAME,
+    HOLE,
+    FakeDetector,
+    FakeEmbedder,
+    FakeMesher,
+    FakeOcclusion,
+    placed_face,
+    textured,
+    write_network,
+)
 from PIL import Image
 
 from twoface import FillResult, Inpainter, InputError, Photo
@@ -14,24 +24,9 @@ from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, read_photo
 from twoface.core.masks import box_hole, feather, grow
 
-FRAME = Frame.of((40, 30, 296, 286))
-
 
 def near(frame, other):
     return frame.numbers == pytest.approx(other.numbers)
-
-
-HOLE = (140, 130, 200, 190)
-
-
-@pytest.fixture
-def photo():
-    return textured(320, 340)
-
-
-@pytest.fixture
-def fill(inpainter):
-    return inpainter(placed_face(FRAME)).fill
 
 
 def changed(result, photo):

@@ -1,25 +1,13 @@
 import cv2
 import numpy as np
 import pytest
-from fakes import placed_face, textured
+from fakes import FRAME, HOLE, placed_face, textured
 
 from twoface import InputError, Photo
 from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, read_photo
 
-FRAME = Frame.of((40, 30, 296, 286))
-HOLE = (140, 130, 200, 190)
 GREEN = (0, 255, 0)  # what the stand-in sees in front of a face
-
-
-@pytest.fixture
-def photo():
-    return textured(320, 340)
-
-
-@pytest.fixture
-def fill(inpainter):
-    return inpainter(placed_face(FRAME)).fill
 
 
 def test_a_face_for_each_reference(fill, photo):

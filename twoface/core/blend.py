@@ -38,7 +38,8 @@ MAX_SEAM = 0.2  # of the range 0..1: more than this is not an error of the fill
 FINE = 1.5  # crop pixels: texture is what a blur of this deviation removes
 TRUSTED = (0.2, 0.4)  # weight times gain, where the reference gives none and all of its texture
 ALIKE = 0.9  # of a reference's brightness: so bright a photo counts as bright as it
-RIM, TOLD = 9, 300  # pixels: of what both show a rim of half as much is left out, and so many tell how sharp each is
+RIM, TOLD = 4, 300  # pixels: of what both show a rim is left out, and so many tell how sharp each is
+FLAT = 0.3  # levels: mean fine texture below which a reference has none to tell by
 SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
 TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
 MEASURED = 100_000  # pixels of a band, evenly spread, that its texture is told from
@@ -181,11 +182,11 @@ def contrast_of(crop: Picture, reference: Picture, shared: Mask) -> float:
         return 1.0
     ours, theirs = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (crop, reference))
     light = np.median(ours[shared]) / (ALIKE * max(np.median(theirs[shared]), 1))
-    within = cv2.erode(shared.view(np.uint8), np.ones((RIM, RIM), np.uint8), borderValue=0).view(bool)
+    within = cv2.erode(shared.view(np.uint8), np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8), borderValue=0).view(bool)
     if within.sum() < TOLD:
         return float(np.clip(light, 0.02, 1))
     fine = [np.abs(grey - cv2.GaussianBlur(grey, (0, 0), FINE))[within].mean() for grey in (ours, theirs)]
-    return float(np.clip(min(light, fine[0] / max(fine[1], 0.3)), 0.02, 1))
+    return float(np.clip(min(light, fine[0] / max(fine[1], FLAT)), 0.02, 1))
 
 
 def render(

@@ -3,7 +3,7 @@ import torch
 
 from twoface.core.errors import InputError
 from twoface.core.frame import SIZE
-from twoface.research.models.blocks import Evened
+from twoface.research.models.blocks import BinomialFilter
 from twoface.research.models.build import build_generator
 from twoface.research.models.generator import TransferGenerator, transfer, warp
 
@@ -53,16 +53,16 @@ def test_budget_of_the_shipped_size():
     assert counter.get_total_flops() / 2 <= 3.5e9  # two operations each multiply-accumulate
 
 
-def test_an_evened_picture_has_no_comb():
+def test_a_filtered_picture_has_no_checkerboard():
     x = torch.arange(16.0).expand(2, 3, 16, 16) / 16
     comb = torch.tensor([1.0, -1.0]).repeat(8)
     inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
     for alternating in (comb, comb[:, None], comb * comb[:, None]):
-        assert torch.allclose(Evened(3)(x + alternating)[inside], x[inside], atol=1e-6)
-    assert not list(Evened(3).parameters()) and not Evened(3).state_dict()  # older weights fit
+        assert torch.allclose(BinomialFilter(3)(x + alternating)[inside], x[inside], atol=1e-6)
+    assert not list(BinomialFilter(3).parameters()) and not BinomialFilter(3).state_dict()  # older weights fit
 
 
-def test_no_picture_has_a_comb_of_four_pixels():
+def test_the_synthesis_has_no_checkerboard_of_four_pixels():
     """Of two phases of the shuffle from 32 to 64 pixels, one twice as strong: what the synthesis shows of it."""
     generator = shake(TransferGenerator(TINY))
     with torch.no_grad():

@@ -29,11 +29,11 @@ class ResBlock(nn.Module):
         return x + self.second(activate(self.first(activate(x))))
 
 
-class Evened(nn.Module):
-    """A binomial filter of 3x3, which takes away what alternates from pixel to pixel; (N, C, H, W) -> the same.
+class BinomialFilter(nn.Module):
+    """3x3, 1-2-1 each way, not learned: takes away what alternates from pixel to pixel; (N, C, H, W) -> the same.
 
-    A pixel shuffle makes neighbours by different weights, and a comb where these differ (Odena et al. 2016); filtered
-    like this it cannot (Sugawara et al. 2018). There is nothing to learn.
+    A pixel shuffle makes neighbours by different weights, and checkerboard artefacts where these differ (Odena et al.
+    2016, "Deconvolution and Checkerboard Artifacts"); filtered like this it cannot (Sugawara et al. 2018).
     """
 
     def __init__(self, channels: int) -> None:

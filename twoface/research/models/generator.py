@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twoface.core.frame import SIZE
-from twoface.research.models.blocks import CrossAttention, Evened, ResBlock, activate, start_at_zero
+from twoface.research.models.blocks import BinomialFilter, CrossAttention, ResBlock, activate, start_at_zero
 
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels
 FLOW_LIMIT = 8.0  # px, how far what the registration left can be moved
@@ -72,7 +72,7 @@ class TransferGenerator(nn.Module):
         self.decode32 = nn.Sequential(ResBlock(w32), ResBlock(w32))
         self.fields = nn.Conv2d(w32, 9, 3, padding=1)
         self.up64 = nn.Conv2d(w32, 4 * w64, 3, padding=1)
-        self.even64 = Evened(w64)
+        self.smooth64 = BinomialFilter(w64)
         self.decode64 = ResBlock(w64)
         self.up128 = nn.Conv2d(w64, 4 * 16, 3, padding=1)
         self.picture = nn.Conv2d(16, 3, 3, padding=1)
@@ -110,7 +110,7 @@ class TransferGenerator(nn.Module):
         y16 = self.decode16(torch.where(present > 0, looked_up, y16 + self.place_query))
         y32 = self.decode32(x32 + _double(self.up32(activate(y16))))
         fields = self.fields(activate(y32)).float()
-        y64 = self.decode64(x64 + self.even64(F.pixel_shuffle(self.up64(activate(y32)), 2)))
+        y64 = self.decode64(x64 + self.smooth64(F.pixel_shuffle(self.up64(activate(y32)), 2)))
         y128 = F.pixel_shuffle(self.up128(activate(y64)), 2)
         synthesis = torch.sigmoid(self.picture(activate(y128)).float())
 
