@@ -129,6 +129,33 @@ def test_only_what_the_hole_hides_is_bettered():
     assert np.abs(better - points)[hidden, :2].mean() < 0.7 * np.abs(wrong - points)[hidden, :2].mean()
 
 
+def shut(points):
+    """The same face with its lids brought together by half."""
+    points = points.copy()
+    for eye, (outer, inner) in (("left_eye", (33, 133)), ("right_eye", (263, 362))):
+        lids = list(POLYGONS[eye])
+        points[lids, 1] = (points[lids, 1] + points[[outer, inner], 1].mean()) / 2
+    return points
+
+
+def test_eyes_behind_a_hole_are_as_open_as_the_references():
+    reference, unknown = template_mesh(), np.zeros((128, 128), bool)
+    unknown[40:75] = True
+    found = with_reference(shut(reference), reference * 2 + 5, unknown)
+    assert Mesh(shut(reference), 1).eye_open("left") < 0.6 * Mesh(reference, 1).eye_open("left")
+    for side in ("left", "right"):
+        assert Mesh(found, 1).eye_open(side) == pytest.approx(Mesh(reference, 1).eye_open(side), rel=0.1)
+    unknown[:, :64] = False
+    half = with_reference(shut(reference), reference * 2 + 5, unknown)
+    assert Mesh(half, 1).eye_open("left") == Mesh(shut(reference), 1).eye_open("left")  # it is seen
+
+
+def test_an_eye_turned_away_keeps_its_shape():
+    away, unknown = turned(yaw=88), np.ones((128, 128), bool)
+    found = with_reference(template_mesh(), away, unknown)
+    assert np.isfinite(found).all() and np.abs(found[:, :2] - template_mesh()[:, :2]).max() < 40
+
+
 def test_a_frame_that_is_off_is_corrected_and_a_near_one_kept():
     face = Frame.of((100, 100, 356, 356))
     aligned = template_mesh()

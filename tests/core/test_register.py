@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from fakes import straight, textured
@@ -7,11 +9,10 @@ from twoface.core.affine import apply, invert
 from twoface.core.frame import UPRIGHT, Frame
 from twoface.core.masks import distance_to
 from twoface.core.mesh import Mesh, inside, template_mesh
-from twoface.core.reference import Registered, no_reference, registered, sampled, shrunk, uncovered
+from twoface.core.reference import Registered, no_reference, registered, sampled, shrunk, uncovered, without_fringe
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 FRAME = Frame.of((40, 30, 296, 286, 10))
-NOTHING = np.zeros((128, 128), np.float32)
 
 
 def moved(points, transform):
@@ -122,9 +123,31 @@ def test_a_profile_is_registered_by_all_points():
     assert np.isfinite(register(profile, template_mesh()).map).all()
 
 
+def with_hair(brightness, columns=slice(60, 68)):
+    """A grey face with a strand of hair over its forehead -> Registered."""
+    picture = np.full((128, 128, 3), 150, np.uint8)
+    picture[:44, columns] = brightness
+    return Registered(picture, np.ones((128, 128), np.float32), straight(UPRIGHT), template_mesh())
+
+
+@pytest.mark.parametrize("light", [90, 200])  # of the photo: only what differs from the rest of the face tells
+def test_hair_over_a_forehead_is_not_trusted_where_the_photo_has_none(light):
+    trust = without_fringe(with_hair(50), np.full((128, 128, 3), light, np.uint8)).trust
+    assert not trust[34:42, 58:70].any()  # with a rim about it
+    assert (trust[:, :50] == 1).all() and (trust[:, 78:] == 1).all()
+    assert (trust[47:] == 1).all()  # brows are dark too
+
+
+def test_hair_that_the_photo_has_too_and_a_shade_are_trusted():
+    assert (without_fringe(with_hair(50), with_hair(50).picture).trust == 1).all()
+    assert (without_fringe(with_hair(120), np.full((128, 128, 3), 150, np.uint8)).trust == 1).all()
+    turned_away = dataclasses.replace(with_hair(50), trust=np.zeros((128, 128), np.float32))
+    assert without_fringe(turned_away, turned_away.picture) is turned_away
+
+
 def test_planes_of_a_reference_and_of_none():
     picture = textured(128, 128)
-    found = Registered(picture, np.full((128, 128), 0.5, np.float32), straight(UPRIGHT), NOTHING)
+    found = Registered(picture, np.full((128, 128), 0.5, np.float32), straight(UPRIGHT), template_mesh())
     reference, trust = found.planes()
     assert np.allclose(reference[0].transpose(1, 2, 0) * 255, picture, atol=1e-4) and (trust == 0.5).all()
     reference, trust = no_reference(2)
@@ -133,7 +156,7 @@ def test_planes_of_a_reference_and_of_none():
 
 
 def test_three_pixels_about_what_covers_are_not_trusted_either():
-    found = Registered(textured(128, 128), np.ones((128, 128), np.float32), straight(UPRIGHT), NOTHING)
+    found = Registered(textured(128, 128), np.ones((128, 128), np.float32), straight(UPRIGHT), template_mesh())
     hidden = np.zeros((128, 128), bool)
     hidden[64, 70] = True
     trust = uncovered(found, hidden, UPRIGHT).trust

@@ -25,6 +25,7 @@ SIDE = 256  # pixels a side of what the network sees
 REGION = Frame(64.5, 66.5, 126.0)  # of the 128 crop: shows an aligned face to it
 ZOOM = 1.5  # the square's side by the face's larger extent, as the network was trained
 PRESENT = 0.5  # below this a square shows no face
+NARROW = 4.0  # crop pixels between an eye's corners: one turned away has no shape to speak of
 GREY = 127  # what a hole is filled with before the network looks
 NEAR_ENOUGH, ABSURD = (0.08, 6.0, 5.0), (0.6, 60.0, 40.0)  # of a frame: log scale, degrees, crop pixels
 
@@ -43,7 +44,12 @@ POLYGONS = {
     "nose": (168, 193, 122, 196, 236, 198, 129, 64, 98, 97, 2, 326, 327, 294, 358, 420, 456, 419, 351, 417),
     "jaw": (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454),
 }
+FOREHEAD = (  # its upper edge, and along the brows back
+    (162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389),
+    (300, 293, 334, 296, 336, 9, 107, 66, 105, 63, 70),
+)
 EYE_CORNERS = (33, 133, 362, 263)
+IRISES = {"left_eye": range(468, 473), "right_eye": range(473, 478)}  # the first is the pupil
 # Where the means of `LANDMARKS` lie in the training crops, as fractions of the crop: their median over 15,371 of them.
 # `twoface.core.faces.TEMPLATE` is the same of MTCNN's landmarks, which lie elsewhere.
 PLACES = np.array([(0.3697, 0.4576), (0.6052, 0.4573), (0.4868, 0.6097), (0.3861, 0.7139), (0.59, 0.714)])
@@ -273,12 +279,21 @@ def fitted(reference: Points, points: Points, known: Vector, reach: float = 10.0
 def with_reference(points: Points, reference: Points, unknown: Mask) -> Points:
     """A mesh seen through a hole, bettered by another of the person -> float64 (478, 3), crop pixels.
 
+    Points in the hole are the mean of both, but the eyes have the reference's shape: they are as open as there.
     points: (478, 3), in crop pixels; reference: (478, 3), in its own; unknown: bool (128, 128), the hole.
     """
     x, y = points[:, :2].round().astype(int).clip(0, len(unknown) - 1).T
     hidden = unknown[y, x]
-    better = (points + fitted(reference, points, (~hidden).astype(float))) / 2
-    return np.where(hidden[:, None], better, points)
+    expected = fitted(reference, points, (~hidden).astype(float))
+    better = np.where(hidden[:, None], (points + expected) / 2, points)
+    for eye, corners in zip(IRISES, (EYE_CORNERS[:2], EYE_CORNERS[2:]), strict=True):
+        # An invented eye is soft, and looks nearly shut to the mesh: .17 open on average where eyes are .28.
+        seen, wanted, eye_points = expected[list(corners), :2], better[list(corners), :2], [*POLYGONS[eye], *IRISES[eye]]
+        if min(np.linalg.norm(seen[1] - seen[0]), np.linalg.norm(wanted[1] - wanted[0])) < NARROW:
+            continue
+        shape = apply(similarity_transform(seen, wanted), expected[eye_points, :2])
+        better[eye_points, :2] = np.where(hidden[eye_points, None], shape, better[eye_points, :2])
+    return better
 
 
 def facing(points: Points) -> Vector:

@@ -9,10 +9,13 @@ from twoface.core.affine import apply
 from twoface.core.arrays import Batch, Field, Mask, Picture, Places, Points
 from twoface.core.frame import SIZE, Frame
 from twoface.core.masks import distance_to
-from twoface.core.mesh import inside, with_reference
+from twoface.core.mesh import FOREHEAD, inside, with_reference
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 RIM = 3  # crop pixels about what covers a reference that are not trusted either
+# By how much the logarithm of brightness is below that of the skin expected: about hair over a forehead, and in it.
+FRINGE = (0.2, 0.5)
+OVER_BROWS = 4.0  # crop pixels above the brows: where the bare forehead begins
 EDGE = (1, 4)  # crop pixels inside the face's outline: still its edge, and surely the face
 
 
@@ -22,13 +25,19 @@ class Registered:
     (128, 128), 0..1.
 
     map: float32 (33, 33, 2), as of `twoface.core.register.Registration`: where the crop lies in the reference photo.
-    within: float32 (128, 128), 1 inside the outline of the face that is filled, 0 at its edge and beyond.
+    points: float64 (478, 3), the mesh in crop pixels that it is registered to.
     """
 
     picture: Picture
     trust: Field
     map: Places
-    within: Field
+    points: Points
+
+    @property
+    def within(self) -> Field:
+        """float32 (128, 128), 1 inside the outline of the face that is filled, 0 at its edge and beyond."""
+        depth = distance_to(~inside(self.points, "oval"))
+        return np.clip((depth - EDGE[0]) / (EDGE[1] - EDGE[0]), 0, 1).astype(np.float32)
 
     def planes(self) -> tuple[Batch, Batch]:
         """What `FillModel.run` takes of it: reference (1, 3, 128, 128) and trust (1, 1, 128, 128), float32."""
@@ -49,9 +58,7 @@ def registered(points: Points, unknown: Mask, pixels: Picture, mesh: Points) -> 
     """
     points = with_reference(points, mesh, unknown)
     found = register(points, mesh)
-    depth = distance_to(~inside(points, "oval"))
-    within = np.clip((depth - EDGE[0]) / (EDGE[1] - EDGE[0]), 0, 1).astype(np.float32)
-    return Registered(sampled(pixels, found.map), enlarged(found.trust), found.map, within)
+    return Registered(sampled(pixels, found.map), enlarged(found.trust), found.map, points)
 
 
 def uncovered(found: Registered, hidden: Mask, frame: Frame) -> Registered:
@@ -61,11 +68,47 @@ def uncovered(found: Registered, hidden: Mask, frame: Frame) -> Registered:
     """
     if not hidden.any():
         return found
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1, 2 * RIM + 1))
-    wide = cv2.dilate(hidden.astype(np.float32), disc)
+    wide = _widened(hidden)
     places = apply(frame.transform(), at_places(found.map, pixels())).astype(np.float32)
     shown = 1 - cv2.remap(wide, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return replace(found, trust=found.trust * shown)
+
+
+def without_fringe(found: Registered, invented: Picture) -> Registered:
+    """A registered reference that is not trusted where hair hangs over its forehead and not over the photo's.
+
+    Moved into the photo such hair would leave strands that look like scratches. It is what is much darker than the
+    skin that the photo's surroundings make one expect. invented: uint8 (128, 128, 3), the photo's crop, filled without
+    a reference.
+    """
+    face = inside(found.points, "oval") & (found.trust > 0.5)
+    if not face.any():
+        return found
+    darker = _brightness(invented) - _brightness(found.picture)
+    darker -= np.median(darker[face])
+    forehead = _forehead(found.points)
+    _, pieces = cv2.connectedComponents(((darker > FRINGE[0]) & forehead).view(np.uint8))
+    hair = np.isin(pieces, np.unique(pieces[(darker > FRINGE[1]) & forehead]))
+    return replace(found, trust=found.trust * (1 - _widened(hair)))
+
+
+def _forehead(points: Points) -> Mask:
+    """Where a face's forehead lies in the crop, from a little above its brows on -> bool (128, 128)."""
+    top, brows = (points[list(line), :2] for line in FOREHEAD)
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.fillPoly(mask, [np.vstack([top, brows - (0, OVER_BROWS)]).round().astype(np.int32)], 1)
+    return mask.view(bool)
+
+
+def _brightness(picture: Picture) -> Field:
+    """Its logarithm, without noise -> float32 (128, 128)."""
+    return cv2.GaussianBlur(np.log(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) + 12), (0, 0), 1)
+
+
+def _widened(mask: Mask) -> Field:
+    """A mask, bool (128, 128), and a rim about it -> float32 (128, 128) of 0 and 1."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1, 2 * RIM + 1))
+    return cv2.dilate(mask.astype(np.float32), disc)
 
 
 def sampled(pixels: Picture, grid: Places) -> Picture:

@@ -22,7 +22,7 @@ from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented
 from twoface.core.network import Network
 from twoface.core.occlusion import Occlusion, marked
 from twoface.core.prepared import Prepared
-from twoface.core.reference import Registered, registered, shrunk, uncovered
+from twoface.core.reference import Registered, registered, shrunk, uncovered, without_fringe
 from twoface.core.verdict import Identity
 
 HELD = 16_000_000  # bytes of a reference that are kept while others are looked at; more are read again when it is used
@@ -190,6 +190,7 @@ class Chooser:
         points = face.mesh.moved(face.frame.transform()).points
         laid = registered(prepared.mesh, prepared.unknown, photo.pixels, face.mesh.points)
         bare = uncovered(laid, marked(self.occlusion.look(face.picture), points), face.frame)
+        bare = without_fringe(bare, prepared.invented)
         finer = face.frame.side / prepared.frame.side
         value = worth(prepared.mesh, prepared.unknown, (laid.trust, bare.trust), face.picture, points, finer)
         part, grid = shrunk(photo.pixels, bare.map, max(prepared.frame.detail, 1))
