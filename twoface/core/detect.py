@@ -85,13 +85,26 @@ class FaceDetector:
         return found
 
     def _again(self, photo: Pyramid, faces: Sequence[Face]) -> list[Face | None]:
-        """A closer look at each face, from four sides -> the Face as it lies, or None where none shows it."""
-        squares = []
-        for face in faces:
-            frame, turns = face.frame, (0, 90, 180, 270)
-            squares += [Frame(frame.x, frame.y, frame.side * about, frame.angle + t) for t in turns for about in ABOUT]
+        """A closer look at each face, from four sides -> the Face as it lies, or None where none shows it.
+
+        One that is sure from the side on which it seems to lie is not looked at from the others: none could be surer.
+        """
+        looks = [[found] for found in self._closer(photo, [(face, 0) for face in faces])]
+        unsure = [i for i, (found,) in enumerate(looks) if _score(found) < 1 - DOUBT]
+        turned = iter(self._closer(photo, [(faces[i], turn) for i in unsure for turn in (90, 180, 270)]))
+        for i in unsure:
+            looks[i] += [next(turned) for _ in range(3)]
+        return [_surest(each) for each in looks]
+
+    def _closer(self, photo: Pyramid, sides: Sequence[tuple[Face, int]]) -> list[list[Face | None]]:
+        """Looks at faces in squares of the sizes `ABOUT`, turned by so many degrees -> for each what shows it."""
+        squares = [
+            Frame(face.frame.x, face.frame.y, face.frame.side * about, face.frame.angle + turn)
+            for face, turn in sides
+            for about in ABOUT
+        ]
         looks = iter(self._blazeface.look(photo, squares, HINTED) if squares else [])
-        return [_surest([[_same(face, next(looks)) for _ in ABOUT] for _ in range(4)]) for face in faces]
+        return [[_same(face, next(looks)) for _ in ABOUT] for face, _ in sides]
 
 
 def _without_doubtful(faces: Sequence[Face], scores: dict[int, float]) -> list[Face]:
@@ -107,11 +120,16 @@ def _same(face: Face, found: Sequence[Face]) -> Face | None:
 
 
 def _surest(turns: Sequence[Sequence[Face | None]]) -> Face | None:
-    """turns: what the looks from each of four sides gave, the first as the face seemed to lie -> Face or None."""
-    scores = [sum(0 if face is None else face.score for face in looks) / len(looks) for looks in turns]
+    """turns: what the looks from each side gave, the first as the face seemed to lie -> Face or None."""
+    scores = [_score(looks) for looks in turns]
     turn = int(np.argmax(scores))
     looks = turns[turn if scores[turn] > scores[0] + DOUBT else 0]
     return max((face for face in looks if face is not None), key=lambda face: face.score, default=None)
+
+
+def _score(looks: Sequence[Face | None]) -> float:
+    """How sure some looks are, 0..1."""
+    return sum(0 if face is None else face.score for face in looks) / len(looks)
 
 
 def _alike(one: Face, other: Face) -> bool:
