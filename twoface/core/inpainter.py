@@ -200,7 +200,8 @@ class Inpainter:
         face: a square of the photo with the face in it, a `Frame`, or (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1,
         degrees), turned clockwise about its centre; nothing is detected then. It may reach over the photo's border
         (the border is reflected) if its centre lies inside. Without it, the face that the mask touches, else the
-        largest. The mesh corrects a frame that does not fit the face.
+        largest. The mesh corrects a frame that does not fit the face: as seen through the hole, and once more as seen
+        in a first fill.
         feather: the seam's width in photo pixels, default that of `FEATHER` crop pixels. center_size: the side of
         the hole `center` in crop pixels.
         Raises InputError for every input that cannot be used.
@@ -232,17 +233,23 @@ class Inpainter:
         if faces.why == "largest":
             warnings.append(faces.several(photo.name))
         check_told(photo, mask, faces.face)
+        given = feather
+        for closer_look in (True, False):
+            feather = FEATHER * frame.detail if given is None else min(given, WIDEST)
+            pixels, inner = background_continued(photo, mask, points, frame, faces, feather)
+            aligned, unknown = crop_and_hole(pixels, inner, frame, feather)
+            filled = invented(aligned, unknown, self.network)
+            mesh = self.mesher.aligned(filled)
+            better = corrected(frame, mesh)
+            if not closer_look or better is frame or not holds(better, frame, mask):
+                break
+            frame, points = better, moved(mesh, to_template(mesh))
         if frame.side < SMALL:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
-        feather = FEATHER * frame.detail if feather is None else min(feather, WIDEST)
-        pixels, inner = background_continued(photo, mask, points, frame, faces, feather)
         if (mask & ~inner & faces.others(mask.shape)).any():
             warnings.append(
                 "the mask lies on another face too, and what is there became background: fill that face apart"
             )
-        aligned, unknown = crop_and_hole(pixels, inner, frame, feather)
-        filled = invented(aligned, unknown, self.network)
-        mesh = self.mesher.aligned(filled)
         return Prepared(
             photo, mask, pixels, inner, faces, frame, feather, aligned, unknown, filled, mesh, warnings, cover
         )
