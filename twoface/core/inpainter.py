@@ -233,11 +233,10 @@ class Inpainter:
         if faces.why == "largest":
             warnings.append(faces.several(photo.name))
         check_told(photo, mask, faces.face)
-        given = feather
         for closer_look in (True, False):
-            feather = FEATHER * frame.detail if given is None else min(given, WIDEST)
-            pixels, inner = background_continued(photo, mask, points, frame, faces, feather)
-            aligned, unknown = crop_and_hole(pixels, inner, frame, feather)
+            seam = FEATHER * frame.detail if feather is None else min(feather, WIDEST)
+            pixels, inner = background_continued(photo, mask, points, frame, faces, seam)
+            aligned, unknown = crop_and_hole(pixels, inner, frame, seam)
             filled = invented(aligned, unknown, self.network)
             mesh = self.mesher.aligned(filled)
             better = corrected(frame, mesh)
@@ -250,9 +249,7 @@ class Inpainter:
             warnings.append(
                 "the mask lies on another face too, and what is there became background: fill that face apart"
             )
-        return Prepared(
-            photo, mask, pixels, inner, faces, frame, feather, aligned, unknown, filled, mesh, warnings, cover
-        )
+        return Prepared(photo, mask, pixels, inner, faces, frame, seam, aligned, unknown, filled, mesh, warnings, cover)
 
     def predict(self, prepared: Prepared, reference: Reference | None = None) -> Fields:
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""

@@ -48,8 +48,8 @@ FOREHEAD = (  # its upper edge, and along the brows back
     (162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389),
     (300, 293, 334, 296, 336, 9, 107, 66, 105, 63, 70),
 )
+EYES = {"left_eye": ((33, 133), range(468, 473)), "right_eye": ((362, 263), range(473, 478))}  # corners and iris
 EYE_CORNERS = (33, 133, 362, 263)
-IRISES = {"left_eye": range(468, 473), "right_eye": range(473, 478)}  # the first is the pupil
 # Where the means of `LANDMARKS` lie in the training crops, as fractions of the crop: their median over 15,371 of them.
 # `twoface.core.faces.TEMPLATE` is the same of MTCNN's landmarks, which lie elsewhere.
 PLACES = np.array([(0.3697, 0.4576), (0.6052, 0.4573), (0.4868, 0.6097), (0.3861, 0.7139), (0.59, 0.714)])
@@ -286,14 +286,22 @@ def with_reference(points: Points, reference: Points, unknown: Mask) -> Points:
     hidden = unknown[y, x]
     expected = fitted(reference, points, (~hidden).astype(float))
     better = np.where(hidden[:, None], (points + expected) / 2, points)
-    for eye, corners in zip(IRISES, (EYE_CORNERS[:2], EYE_CORNERS[2:]), strict=True):
-        # An invented eye is soft, and looks nearly shut to the mesh: .17 open on average where eyes are .28.
-        seen, wanted, eye_points = expected[list(corners), :2], better[list(corners), :2], [*POLYGONS[eye], *IRISES[eye]]
-        if min(np.linalg.norm(seen[1] - seen[0]), np.linalg.norm(wanted[1] - wanted[0])) < NARROW:
-            continue
-        shape = apply(similarity_transform(seen, wanted), expected[eye_points, :2])
-        better[eye_points, :2] = np.where(hidden[eye_points, None], shape, better[eye_points, :2])
+    for eye in EYES:  # an invented one is soft, and looks nearly shut: .17 open on average where eyes are .28
+        shaped = _with_eye_of(expected, better, eye)
+        better = np.where(hidden[:, None], shaped, better)
     return better
+
+
+def _with_eye_of(other: Points, points: Points, eye: str) -> Points:
+    """A mesh (478, 3) with an eye as it is in another, moved in the plane to its own corners. eye: of `EYES`."""
+    corners, iris = EYES[eye]
+    own, others = points[list(corners), :2], other[list(corners), :2]
+    if min(np.linalg.norm(own[1] - own[0]), np.linalg.norm(others[1] - others[0])) < NARROW:
+        return points
+    inside_it = [*POLYGONS[eye], *iris]
+    shaped = points.copy()
+    shaped[inside_it, :2] = apply(similarity_transform(others, own), other[inside_it, :2])
+    return shaped
 
 
 def facing(points: Points) -> Vector:
