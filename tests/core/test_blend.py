@@ -12,7 +12,6 @@ from twoface.core.blend import (
     blend,
     contrast_of,
     crop_mask,
-    lowered,
     match_texture,
     render,
     seam_correction,
@@ -20,6 +19,7 @@ from twoface.core.blend import (
 )
 from twoface.core.frame import UPRIGHT, Frame
 from twoface.core.masks import box_hole, feather
+from twoface.core.network import lowered
 
 
 def constant_fields(weight=1.0, flow=(0, 0), gain=1.0, offset=0.0, synthesis=0.5):

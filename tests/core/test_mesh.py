@@ -17,6 +17,7 @@ from twoface.core.mesh import (
     facing,
     fitted,
     inside,
+    invented,
     mirrored,
     moved,
     procrustes,
@@ -184,6 +185,30 @@ def test_finds_the_mesh_of_a_whole_face(mesher, portrait, frame):
     assert np.linalg.norm((mesh.points - again.points)[:, :2], axis=1).mean() < 3
     nobody = mesher.find(np.full_like(portrait, 127), frame)
     assert nobody.presence < 0.5
+
+
+class Echo:
+    """Fills a hole with the mean of what is known of the crop, as it is shown it."""
+
+    def run(self, image, mask, reference, trust):
+        return {"fill": np.broadcast_to(image[mask[:, [0] * 3] == 0].mean(dtype=np.float32), image.shape)}
+
+
+@pytest.mark.parametrize(("level", "seen"), [(120, 120), (20, 80)])
+def test_a_dark_photo_is_lifted_for_a_first_fill_which_is_as_dark(level, seen):
+    shown = []
+
+    class Network(Echo):
+        def run(self, image, *others):
+            shown.append(image)
+            return super().run(image, *others)
+
+    unknown = np.zeros((128, 128), bool)
+    unknown[40:80, 40:80] = True
+    crop = np.where(unknown[..., None], np.uint8(255), np.full((128, 128, 3), level, np.uint8))
+    filled = invented(crop, unknown, Network())
+    assert (filled == level).all()
+    assert shown[0][0][:, ~unknown] * 255 == pytest.approx(seen, abs=0.1)
 
 
 def test_sees_through_a_hole(mesher, portrait, frame):

@@ -46,7 +46,6 @@ MEASURED = 100_000  # pixels of a band, evenly spread, that its texture is told 
 SOFTER = (0.5, 0.75, 1.0, 1.5, 2.0)  # pixels: how a fill with too much texture is softened, one after the other
 HALO = 26  # pixels that this looks at, by OpenCV's kernels of four deviations, and the high-pass after it
 MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
-LIT = 80  # of 0..255: a face whose lighter parts are darker than this is lifted to it for the network
 
 Source: TypeAlias = tuple[Picture, Places]  # a reference photo, and where the crop lies in it
 HighPasses: TypeAlias = tuple[Vector, dict[float, Vector]]
@@ -143,23 +142,6 @@ def seam_correction(known: Picture, fill: Field, hole: Mask, predicted: Mask) ->
     near = cv2.GaussianBlur(band, (0, 0), SEAM_BLUR)
     mean = cv2.GaussianBlur(error, (0, 0), SEAM_BLUR) / np.maximum(near, 1e-4)[..., None]
     return mean * np.exp(-distance_to(~hole) / SEAM_REACH)[..., None].astype(np.float32)
-
-
-def lift(crop: Picture, unknown: Mask) -> float:
-    """By how much a dark photo is brightened for the network, which learned from daylight -> float, 1 or more.
-
-    crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known.
-    """
-    middle = np.zeros_like(unknown)
-    middle[24:112, 24:104] = True
-    known = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[middle & ~unknown]
-    return max(1.0, LIT / max(float(np.percentile(known, 75)), 1)) if known.size else 1.0
-
-
-def lowered(fields: Fields, factor: float) -> Fields:
-    """The network's outputs for a photo that was brightened by `factor`, {name: (C, h, w)} -> those for the photo."""
-    lit = ("fill", "synthesis", "gain", "offset")
-    return {name: field / np.float32(factor) if name in lit else field for name, field in fields.items()}
 
 
 def beside(fields: Fields, crop: Picture, unknown: Mask, registered: Registered) -> dict[str, Any]:

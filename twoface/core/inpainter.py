@@ -14,7 +14,7 @@ import numpy as np
 
 from twoface.core import occlusion
 from twoface.core.arrays import Batch, Fields, Mask, Picture, Points
-from twoface.core.blend import beside, blend, crop_mask, lift, lowered, seam_correction
+from twoface.core.blend import beside, blend, crop_mask, seam_correction
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
 from twoface.core.faces import Face, Taken, choose, distinct, no_face, touched, why
@@ -25,7 +25,7 @@ from twoface.core.holes import check_on_face, check_told, given_hole, part_of_fa
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for
 from twoface.core.images import Photo, PhotoSource, as_photo
 from twoface.core.mesh import Mesher, corrected, invented, moved, to_template
-from twoface.core.network import FillModel, Network, both_ways
+from twoface.core.network import FillModel, Network, both_ways, lift, lowered
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO

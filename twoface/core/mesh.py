@@ -18,7 +18,7 @@ from twoface.core.affine import apply, invert, scale_of, similarity_transform
 from twoface.core.arrays import Batch, Indices, Mask, Matrix, Numbers, Picture, Points, Transform, Vector
 from twoface.core.faces import TEMPLATE
 from twoface.core.frame import SIZE, UPRIGHT, Frame
-from twoface.core.network import Network, open_session
+from twoface.core.network import Network, lift, lowered, open_session
 
 POINTS = 478
 SIDE = 256  # pixels a side of what the network sees
@@ -180,7 +180,10 @@ class MeshNetwork:
 def invented(aligned: Picture, unknown: Mask, network: Network) -> Picture:
     """A crop whose hole is filled without a reference -> uint8 (128, 128, 3). Arguments as of `Mesher.behind`."""
     image, mask = _planes(np.where(unknown[..., None], 0, aligned), unknown)
-    fill = network.run(image, mask, np.zeros_like(image), np.zeros_like(mask))["fill"][0].transpose(1, 2, 0)
+    factor = lift(aligned, unknown)
+    image = np.minimum(image * np.float32(factor), 1)
+    fields = lowered(network.run(image, mask, np.zeros_like(image), np.zeros_like(mask)), factor)
+    fill = fields["fill"][0].transpose(1, 2, 0)
     return np.where(unknown[..., None], np.rint(fill * 255).astype(np.uint8), aligned.astype(np.uint8))
 
 

@@ -5,10 +5,11 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Protocol, runtime_checkable
 
+import cv2
 import numpy as np
 import onnxruntime
 
-from twoface.core.arrays import Batch, Fields
+from twoface.core.arrays import Batch, Fields, Mask, Picture
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.files import PathLike
 from twoface.core.frame import SIZE
@@ -29,6 +30,7 @@ OUTPUT_SHAPES = {
     "offset": (3, SIZE, SIZE),
     "weight": (1, 32, 32),
 }
+LIT = 80  # of 0..255: a face whose lighter parts are darker than this is lifted to it for the network
 MIRRORED_FLOW = np.array([-1, 1], np.float32)[:, None, None]  # what the mirror image's flow (dx, dy) is times
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -153,6 +155,23 @@ def both_ways(network: Network, image: Batch, mask: Batch, reference: Batch, tru
         mirrored = mirrored[..., ::-1]
         mean[name] = (straight + (mirrored * MIRRORED_FLOW if name == "flow" else mirrored)) * np.float32(0.5)
     return mean
+
+
+def lift(crop: Picture, unknown: Mask) -> float:
+    """By how much a dark photo is brightened for the network, which learned from daylight -> float, 1 or more.
+
+    crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known.
+    """
+    middle = np.zeros_like(unknown)
+    middle[24:112, 24:104] = True
+    known = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[middle & ~unknown]
+    return max(1.0, LIT / max(float(np.percentile(known, 75)), 1)) if known.size else 1.0
+
+
+def lowered(fields: Fields, factor: float) -> Fields:
+    """The network's outputs for a photo that was brightened by `factor`, {name: (C, h, w)} -> those for the photo."""
+    lit = ("fill", "synthesis", "gain", "offset")
+    return {name: field / np.float32(factor) if name in lit else field for name, field in fields.items()}
 
 
 def checked(outputs: Fields, rows: int, advice: str) -> Fields:
