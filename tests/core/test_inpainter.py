@@ -23,6 +23,7 @@ from twoface.core import background
 from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, read_photo
 from twoface.core.masks import box_hole, feather, grow
+from twoface.core.mesh import template_mesh, to_template
 
 
 def near(frame, other):
@@ -397,3 +398,24 @@ def test_a_rough_square_is_corrected_though_the_hole_reaches_over_it(network, ph
     assert np.array_equal(seen.hole, mask) and not seen.warnings
     as_given = Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(photo, **given)
     assert seen.frame != as_given.frame
+
+
+@pytest.mark.parametrize(("off", "looks"), [((0, 14, 0), 2), ((0, 2, 0), 1)])
+def test_a_first_fill_that_shows_the_face_elsewhere_corrects_the_square_once(network, photo, off, looks):
+    class Surprised(FakeMesher):
+        """Through the hole the square seemed to fit; in the fill the face lies elsewhere."""
+
+        seen = 0
+
+        def aligned(self, picture):
+            self.seen += 1
+            return super().aligned(picture) + off
+
+    mesher, face = Surprised(), (40, 30, 296, 286)
+    engine = Inpainter(network(), None, FakeEmbedder(), mesher, FakeOcclusion())
+    prepared = engine.prepare(photo, hole=HOLE, face=face)
+    assert mesher.seen == looks
+    lower = Frame.of(face).inner(Frame.of_transform(to_template(template_mesh() + off)))
+    assert prepared.frame == (lower if looks > 1 else Frame.of(face))
+    assert prepared.feather == 2 * prepared.frame.detail
+    assert np.array_equal(prepared.crop, prepared.frame.crop(photo))
