@@ -47,7 +47,7 @@ def main():
     for target, reference in zip(pairs.target, pairs.reference, strict=True):
         crop = portraits.crops[target]
         truth, hole = np.ascontiguousarray(crop[frame, frame]), named_hole(options.hole, meshes[target])
-        points = mesher.behind(truth, hole, network)
+        _, points = mesher.behind(truth, hole, network)
         moved = registered(points, hole, portraits.crops[reference], in_crop(meshes[reference]))
         image = np.ascontiguousarray(truth.transpose(2, 0, 1)[None], np.float32) / 255 * ~hole
         fields = network.run(image, hole[None, None].astype(np.float32), *moved.planes())

@@ -46,7 +46,7 @@ def measure(network, detector, mesher, photo, reference, name):
     detail = frame.detail
     unknown, core = (crop_mask(hole, frame, px) for px in (FEATHER * detail, 0))
     aligned = frame.crop(photo)
-    points, mesh = mesher.behind(aligned, unknown, network), mesher.find(reference, other).points
+    (_, points), mesh = mesher.behind(aligned, unknown, network), mesher.find(reference, other).points
     moved = registered(points, unknown, reference, mesh)
     source = (reference, moved.map)
     image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / 255

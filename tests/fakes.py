@@ -107,7 +107,8 @@ class FakeMesher:
         return template_mesh()
 
     def behind(self, aligned, unknown, network):
-        return template_mesh()
+        filled = np.where(unknown[..., None], 127, aligned).astype(np.uint8)
+        return filled, self.aligned(filled)
 
     def aligned(self, picture):
         return template_mesh()

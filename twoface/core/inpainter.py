@@ -24,7 +24,7 @@ from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
 from twoface.core.holes import check_on_face, check_told, given_hole, part_of_face
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for
 from twoface.core.images import Photo, PhotoSource, as_photo
-from twoface.core.mesh import Mesher, corrected, invented, moved, to_template
+from twoface.core.mesh import Mesher, corrected, moved, to_template
 from twoface.core.network import FillModel, Network, both_ways, lift, lowered
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside
 from twoface.core.outlook import Outlook, outlook
@@ -237,8 +237,7 @@ class Inpainter:
             seam = FEATHER * frame.detail if feather is None else min(feather, WIDEST)
             pixels, inner = background_continued(photo, mask, points, frame, faces, seam)
             aligned, unknown = crop_and_hole(pixels, inner, frame, seam)
-            filled = invented(aligned, unknown, self.network)
-            mesh = self.mesher.aligned(filled)
+            filled, mesh = self.mesher.behind(aligned, unknown, self.network)
             better = corrected(frame, mesh)
             if not closer_look or better is frame or not holds(better, frame, mask):
                 break

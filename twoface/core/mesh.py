@@ -138,13 +138,13 @@ class Mesher:
         grey = np.where(unknown[..., None], np.uint8(GREY), aligned)
         return self._whole.look(grey, region_of(points)).presence >= PRESENT
 
-    def behind(self, aligned: Picture, unknown: Mask, network: Network) -> Points:
-        """The same with a closer look: the hole is filled without a reference first, and the filled face looked at.
+    def behind(self, aligned: Picture, unknown: Mask, network: Network) -> tuple[Picture, Points]:
+        """A first fill of the hole, as of `invented`, and the mesh of the face in it, as of `aligned`.
 
-        network: what has a `run` as `twoface.core.network.FillModel`. Ten times as slow as `through`, and nearer the
-        truth in an aligned frame (`benchmarks/meshes.py`).
+        Ten times as slow as `through`, and nearer the truth in an aligned frame (`benchmarks/meshes.py`).
         """
-        return self.aligned(invented(aligned, unknown, network))
+        filled = invented(aligned, unknown, network)
+        return filled, self.aligned(filled)
 
     def aligned(self, picture: Picture) -> Points:
         """The mesh of a whole face in its crop, uint8 (128, 128, 3) -> float64 (478, 3), crop pixels."""
@@ -178,7 +178,10 @@ class MeshNetwork:
 
 
 def invented(aligned: Picture, unknown: Mask, network: Network) -> Picture:
-    """A crop whose hole is filled without a reference -> uint8 (128, 128, 3). Arguments as of `Mesher.behind`."""
+    """A crop whose hole is filled without a reference -> uint8 (128, 128, 3).
+
+    aligned, unknown: as of `Mesher.through`; network: what has a `run` as `twoface.core.network.FillModel`.
+    """
     image, mask = _planes(np.where(unknown[..., None], 0, aligned), unknown)
     factor = lift(aligned, unknown)
     image = np.minimum(image * np.float32(factor), 1)

@@ -33,7 +33,7 @@ from twoface.core.masks import box_hole
 from twoface.core.mesh import Mesher, with_reference
 from twoface.core.network import FillModel, Network, both_ways
 from twoface.core.parts import check_name, named_hole
-from twoface.core.reference import Registered, no_reference, registered
+from twoface.core.reference import Registered, no_reference, registered, without_fringe
 from twoface.research.data.portraits import FRAME, MARGIN, Portraits
 from twoface.research.evaluation import recogniser
 from twoface.research.evaluation.baselines import BASELINES
@@ -356,8 +356,8 @@ def _registrar(
     """
 
     def register(target: int, reference: int, mask: Mask) -> tuple[Registered, float]:
-        points = meshes.mesher.behind(_frame(portraits.crops[target][None])[0], mask, network)
-        found = registered(points, mask, portraits.crops[reference], meshes.crop(reference))
+        filled, points = meshes.mesher.behind(_frame(portraits.crops[target][None])[0], mask, network)
+        found = without_fringe(registered(points, mask, portraits.crops[reference], meshes.crop(reference)), filled)
         truth = meshes.frame(target)[:, :2]
         x, y = truth.round().astype(int).clip(0, SIZE - 1).T
         better = with_reference(points, meshes.crop(reference), mask)[:, :2]
