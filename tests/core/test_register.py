@@ -138,6 +138,13 @@ def test_hair_over_a_forehead_is_not_trusted_where_the_photo_has_none(light):
     assert (trust[47:] == 1).all()  # brows are dark too
 
 
+def test_a_picture_that_goes_a_little_beyond_its_range_is_told_alike():
+    hair = with_hair(0)
+    beyond = dataclasses.replace(hair, picture=hair.picture.astype(np.float32) - np.float32(25) * (hair.picture == 0))
+    photo = np.full((128, 128, 3), 150, np.uint8)
+    assert np.array_equal(without_fringe(beyond, photo).trust, without_fringe(hair, photo).trust)
+
+
 def test_hair_that_the_photo_has_too_and_a_shade_are_trusted():
     assert (without_fringe(with_hair(50), with_hair(50).picture).trust == 1).all()
     assert (without_fringe(with_hair(120), np.full((128, 128, 3), 150, np.uint8)).trust == 1).all()

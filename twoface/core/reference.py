@@ -101,8 +101,9 @@ def _forehead(points: Points) -> Mask:
 
 
 def _brightness(picture: Picture) -> Field:
-    """Its logarithm, without noise -> float32 (128, 128)."""
-    return cv2.GaussianBlur(np.log(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) + 12), (0, 0), 1)
+    """Its logarithm, without noise -> float32 (128, 128). picture: of 0..255, or a little beyond (128, 128, 3)."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return cv2.GaussianBlur(np.log(np.maximum(grey, 0) + 12), (0, 0), 1)
 
 
 def _widened(mask: Mask) -> Field:
