@@ -1,5 +1,6 @@
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from fakes import straight, textured
@@ -8,7 +9,7 @@ from test_mesh import turned
 from twoface.core.affine import apply, invert
 from twoface.core.frame import UPRIGHT, Frame
 from twoface.core.masks import distance_to
-from twoface.core.mesh import Mesh, inside, template_mesh
+from twoface.core.mesh import FOREHEAD, Mesh, inside, template_mesh
 from twoface.core.reference import Registered, no_reference, registered, sampled, shrunk, uncovered, without_fringe
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
@@ -135,7 +136,14 @@ def test_hair_over_a_forehead_is_not_trusted_where_the_photo_has_none(light):
     trust = without_fringe(with_hair(50), np.full((128, 128, 3), light, np.uint8)).trust
     assert not trust[34:42, 58:70].any()  # with a rim about it
     assert (trust[:, :50] == 1).all() and (trust[:, 78:] == 1).all()
-    assert (trust[47:] == 1).all()  # brows are dark too
+    assert (trust[50:] == 1).all()
+
+
+def test_brows_are_no_fringe():
+    found = with_hair(150)
+    line = template_mesh()[list(FOREHEAD[1]), :2]
+    cv2.polylines(found.picture, [line.round().astype(np.int32)], False, (50, 50, 50), 3)
+    assert (without_fringe(found, np.full((128, 128, 3), 150, np.uint8)).trust == 1).all()
 
 
 def test_a_picture_that_goes_a_little_beyond_its_range_is_told_alike():

@@ -14,8 +14,11 @@ from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_p
 
 RIM = 3  # crop pixels about what covers a reference that are not trusted either
 # By how much the logarithm of brightness is below that of the skin expected: about hair over a forehead, and in it.
-FRINGE = (0.2, 0.5)
-OVER_BROWS = 4.0  # crop pixels above the brows: where the bare forehead begins
+FRINGE = (0.25, 0.75)
+OVER_BROWS = (
+    2.0,
+    4.0,
+)  # crop pixels above the brows, which are dark too: to there hair hangs, if it is told from there
 EDGE = (1, 4)  # crop pixels inside the face's outline: still its edge, and surely the face
 
 
@@ -86,17 +89,19 @@ def without_fringe(found: Registered, invented: Picture) -> Registered:
         return found
     darker = _brightness(invented) - _brightness(found.picture)
     darker -= np.median(darker[face])
-    forehead = _forehead(found.points)
-    _, pieces = cv2.connectedComponents(((darker > FRINGE[0]) & forehead).view(np.uint8))
-    hair = np.isin(pieces, np.unique(pieces[(darker > FRINGE[1]) & forehead]))
+    about, within = (
+        (darker > least) & _forehead(found.points, above) for least, above in zip(FRINGE, OVER_BROWS, strict=True)
+    )
+    _, pieces = cv2.connectedComponents(about.view(np.uint8))
+    hair = np.isin(pieces, np.unique(pieces[within]))
     return replace(found, trust=found.trust * (1 - _widened(hair)))
 
 
-def _forehead(points: Points) -> Mask:
-    """Where a face's forehead lies in the crop, from a little above its brows on -> bool (128, 128)."""
+def _forehead(points: Points, above: float) -> Mask:
+    """Where a face's forehead lies in the crop, from so many pixels above its brows on -> bool (128, 128)."""
     top, brows = (points[list(line), :2] for line in FOREHEAD)
     mask = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.fillPoly(mask, [np.vstack([top, brows - (0, OVER_BROWS)]).round().astype(np.int32)], 1)
+    cv2.fillPoly(mask, [np.vstack([top, brows - (0, above)]).round().astype(np.int32)], 1)
     return mask.view(bool)
 
 
