@@ -15,10 +15,7 @@ from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_p
 RIM = 3  # crop pixels about what covers a reference that are not trusted either
 # By how much the logarithm of brightness is below that of the skin expected: about hair over a forehead, and in it.
 FRINGE = (0.25, 0.75)
-OVER_BROWS = (
-    2.0,
-    4.0,
-)  # crop pixels above the brows, which are dark too: to there hair hangs, if it is told from there
+OVER_BROWS = (2.0, 4.0)  # crop pixels above the brows, dark too: where hair hangs to, if it is told from there
 EDGE = (1, 4)  # crop pixels inside the face's outline: still its edge, and surely the face
 
 
