@@ -12,7 +12,7 @@ from twoface.core.affine import apply, invert
 from twoface.core.faces import TEMPLATE, Face
 from twoface.core.frame import Frame
 from twoface.core.identity import calibrated_holes, origin
-from twoface.core.mesh import Mesh, template_mesh
+from twoface.core.mesh import Mesh, invented, template_mesh
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
 from twoface.core.workers import _outcome, run_tasks
 from twoface.search.face_space import KINDS, FaceSpace
@@ -107,7 +107,7 @@ class FakeMesher:
         return template_mesh()
 
     def behind(self, aligned, unknown, network):
-        filled = np.where(unknown[..., None], 127, aligned).astype(np.uint8)
+        filled = invented(aligned, unknown, network)
         return filled, self.aligned(filled)
 
     def aligned(self, picture):

@@ -86,14 +86,13 @@ def with_registered(crops: Crops, mesher: Mesher, network: FillModel) -> Crops:
         return crops
     pictures, trusts = np.zeros_like(crops.reference), np.zeros_like(crops.mask)
     for row in np.flatnonzero(crops.reference.any((1, 2, 3))):
-        image, reference = (
-            np.ascontiguousarray(planes[row].transpose(1, 2, 0) * 255) for planes in (crops.image, crops.reference)
-        )
+        image, reference = (planes[row].transpose(1, 2, 0) for planes in (crops.image, crops.reference))
         unknown = crops.mask[row, 0] == 1
-        filled, points = mesher.behind(image, unknown, network)
-        found = registered(points, unknown, reference, mesher.find(reference, UPRIGHT).points)
-        found = without_fringe(found, filled)
-        pictures[row], trusts[row] = (found.picture.transpose(2, 0, 1) / 255).clip(0, 1), found.trust
+        filled, points = mesher.behind(image * 255, unknown, network)
+        mesh = mesher.find(reference * 255, UPRIGHT).points
+        found = registered(points, unknown, np.ascontiguousarray(reference), mesh)
+        bare = without_fringe(replace(found, picture=found.picture * 255), filled)
+        pictures[row], trusts[row] = found.picture.transpose(2, 0, 1).clip(0, 1), bare.trust
     return replace(crops, reference=pictures, trust=trusts)
 
 
