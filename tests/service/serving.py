@@ -15,14 +15,14 @@ from twoface.service.settings import Settings
 from twoface.service.tensors import CENTER
 
 
-class NearMesher(FakeMesher):
-    """Fills nothing: a network that is held answers no first fill either."""
+class UnaskingMesher(FakeMesher):
+    """Asks the network for no first fill, so that a test which holds the network says when it is asked."""
 
     def behind(self, aligned, unknown, network):
         return np.zeros_like(aligned, np.uint8), self.aligned(aligned)
 
 
-module.Mesher = lambda *_: NearMesher()  # all servers of this process see a face wherever they look
+module.Mesher = lambda *_: UnaskingMesher()  # all servers of this process see a face wherever they look
 
 
 @contextlib.contextmanager

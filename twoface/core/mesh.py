@@ -49,7 +49,7 @@ FOREHEAD = (  # its upper edge, and along the brows back
     (300, 293, 334, 296, 336, 9, 107, 66, 105, 63, 70),
 )
 EYES = {"left_eye": ((33, 133), range(468, 473)), "right_eye": ((362, 263), range(473, 478))}  # corners and iris
-EYE_CORNERS = (33, 133, 362, 263)
+EYE_CORNERS = tuple(corner for corners, _ in EYES.values() for corner in corners)
 # Where the means of `LANDMARKS` lie in the training crops, as fractions of the crop: their median over 15,371 of them.
 # `twoface.core.faces.TEMPLATE` is the same of MTCNN's landmarks, which lie elsewhere.
 PLACES = np.array([(0.3697, 0.4576), (0.6052, 0.4573), (0.4868, 0.6097), (0.3861, 0.7139), (0.59, 0.714)])
@@ -293,9 +293,8 @@ def with_reference(points: Points, reference: Points, unknown: Mask) -> Points:
     expected = fitted(reference, points, (~hidden).astype(float))
     better = np.where(hidden[:, None], (points + expected) / 2, points)
     for eye in EYES:  # an invented one is soft, and looks nearly shut: .16 open on average where eyes are .29
-        shaped = _with_eye_of(expected, better, eye)
-        better = np.where(hidden[:, None], shaped, better)
-    return better
+        better = _with_eye_of(expected, better, eye)
+    return np.where(hidden[:, None], better, points)
 
 
 def _with_eye_of(other: Points, points: Points, eye: str) -> Points:

@@ -160,7 +160,7 @@ def both_ways(network: Network, image: Batch, mask: Batch, reference: Batch, tru
 def lift(crop: Picture, unknown: Mask) -> float:
     """By how much a dark photo is brightened for the network, which learned from daylight -> float, 1 or more.
 
-    crop: uint8 (128, 128, 3); unknown: bool (128, 128), what of it is not known.
+    crop: (128, 128, 3), uint8 or float32 of 0..255; unknown: bool (128, 128), what of it is not known.
     """
     middle = np.zeros_like(unknown)
     middle[24:112, 24:104] = True

@@ -16,6 +16,7 @@ RIM = 3  # crop pixels about what covers a reference that are not trusted either
 # By how much the logarithm of brightness is below that of the skin expected: about hair over a forehead, and in it.
 FRINGE = (0.25, 0.75)
 OVER_BROWS = (2.0, 4.0)  # crop pixels above the brows, dark too: where hair hangs to, if it is told from there
+BLACK = 12  # of 0..255, added to brightness: what is darker than that differs by noise
 EDGE = (1, 4)  # crop pixels inside the face's outline: still its edge, and surely the face
 
 
@@ -105,7 +106,7 @@ def _forehead(points: Points, above: float) -> Mask:
 def _brightness(picture: Picture) -> Field:
     """Its logarithm, without noise -> float32 (128, 128). picture: of 0..255, or a little beyond (128, 128, 3)."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return cv2.GaussianBlur(np.log(np.maximum(grey, 0) + 12), (0, 0), 1)
+    return cv2.GaussianBlur(np.log(np.maximum(grey, 0) + BLACK), (0, 0), 1)
 
 
 def _widened(mask: Mask) -> Field:

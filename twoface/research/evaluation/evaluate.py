@@ -30,7 +30,7 @@ from twoface.core.errors import InputError, Unavailable
 from twoface.core.files import PathLike, check_output, write_aside
 from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.masks import box_hole
-from twoface.core.mesh import Mesher, with_reference
+from twoface.core.mesh import Mesher
 from twoface.core.network import FillModel, Network, both_ways
 from twoface.core.parts import check_name, named_hole
 from twoface.core.reference import Registered, no_reference, registered, without_fringe
@@ -360,8 +360,7 @@ def _registrar(
         found = without_fringe(registered(points, mask, portraits.crops[reference], meshes.crop(reference)), filled)
         truth = meshes.frame(target)[:, :2]
         x, y = truth.round().astype(int).clip(0, SIZE - 1).T
-        better = with_reference(points, meshes.crop(reference), mask)[:, :2]
-        return found, float(np.linalg.norm(better - truth, axis=1)[mask[y, x]].mean())
+        return found, float(np.linalg.norm(found.points[:, :2] - truth, axis=1)[mask[y, x]].mean())
 
     return register
 
