@@ -53,7 +53,7 @@ def main():
     print("| beside the face | PSNR | fine detail | in the crop: PSNR | fine detail |\n|---|---|---|---|---|")
     for way in rows[0]:
         figures = np.mean([row[way] for row in rows], 0)
-        print(f"| {way} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2]:.2f} | {figures[3]:.2f} |")
+        print(f"| {way} | " + " | ".join("-" if np.isnan(figure) else f"{figure:.2f}" for figure in figures) + " |")
     gain = np.array([np.subtract(row["background"], row["Telea"])[0] for row in rows])
     drawn = np.random.default_rng(0).integers(0, len(gain), (10_000, len(gain)))
     low, high = np.percentile(gain[drawn].mean(1), (2.5, 97.5))
@@ -108,7 +108,7 @@ def judged(engine, path, polygons):
         "mean colour": np.where(hole[..., None], photo.pixels[~hole].mean(0).round().astype(np.uint8), photo.pixels),
     }
     figures = {way: told(filled, photo.pixels, where, crop) for way, filled in ways.items()}
-    figures["network"][:2] = np.nan
+    figures["network"][:2] = np.nan  # it sees no more than the crop
     tiles = [cut_out(pixels, frame) for pixels in (photo.pixels, covered, engine.fill(covered, mask=hole).photo.pixels)]
     return {"figures": figures, "picture": np.hstack(tiles), "seconds": seconds}
 

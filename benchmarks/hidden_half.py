@@ -16,8 +16,7 @@ import numpy as np
 from twoface.core.frame import SIZE
 from twoface.core.masks import center_hole
 from twoface.core.mesh import POLYGONS, Mesh, mirrored
-from twoface.core.network import FillModel
-from twoface.core.reference import no_reference
+from twoface.core.network import FillModel, no_reference
 from twoface.core.register import at_places, enlarged, pixels, register
 from twoface.research.data.meshes import meshes_of
 from twoface.research.data.portraits import MARGIN, Portraits, in_crop

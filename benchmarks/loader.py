@@ -1,17 +1,19 @@
 """How many pictures a second the training loader gives, and where its time goes.
 
-    python benchmarks/loader.py --data DATA [--split train] [--samples 2000]
+    python benchmarks/loader.py --data DATA [--cache DIR] [--split train] [--samples 2000]
 
 Prints a Markdown table. Absolute figures depend on what else the machine does; the shares less so.
 """
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 from torch.utils.data import DataLoader
 
 from twoface.core.mesh import template_mesh
+from twoface.research.data.meshes import meshes_of
 from twoface.research.data.portraits import PortraitPairs, Portraits
 from twoface.research.data.random_holes import random_hole
 
@@ -22,11 +24,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="a folder made by `twoface data prepare`")
     parser.add_argument("--split", default="train")
+    parser.add_argument("--cache", type=Path, help="a folder where meshes are kept, as `twoface train` does")
     parser.add_argument("--samples", type=int, default=2000, help="how many samples to draw for each row")
     options = parser.parse_args()
 
     portraits, decode = timed(lambda: Portraits.load(options.data, options.split))
-    pairs = PortraitPairs(portraits, seed=0, length=options.samples)
+    meshes = meshes_of(portraits, options.cache)
+    pairs = PortraitPairs(portraits, meshes, seed=0, length=options.samples)
     samples = range(len(pairs))
     drawn, draw = timed(lambda: [pairs[i]["reference_index"] for i in samples])
     pictures = len(pairs) + sum(i >= 0 for i in drawn)  # a target each, and most have a reference

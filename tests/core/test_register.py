@@ -10,7 +10,8 @@ from twoface.core.affine import apply, invert
 from twoface.core.frame import UPRIGHT, Frame
 from twoface.core.masks import distance_to
 from twoface.core.mesh import FOREHEAD, Mesh, inside, template_mesh
-from twoface.core.reference import Registered, no_reference, registered, sampled, shrunk, uncovered, without_fringe
+from twoface.core.network import no_reference
+from twoface.core.reference import Registered, registered, sampled, shrunk, uncovered, without_fringe
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 FRAME = Frame.of((40, 30, 296, 286, 10))

@@ -7,13 +7,13 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 
 import cv2
 import numpy as np
 
 from twoface.core import occlusion
-from twoface.core.arrays import Batch, Fields, Mask, Picture, Points
+from twoface.core.arrays import Fields, Mask, Picture, Points
 from twoface.core.blend import beside, blend, crop_mask, seam_correction
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
@@ -25,12 +25,11 @@ from twoface.core.holes import check_on_face, check_told, given_hole, part_of_fa
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for
 from twoface.core.images import Photo, PhotoSource, as_photo
 from twoface.core.mesh import Mesher, corrected, moved, to_template
-from twoface.core.network import FillModel, Network, both_ways, lift, lowered
+from twoface.core.network import FillModel, Network, asked, both_ways, no_reference
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
 from twoface.core.prepared import FEATHER, WIDEST, Prepared, background_continued, crop_and_hole, holds, window
-from twoface.core.reference import no_reference
 from twoface.core.reference_photos import Chooser, Chosen, Reference, reference_frames
 from twoface.core.tone import tone_of
 from twoface.core.verdict import Identity
@@ -253,11 +252,7 @@ class Inpainter:
     def predict(self, prepared: Prepared, reference: Reference | None = None) -> Fields:
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
         given = no_reference() if reference is None else reference.registered.planes()
-        mask = prepared.unknown[None, None].astype(np.float32)
-        factor = lift(prepared.crop, prepared.unknown)
-        image = np.minimum(_planes(prepared.masked) * np.float32(factor), 1)
-        fields = both_ways(self.network, image, mask, *given)
-        fields = lowered({name: field[0] for name, field in fields.items()}, factor)
+        fields = asked(partial(both_ways, self.network), prepared.crop, prepared.unknown, *given)
         return fields if reference is None else beside(fields, prepared.crop, prepared.unknown, reference.registered)
 
     def paste(
@@ -353,7 +348,3 @@ class _Clock:
 
     def laps(self) -> dict[str, float]:
         return self._laps | {"total": sum(self._laps.values())}
-
-
-def _planes(picture: Picture) -> Batch:
-    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)

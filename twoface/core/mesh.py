@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from twoface.core.affine import apply, invert, scale_of, similarity_transform
-from twoface.core.arrays import Batch, Indices, Mask, Matrix, Numbers, Picture, Points, Transform, Vector
+from twoface.core.arrays import Indices, Mask, Matrix, Numbers, Picture, Points, Transform, Vector
 from twoface.core.faces import TEMPLATE
 from twoface.core.frame import SIZE, UPRIGHT, Frame
-from twoface.core.network import Network, lift, lowered, open_session
+from twoface.core.network import Network, asked, no_reference, open_session, planes
 
 POINTS = 478
 SIDE = 256  # pixels a side of what the network sees
@@ -129,7 +129,7 @@ class Mesher:
         aligned: uint8 (128, 128, 3), the crop; unknown: bool (128, 128), the hole: what `aligned` holds there does not
         matter. The network is ours: `twoface.research.models.see_through`. It finds faces in frames that are far off.
         """
-        image, mask = _planes(aligned, unknown)
+        image, mask = planes(aligned, unknown)
         return self._through.run(None, {"image": image, "mask": mask})[0][0].astype(np.float64)
 
     def shows_face(self, aligned: Picture, unknown: Mask) -> bool:
@@ -182,11 +182,7 @@ def invented(aligned: Picture, unknown: Mask, network: Network) -> Picture:
 
     aligned, unknown: as of `Mesher.through`; network: what has a `run` as `twoface.core.network.FillModel`.
     """
-    image, mask = _planes(np.where(unknown[..., None], 0, aligned), unknown)
-    factor = lift(aligned, unknown)
-    image = np.minimum(image * np.float32(factor), 1)
-    fields = lowered(network.run(image, mask, np.zeros_like(image), np.zeros_like(mask)), factor)
-    fill = fields["fill"][0].transpose(1, 2, 0)
+    fill = asked(network.run, aligned, unknown, *no_reference())["fill"].transpose(1, 2, 0)
     return np.where(unknown[..., None], np.rint(fill * 255).astype(np.uint8), aligned.astype(np.uint8))
 
 
@@ -346,12 +342,6 @@ def mirrored() -> Indices:
 @cache
 def _topology() -> dict[str, Numbers]:
     return dict(np.load(str(resources.files("twoface") / "weights" / "face_mesh.npz")))
-
-
-def _planes(aligned: Picture, unknown: Mask) -> tuple[Batch, Batch]:
-    """A crop and its hole as the networks take them: (1, 3, 128, 128) in [0, 1] and (1, 1, 128, 128), float32."""
-    image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
-    return image, unknown[None, None].astype(np.float32)
 
 
 def _ratio(points: Points, upper: int, lower: int, outer: int, inner: int) -> float:

@@ -1,6 +1,7 @@
 """The exported fill network: its file, its metadata, one call. `docs/architecture.md` describes the contract."""
 
 import os
+from collections.abc import Callable
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Protocol, runtime_checkable
@@ -157,11 +158,36 @@ def both_ways(network: Network, image: Batch, mask: Batch, reference: Batch, tru
     return mean
 
 
-def lift(crop: Picture, unknown: Mask) -> float:
-    """By how much a dark photo is brightened for the network, which learned from daylight -> float, 1 or more.
+def planes(crop: Picture, unknown: Mask) -> tuple[Batch, Batch]:
+    """A crop and its hole as networks take them: (1, 3, 128, 128) in [0, 1] and (1, 1, 128, 128), float32.
 
     crop: (128, 128, 3), uint8 or float32 of 0..255; unknown: bool (128, 128), what of it is not known.
     """
+    image = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    return image, unknown[None, None].astype(np.float32)
+
+
+def no_reference(count: int = 1) -> tuple[Batch, Batch]:
+    """What `FillModel.run` takes of a reference and its trust where there is none."""
+    return np.zeros((count, 3, SIZE, SIZE), np.float32), np.zeros((count, 1, SIZE, SIZE), np.float32)
+
+
+def asked(
+    run: Callable[[Batch, Batch, Batch, Batch], Fields], crop: Picture, unknown: Mask, reference: Batch, trust: Batch
+) -> Fields:
+    """What a network answers of one crop -> {name: (C, h, w)}, named as `OUTPUT_SHAPES`.
+
+    run: as of `FillModel.run`, which a dark crop is shown brightened, its hole black. crop, unknown: as of `planes`.
+    reference, trust: as `run` takes them.
+    """
+    factor = _lift(crop, unknown)
+    image, mask = planes(np.where(unknown[..., None], 0, crop), unknown)
+    fields = run(np.minimum(image * np.float32(factor), 1), mask, reference, trust)
+    return lowered({name: field[0] for name, field in fields.items()}, factor)
+
+
+def _lift(crop: Picture, unknown: Mask) -> float:
+    """By how much a dark photo is brightened for the network, which learned from daylight -> float, 1 or more."""
     middle = np.zeros_like(unknown)
     middle[24:112, 24:104] = True
     known = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[middle & ~unknown]

@@ -46,11 +46,6 @@ class Registered:
         return picture, self.trust[None, None]
 
 
-def no_reference(count: int = 1) -> tuple[Batch, Batch]:
-    """What `FillModel.run` takes where there is no reference."""
-    return np.zeros((count, 3, SIZE, SIZE), np.float32), np.zeros((count, 1, SIZE, SIZE), np.float32)
-
-
 def registered(points: Points, unknown: Mask, pixels: Picture, mesh: Points) -> Registered:
     """Register a reference to a face with a hole.
 

@@ -31,9 +31,9 @@ from twoface.core.files import PathLike, check_output, write_aside
 from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.masks import box_hole
 from twoface.core.mesh import Mesher
-from twoface.core.network import FillModel, Network, both_ways
+from twoface.core.network import FillModel, Network, both_ways, no_reference
 from twoface.core.parts import check_name, named_hole
-from twoface.core.reference import Registered, no_reference, registered, without_fringe
+from twoface.core.reference import Registered, registered, without_fringe
 from twoface.research.data.portraits import FRAME, MARGIN, Portraits
 from twoface.research.evaluation import recogniser
 from twoface.research.evaluation.baselines import BASELINES
