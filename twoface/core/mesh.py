@@ -18,6 +18,7 @@ from twoface.core.affine import apply, invert, scale_of, similarity_transform
 from twoface.core.arrays import Indices, Mask, Matrix, Numbers, Picture, Points, Transform, Vector
 from twoface.core.faces import TEMPLATE
 from twoface.core.frame import SIZE, UPRIGHT, Frame
+from twoface.core.mesh_shape import mesh_shape
 from twoface.core.network import Network, asked, no_reference, open_session, planes
 
 POINTS = 478
@@ -26,6 +27,10 @@ REGION = Frame(64.5, 66.5, 126.0)  # of the 128 crop: shows an aligned face to i
 ZOOM = 1.5  # the square's side by the face's larger extent, as the network was trained
 PRESENT = 0.5  # below this a square shows no face
 NARROW = 4.0  # crop pixels between an eye's corners: one turned away has no shape to speak of
+# What hidden points are told by, 1 over the variance in square pixels of all together (their errors go together): where
+# a first fill has them, where the reference's mesh has them, and the points that are seen.
+TOLD = (0.5, 0.25, 10.0)
+TOGETHER = 16.0  # crop pixels over which hidden points are moved alike, so that parts keep their shape
 GREY = 127  # what a hole is filled with before the network looks
 NEAR_ENOUGH, ABSURD = (0.08, 6.0, 5.0), (0.6, 60.0, 40.0)  # of a frame: log scale, degrees, crop pixels
 
@@ -281,16 +286,34 @@ def fitted(reference: Points, points: Points, known: Vector, reach: float = 10.0
 def with_reference(points: Points, reference: Points, unknown: Mask) -> Points:
     """A mesh seen through a hole, bettered by another of the person -> float64 (478, 3), crop pixels.
 
-    Points in the hole are the mean of both, but the eyes have the reference's shape: they are as open as there.
+    The shape of what is in the hole is the mean of both, but the eyes have the reference's: they are as open as there.
+    Where it lies is what `MeshShape` makes one expect of both and of what is seen.
     points: (478, 3), in crop pixels; reference: (478, 3), in its own; unknown: bool (128, 128), the hole.
     """
     x, y = points[:, :2].round().astype(int).clip(0, len(unknown) - 1).T
     hidden = unknown[y, x]
+    if not hidden.any():
+        return points
     expected = fitted(reference, points, (~hidden).astype(float))
     better = np.where(hidden[:, None], (points + expected) / 2, points)
+    better[:, :2] += _to_likely(points, expected, better, hidden)
     for eye in EYES:  # an invented one is soft, and looks nearly shut: .16 open on average where eyes are .29
         better = _with_eye_of(expected, better, eye)
     return np.where(hidden[:, None], better, points)
+
+
+def _to_likely(points: Points, expected: Points, better: Points, hidden: Mask) -> Points:
+    """By how much the hidden points of a mesh are to be moved -> float64 (478, 2), crop pixels.
+
+    points, expected, better: (478, 3), as of `with_reference`; hidden: bool (478,).
+    """
+    found, other, seen = TOLD
+    both = (found * points + other * expected) / (found + other)
+    weight = np.where(hidden, (found + other) / hidden.sum(), seen / max((~hidden).sum(), 1))
+    nearer = mesh_shape().likely(np.where(hidden[:, None], both, points)[:, :2], weight) - better[:, :2]
+    distance = ((better[:, None, :2] - better[None, :, :2]) ** 2).sum(-1)
+    near = np.exp(-distance / (2 * TOGETHER**2)) * hidden
+    return hidden[:, None] * (near @ nearer) / near.sum(1, keepdims=True)
 
 
 def _with_eye_of(other: Points, points: Points, eye: str) -> Points:

@@ -91,3 +91,24 @@ def test_load_errors(tmp_path):
         Portraits.load(tmp_path, "val")
     with pytest.raises(InputError, match="train-00.tar"):
         Portraits.load(tmp_path, "train")
+
+
+def test_a_mesh_found_in_a_first_fill_is_what_the_reference_is_registered_to():
+    class Finder:
+        def behind(self, target, mask, network):
+            self.seen.append(mask)
+            return np.where(mask[..., None], np.uint8(200), target), template_mesh() + (self.off, 0, 0)
+
+    def drawn(off):
+        drawn = pairs(make(), 3, 12, Augmentation(reference_covered=0), first_fills=True)
+        finder = Finder()
+        finder.off, finder.seen = off, []
+        drawn._finders = finder, None
+        samples = [drawn[i] for i in range(12)]
+        assert len(finder.seen) == sum(sample["reference_index"] >= 0 for sample in samples) > 5
+        return list(zip((s for s in samples if s["reference_index"] >= 0), finder.seen, strict=True))
+
+    for (here, mask), (right, _) in zip(drawn(0), drawn(12), strict=True):
+        assert np.array_equal(here["mask"], mask) and np.array_equal(here["target"], right["target"])
+        hole = mask.astype(bool)
+        assert (here["reference"][hole] != right["reference"][hole]).mean() > 0.5

@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from twoface.core.arrays import Field, Indices, Mask, Meshes, Numbers, Picture, 
 from twoface.core.errors import InputError
 from twoface.core.files import write_aside
 from twoface.core.frame import SIZE, Frame
-from twoface.core.mesh import fitted, mirrored, moved
+from twoface.core.mesh import Mesher, fitted, mirrored, moved
+from twoface.core.network import FillModel
+from twoface.core.reference import registered as registered_reference
+from twoface.core.reference import without_fringe
 from twoface.core.register import at_places, enlarged, pixels, register
 from twoface.research.data.containers import entries, read_index
 from twoface.research.data.random_holes import random_hole
@@ -162,6 +166,8 @@ class PortraitPairs:
     Half the weight of a big identity is taken away (drawn by the square root of its number of pictures).
     `single_share` of the samples are people with one picture, who never have a reference;
     `drop_reference` of the others lose theirs.
+    first_fills: the mesh of a target that has a reference is found as `twoface fill` finds it, in a first fill of the
+    hole by the network that ships; else it is the true one with a drawn error, which is quicker.
     """
 
     def __init__(
@@ -173,6 +179,7 @@ class PortraitPairs:
         augmentation: Augmentation | None = None,
         single_share: float = 0.12,
         drop_reference: float = 0.1,
+        first_fills: bool = False,
     ) -> None:
         counts = np.bincount(portraits.identity)
         order = np.argsort(portraits.identity, kind="stable")
@@ -186,7 +193,7 @@ class PortraitPairs:
         self.portraits, self.meshes, self.seed, self.length = portraits, meshes, seed, length
         self.augmentation = augmentation or Augmentation()
         self.single_share = single_share if len(self.singles) else 0.0
-        self.drop_reference = drop_reference
+        self.drop_reference, self.first_fills = drop_reference, first_fills
 
     def __len__(self) -> int:
         return self.length
@@ -212,8 +219,10 @@ class PortraitPairs:
         }
         if reference >= 0:
             crop, known = stored(self.portraits, self.meshes, reference, flip)
-            estimate = _estimated(rng, points, known, mask, how)
-            view, trust = registered(crop, estimate, known)
+            if self.first_fills:
+                view, trust = self._as_filled(sample["target"], mask, crop, known)
+            else:
+                view, trust = registered(crop, _estimated(rng, points, known, mask, how), known)
             view = recoloured(rng, view, how)
             sample["reference"] = _lose_resolution(rng, view) if rng.random() < how.reference_blur else view
             if rng.random() < how.reference_covered:
@@ -222,6 +231,18 @@ class PortraitPairs:
                 trust = np.where(thing, 0, trust)
             sample["trust"] = np.rint(trust * 255).astype(np.uint8)
         return sample
+
+    def _as_filled(self, target: Picture, mask: Mask, crop: Picture, known: Points) -> tuple[Picture, Field]:
+        """As `registered`, by the mesh that a first fill of the target shows; hair over a forehead is not trusted."""
+        mesher, network = self._finders
+        filled, points = mesher.behind(target, mask, network)
+        found = without_fringe(registered_reference(points, mask, crop, known), filled)
+        return found.picture, found.trust
+
+    @cached_property
+    def _finders(self) -> tuple[Mesher, FillModel]:
+        """Opened by the process that draws samples: a session cannot be handed on."""
+        return Mesher(1), FillModel(threads=1)
 
     def _anything(self, rng: np.random.Generator) -> Picture:
         """Part of any picture, enlarged, uint8 (128, 128, 3): what may be in front of a reference's face."""

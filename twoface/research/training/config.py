@@ -41,6 +41,7 @@ class DataConfig:
     validation_split: str = "val"
     single_share: float = 0.12  # share of samples from people with one picture, who have no reference
     drop_reference: float = 0.1  # share of the others that lose theirs
+    first_fills: bool = False  # a target's mesh is found in a first fill of its hole, as `twoface fill` does
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 

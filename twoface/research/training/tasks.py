@@ -208,7 +208,7 @@ def open_task(
     compared = "target_index" if experiment.losses.identity == "cosine_truth" else "reference_index"
     if pairs:
         meshes = meshes_of(portraits, cache)
-        how = (about.augmentation, about.single_share, about.drop_reference)
+        how = (about.augmentation, about.single_share, about.drop_reference, about.first_fills)
         return Task(PortraitPairs(portraits, meshes, seed, length, *how), validation, fabric, embeddings, compared)
     frames = portraits.crops[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
     triples = Triples(frames, Roles.draw(portraits.identity, about.shares, seed), about.hole, seed, length)
