@@ -1,6 +1,6 @@
 """How many pictures a second the training loader gives, and where its time goes.
 
-    python benchmarks/loader.py --data DATA [--cache DIR] [--split train] [--samples 2000]
+    python benchmarks/loader.py --data DATA [--cache DIR] [--split train] [--samples 2000] [--first-fills]
 
 Prints a Markdown table. Absolute figures depend on what else the machine does; the shares less so.
 """
@@ -26,11 +26,12 @@ def main():
     parser.add_argument("--split", default="train")
     parser.add_argument("--cache", type=Path, help="a folder where meshes are kept, as `twoface train` does")
     parser.add_argument("--samples", type=int, default=2000, help="how many samples to draw for each row")
+    parser.add_argument("--first-fills", action="store_true", help="meshes are found in first fills (data.first_fills)")
     options = parser.parse_args()
 
     portraits, decode = timed(lambda: Portraits.load(options.data, options.split))
     meshes = meshes_of(portraits, options.cache)
-    pairs = PortraitPairs(portraits, meshes, seed=0, length=options.samples)
+    pairs = PortraitPairs(portraits, meshes, seed=0, length=options.samples, first_fills=options.first_fills)
     samples = range(len(pairs))
     drawn, draw = timed(lambda: [pairs[i]["reference_index"] for i in samples])
     pictures = len(pairs) + sum(i >= 0 for i in drawn)  # a target each, and most have a reference

@@ -7,6 +7,7 @@ Prints how much of the variance the modes hold. `benchmarks/meshes.py` measures 
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def main() -> None:
     print(f"{len(meshes)} meshes: {MODES} modes hold {variance[:MODES].sum() / variance.sum():.2%} of the variance,")
     print(f"and leave a deviation of {left:.2f} pixels of each point")
     if options.write:
-        halved = {"mean": shape.mean.astype(np.float32), "modes": shape.modes.astype(np.float16)}
+        halved: dict[str, Any] = {"mean": shape.mean.astype(np.float32), "modes": shape.modes.astype(np.float16)}
         write_aside(options.write, lambda path: np.savez_compressed(path, **halved), force=True)
 
 
