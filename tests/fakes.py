@@ -13,6 +13,7 @@ from twoface.core.faces import TEMPLATE, Face
 from twoface.core.frame import Frame
 from twoface.core.identity import calibrated_holes, origin
 from twoface.core.mesh import Mesh, invented, template_mesh
+from twoface.core.mesh_shape import mesh_shape
 from twoface.core.network import INPUT_DEPTHS, OUTPUT_SHAPES, REQUIRED_METADATA
 from twoface.core.workers import _outcome, run_tasks
 from twoface.search.face_space import KINDS, FaceSpace
@@ -97,21 +98,25 @@ def straight(frame):
     return apply(invert(frame.transform()), np.stack(np.meshgrid(along, along), -1)).astype(np.float32)
 
 
+# The mean of faces in an aligned crop: where what is hidden of it is expected.
+MEAN_MESH = np.column_stack([mesh_shape().mean, template_mesh()[:, 2]])
+
+
 class FakeMesher:
     """Sees a face that looks straight ahead wherever it is pointed at."""
 
     def find(self, pixels, frame):
-        return Mesh(template_mesh(), 1.0).moved(invert(frame.transform()))
+        return Mesh(MEAN_MESH, 1.0).moved(invert(frame.transform()))
 
     def through(self, aligned, unknown):
-        return template_mesh()
+        return MEAN_MESH
 
     def behind(self, aligned, unknown, network):
         filled = invented(aligned, unknown, network)
         return filled, self.aligned(filled)
 
     def aligned(self, picture):
-        return template_mesh()
+        return MEAN_MESH
 
 
 def until(true, seconds=180):

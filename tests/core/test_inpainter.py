@@ -8,6 +8,7 @@ import pytest
 from fakes import (
     FRAME,
     HOLE,
+    MEAN_MESH,
     FakeDetector,
     FakeEmbedder,
     FakeMesher,
@@ -23,7 +24,7 @@ from twoface.core import background
 from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, read_photo
 from twoface.core.masks import box_hole, feather, grow
-from twoface.core.mesh import template_mesh, to_template
+from twoface.core.mesh import to_template
 
 
 def near(frame, other):
@@ -353,7 +354,7 @@ def test_auto_offers_closed_eyes_and_never_fills_at_random(inpainter, photo):
     with pytest.raises(InputError, match="name a part of the face to fill") as caught:
         engine.fill(photo, hole="auto")
     assert caught.value.code == "nothing_found"
-    photo[236:256, 40:110] = GREEN  # beside the face
+    photo[236:256, 40:118] = GREEN  # beside the face
     with pytest.raises(InputError, match="only something beside the face was found"):
         engine.fill(photo, hole="auto")
     engine.mesher = ClosedEyes()
@@ -415,7 +416,7 @@ def test_a_first_fill_that_shows_the_face_elsewhere_corrects_the_square_once(net
     engine = Inpainter(network(), None, FakeEmbedder(), mesher, FakeOcclusion())
     prepared = engine.prepare(photo, hole=HOLE, face=face)
     assert mesher.seen == looks
-    lower = Frame.of(face).inner(Frame.of_transform(to_template(template_mesh() + off)))
+    lower = Frame.of(face).inner(Frame.of_transform(to_template(MEAN_MESH + off)))
     assert prepared.frame == (lower if looks > 1 else Frame.of(face))
     assert prepared.feather == 2 * prepared.frame.detail
     assert np.array_equal(prepared.crop, prepared.frame.crop(photo))
