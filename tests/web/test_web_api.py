@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pillow_heif
 import pytest
-from fakes import textured
+from fakes import MEAN_MESH, textured
 from PIL import Image
 from studios import FACE, GROUP
 from web_server import FRAME, fill, fill_request, good, mask_text, photo_bytes, problem, upload
@@ -102,7 +102,7 @@ def test_presets_are_masks_of_the_frame(client, name):
     mask = np.asarray(mask)
     assert mask.shape == (256, 256) and set(np.unique(mask)) == {0, 255}
     small = cv2.resize(mask, (128, 128), interpolation=cv2.INTER_AREA) >= 128
-    assert (small ^ named_hole(name)).sum() < 0.15 * small.sum() + 20
+    assert (small ^ named_hole(name, MEAN_MESH)).sum() < 0.15 * small.sum() + 20
 
 
 def test_masks_may_be_drawn_over_more_than_the_frame(client):
