@@ -30,6 +30,7 @@ NARROW = 4.0  # crop pixels between an eye's corners: one turned away has no sha
 # What hidden points are told by, 1 over the variance in square pixels of all together (their errors go together): where
 # a first fill has them, where the reference's mesh has them, and the points that are seen.
 TOLD = (0.5, 0.25, 10.0)
+INVENTED = 0.25  # of the shape behind a hole: the first fill's share, the rest is the reference's
 TOGETHER = 16.0  # crop pixels over which hidden points are moved alike, so that parts keep their shape
 GREY = 127  # what a hole is filled with before the network looks
 NEAR_ENOUGH, ABSURD = (0.08, 6.0, 5.0), (0.6, 60.0, 40.0)  # of a frame: log scale, degrees, crop pixels
@@ -286,7 +287,7 @@ def fitted(reference: Points, points: Points, known: Vector, reach: float = 10.0
 def with_reference(points: Points, reference: Points, unknown: Mask) -> Points:
     """A mesh seen through a hole, bettered by another of the person -> float64 (478, 3), crop pixels.
 
-    The shape of what is in the hole is the mean of both, but the eyes have the reference's: they are as open as there.
+    The shape of what is in the hole is mostly the reference's, and the eyes' altogether: they are as open as there.
     Where it lies is what `MeshShape` makes one expect of both and of what is seen.
     points: (478, 3), in crop pixels; reference: (478, 3), in its own; unknown: bool (128, 128), the hole.
     """
@@ -295,7 +296,7 @@ def with_reference(points: Points, reference: Points, unknown: Mask) -> Points:
     if not hidden.any():
         return points
     expected = fitted(reference, points, (~hidden).astype(float))
-    better = np.where(hidden[:, None], (points + expected) / 2, points)
+    better = np.where(hidden[:, None], INVENTED * points + (1 - INVENTED) * expected, points)
     better[:, :2] += _to_likely(points, expected, better, hidden)
     for eye in EYES:  # an invented one is soft, and looks nearly shut: .16 open on average where eyes are .29
         better = _with_eye_of(expected, better, eye)
