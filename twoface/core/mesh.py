@@ -279,8 +279,7 @@ def fitted(reference: Points, points: Points, known: Vector, reach: float = 10.0
     """
     scale, rotation, shift = procrustes(reference, points, np.maximum(known, 1e-3))
     moved = scale * reference @ rotation.T + shift
-    distance = ((moved[:, None, :2] - moved[None, :, :2]) ** 2).sum(-1)
-    near = np.exp(-distance / (2 * reach**2)) * known
+    near = _nearness(moved, reach) * known
     return moved + near @ (points - moved) / (near.sum(1, keepdims=True) + 0.3)
 
 
@@ -312,9 +311,15 @@ def _to_likely(points: Points, expected: Points, better: Points, hidden: Mask) -
     both = (found * points + other * expected) / (found + other)
     weight = np.where(hidden, (found + other) / hidden.sum(), seen / max((~hidden).sum(), 1))
     nearer = mesh_shape().likely(np.where(hidden[:, None], both, points)[:, :2], weight) - better[:, :2]
-    distance = ((better[:, None, :2] - better[None, :, :2]) ** 2).sum(-1)
-    near = np.exp(-distance / (2 * TOGETHER**2)) * hidden
+    near = _nearness(better, TOGETHER) * hidden
     return hidden[:, None] * (near @ nearer) / near.sum(1, keepdims=True)
+
+
+def _nearness(points: Points, reach: float) -> Matrix:
+    """How near points (N, 3) lie to each other in the plane, a Gaussian of deviation `reach` -> float64 (N, N)."""
+    flat = points[:, :2] / (np.sqrt(2) * reach)
+    square = (flat**2).sum(1)
+    return np.exp(2 * flat @ flat.T - square[:, None] - square)
 
 
 def _with_eye_of(other: Points, points: Points, eye: str) -> Points:
