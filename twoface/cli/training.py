@@ -266,8 +266,10 @@ def _export_options(command: Command) -> None:
     add, _ = command
     add("training", metavar="RUN", type=Path, help="the folder of a training run")
     add("-o", "--out", metavar="FILE.onnx", type=Path, required=True, help="the file to write")
-    help = "write the mean of the run's weights and these, of the same network trained on"
-    add("--average-with", metavar="FILE.onnx|RUN", type=Path, help=help)
+    help = (
+        "write the mean of the run's weights and these, of the same network trained on; given twice, one counts twice"
+    )
+    add("--average-with", metavar="FILE.onnx|RUN", type=Path, nargs="+", default=[], help=help)
     add("--data-note", metavar="TEXT", default="", help="what it was trained on, for the file's metadata")
     add("--license", metavar="TEXT", default="research use only", help="for the metadata (default research use only)")
     add("--force", action="store_true", help="overwrite what exists")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,13 @@ def export(
     force: bool = False,
     data: str = "",
     license: str = "research use only",
-    average_with: Path | None = None,
+    average_with: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Write the averaged generator of a run as ONNX.
 
-    average_with: another run, or a file that this wrote, of the same network: what is written has the mean of both
-    weights. Where one was trained on from the other, the mean may do well what each does well (Wortsman et al. 2022).
+    average_with: other runs, or files that this wrote, of the same network: what is written has the mean of all their
+    weights and the run's; one that is given twice counts twice. Where some were trained on from the others, the mean
+    may do well what each does well (Wortsman et al. 2022).
     data, license: words for the file's metadata. Returns {"path", "bytes", "samples", "largest_difference"}.
     A generator of the thesis has no fields to give, and no use for trust; its file says in `twoface.hole` which part of
     the frame it fills. A helper's takes and gives what `HELPER_CONTRACTS` says.
@@ -56,8 +58,7 @@ def export(
     if experiment.data.kind == "mnist":
         raise InputError(f"{run} was trained on digits of 28x28, and what fills photos wants faces: there is no export")
 
-    if average_with is not None:
-        average(generator, average_with)
+    average(generator, average_with)
     own = HELPER_CONTRACTS.get(experiment.model.name)
     inputs, outputs, contract = own or (tuple(INPUTS), OUTPUTS, REQUIRED_METADATA)
     module = generator if own or experiment.model.name in OURS else Thesis(generator)
@@ -148,12 +149,13 @@ def _neutral(mask: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"flow": none[:, :2], "gain": none + 1, "offset": offset, "weight": zero * 1}
 
 
-def average(generator: nn.Module, source: Path) -> None:
-    """Give a network the mean of its own weights and another's."""
-    own = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
-    start_from(generator, source)
-    other = generator.state_dict()
-    generator.load_state_dict({name: (tensor + other[name]) / 2 for name, tensor in own.items()})
+def average(generator: nn.Module, sources: Sequence[Path]) -> None:
+    """Give a network the mean of its own weights and others'."""
+    total = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    for source in sources:
+        start_from(generator, source)
+        total = {name: total[name] + tensor for name, tensor in generator.state_dict().items()}
+    generator.load_state_dict({name: tensor / (1 + len(sources)) for name, tensor in total.items()})
 
 
 def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:

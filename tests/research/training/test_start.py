@@ -84,9 +84,18 @@ def test_two_networks_are_averaged(exported):
     source, path = exported
     other = TransferGenerator(TINY)
     before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
-    average(other, path)
+    average(other, [path])
     for name, tensor in source.state_dict().items():
         assert torch.allclose(other.state_dict()[name], (before[name] + tensor) / 2, atol=1e-3), name
+
+
+def test_of_three_networks_one_that_is_given_twice_counts_twice(exported):
+    source, path = exported
+    other = TransferGenerator(TINY)
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    average(other, [path, path])
+    for name, tensor in source.state_dict().items():
+        assert torch.allclose(other.state_dict()[name], (before[name] + 2 * tensor) / 3, atol=1e-3), name
 
 
 def test_a_new_input_starts_without_a_say(exported):
