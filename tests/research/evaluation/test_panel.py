@@ -3,7 +3,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeMesher, placed_face, textured
+from fakes import MEAN_MESH, FakeDetector, FakeMesher, placed_face, textured
 
 from twoface.core.affine import apply, invert
 from twoface.core.errors import InputError
@@ -82,7 +82,7 @@ def test_a_hole_lies_on_the_face_in_the_photo(photos, detector):
     task = draw_tasks(photos, count=1, detector=detector, mesher=FakeMesher())[0]
     mask = task_mask(task, (SIZE, SIZE, 3))
     back = cv2.warpAffine(mask.view(np.uint8), FRAME.transform(), (128, 128), flags=cv2.INTER_NEAREST).astype(bool)
-    eyes = named_hole("eyes")
+    eyes = named_hole("eyes", MEAN_MESH)
     assert np.count_nonzero(back & eyes) / np.count_nonzero(back | eyes) > 0.9
 
 

@@ -211,7 +211,7 @@ def test_what_is_in_front_of_the_face_is_marked_in_one_click(visit):
     me = visit()
     pixels = textured(320, 400)
     pixels[130:170, 120:200] = (0, 255, 0)  # what the stand-in sees in front of a face
-    pixels[200:226, 36:112] = (0, 255, 0)  # a hand: most of it lies beside the face
+    pixels[200:226, 36:122] = (0, 255, 0)  # a hand: most of it lies beside the face
     png = cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
     me.to_hole({"name": "hand.png", "mimeType": "image/png", "buffer": png})
     me.button("hole.auto").click()
