@@ -149,7 +149,7 @@ class Augmentation:
     blur: float = 0.1  # share of pictures that lose resolution: the fill shall be as soft as they are
     reference_blur: float = 0.1  # share of references that do
     reference_covered: float = 0.15  # share of references in front of which something is
-    mesh_bend: float = 1.0  # px, deviation of a smooth error of the picture's mesh
+    mesh_bend: float = 1.0  # px, deviation of a smooth error of the picture's mesh; it and the shift not of first fills
     mesh_shift: float = 0.7  # px, deviation of its shift
 
 

@@ -24,7 +24,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """The last three lines are of pairs alone; triples take the pictures as they are."""
+    """The last four lines are of pairs alone; triples take the pictures as they are."""
 
     kind: Literal["portraits", "mnist"] = "portraits"
     # any two pictures of a person; masked, real, reference from sets apart; single pictures with their meshes;
