@@ -282,3 +282,13 @@ def test_how_far_off_a_frame_may_be(scale, degrees, shift, kept):
     assert (found is frame) is kept
     if not kept:
         assert np.allclose(found.transform(), invert(off) @ np.vstack([frame.transform(), (0, 0, 1)]))
+
+
+def test_a_point_far_from_all_that_is_hidden_leaves_that_as_it_is():
+    points, unknown = template_mesh(), np.zeros((128, 128), bool)
+    unknown[40:75, 64:] = True
+    far = points.copy()
+    far[33, :2] = -2000  # a corner of the eye that is seen
+    with np.errstate(all="raise", under="ignore"):
+        found = with_reference(far, points * 2, unknown)
+    assert np.isfinite(found).all() and np.array_equal(found[33], far[33])

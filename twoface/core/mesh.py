@@ -311,8 +311,10 @@ def _to_likely(points: Points, expected: Points, better: Points, hidden: Mask) -
     both = (found * points + other * expected) / (found + other)
     weight = np.where(hidden, (found + other) / hidden.sum(), seen / max((~hidden).sum(), 1))
     nearer = mesh_shape().likely(np.where(hidden[:, None], both, points)[:, :2], weight) - better[:, :2]
-    near = _nearness(better, TOGETHER) * hidden
-    return hidden[:, None] * (near @ nearer) / near.sum(1, keepdims=True)
+    near = _nearness(better[hidden], TOGETHER)
+    moves = np.zeros_like(nearer)
+    moves[hidden] = near @ nearer[hidden] / near.sum(1, keepdims=True)
+    return moves
 
 
 def _nearness(points: Points, reach: float) -> Matrix:
