@@ -161,6 +161,13 @@ def test_hair_that_the_photo_has_too_and_a_shade_are_trusted():
     assert without_fringe(turned_away, turned_away.picture) is turned_away
 
 
+def test_a_dark_forehead_of_a_turned_face_takes_no_trust_from_the_rest():
+    found = dataclasses.replace(with_hair(30, slice(0, 128)), points=turned(yaw=-55))
+    found.picture[:50] = 30
+    trust = without_fringe(found, np.full((128, 128, 3), 150, np.uint8)).trust
+    assert not trust[36:40, 54:60].any() and (trust[56:] == 1).all()
+
+
 def test_planes_of_a_reference_and_of_none():
     picture = textured(128, 128)
     found = Registered(picture, np.full((128, 128), 0.5, np.float32), straight(UPRIGHT), template_mesh())

@@ -86,7 +86,7 @@ def without_fringe(found: Registered, invented: Picture) -> Registered:
         (darker > least) & _forehead(found.points, above) for least, above in zip(FRINGE, OVER_BROWS, strict=True)
     )
     _, pieces = cv2.connectedComponents(about.view(np.uint8))
-    hair = np.isin(pieces, np.unique(pieces[within]))
+    hair = np.isin(pieces, np.unique(pieces[within & about]))
     return replace(found, trust=found.trust * (1 - _widened(hair)))
 
 
