@@ -41,7 +41,8 @@ def test_versions_are_found_in_numbered_folders(tmp_path):
     assert {v: f.path for v, f in find_versions(tmp_path).items()} == {1: one, 10: ten}
     assert list(find_versions(one)) == [1]
     assert find_versions(tmp_path / "nothing") == {}
-    assert find_versions(None)[1].path.name == "twoface.onnx"
+    assert find_versions(None)[1].path.name == "twoface-int8.onnx"
+    assert find_versions(None, "cuda")[1].path.name == "twoface.onnx"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a network"])

@@ -180,7 +180,7 @@ class Engine:
 
     async def _refresh(self) -> None:
         """Load what is new beside what is served, then switch; let go of what is gone, unless nothing would be left."""
-        wanted = await asyncio.to_thread(find_versions, self._settings.model)
+        wanted = await asyncio.to_thread(find_versions, self._settings.model, self._settings.device)
         self._refused = {version: refused for version, refused in self._refused.items() if version in wanted}
         for version, found in sorted(wanted.items()):
             served, refused = self._served.get(version), self._refused.get(version)

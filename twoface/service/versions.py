@@ -2,8 +2,9 @@
 
 import os
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
+
+from twoface.core.network import shipped
 
 
 @dataclass(frozen=True)
@@ -14,14 +15,14 @@ class Found:
     stamp: tuple[int, int, int]
 
 
-def find_versions(model: Path | None) -> dict[int, Found]:
+def find_versions(model: Path | None, device: str = "cpu") -> dict[int, Found]:
     """What `--model` names -> {version: Found}; a plain file is version 1.
 
     model: an ONNX file; or a folder with folders named 1, 2, ..., each with one .onnx file, as TensorFlow Serving
-    and Triton have them; or None, the file that ships. A folder without a file yet is passed over.
+    and Triton have them; or None, the file that ships for this device. A folder without a file yet is passed over.
     """
     if model is None:
-        model = Path(str(resources.files("twoface") / "weights" / "twoface.onnx"))
+        model = shipped(device)
     if not model.is_dir():
         found = _look(model)
         return {1: found} if found else {}

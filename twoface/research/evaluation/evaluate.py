@@ -13,7 +13,6 @@ import importlib.util
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,7 +30,7 @@ from twoface.core.files import PathLike, check_output, write_aside
 from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.masks import box_hole
 from twoface.core.mesh import Mesher
-from twoface.core.network import FillModel, Network, both_ways, no_reference
+from twoface.core.network import FillModel, Network, both_ways, no_reference, shipped
 from twoface.core.parts import check_name, named_hole
 from twoface.core.reference import Registered, registered, without_fringe
 from twoface.research.data.portraits import FRAME, MARGIN, Portraits
@@ -108,7 +107,7 @@ def evaluate(
     fixed = _fixed_hole(hole, center_size)
     if bootstrap < 1:
         raise InputError(f"the bootstrap needs 1 resampling or more, not {bootstrap}")
-    model = Path(str(resources.files("twoface"))) / "weights" / "twoface.onnx" if model is None else Path(model)
+    model = shipped() if model is None else Path(model)
     network = FillModel(model)
     sha256 = hashlib.sha256(model.read_bytes()).hexdigest()  # now: a training run may replace the file while we score
     portraits = Portraits.load(data, split)

@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,6 +29,7 @@ from twoface.core.inpainter import Inpainter
 from twoface.core.masks import grow
 from twoface.core.mesh import Mesher
 from twoface.core.mtcnn import Mtcnn
+from twoface.core.network import shipped
 from twoface.core.parts import named_hole
 from twoface.research.data.containers import PICTURES
 from twoface.research.data.prepare import Detector
@@ -101,7 +101,7 @@ def make_fills(
     Raises InputError when a photo cannot be filled, or `out` holds such files (without `force`).
     """
     out, photos = Path(out), Path(photos)
-    model = Path(str(resources.files("twoface"))) / "weights" / "twoface.onnx" if model is None else Path(model)
+    model = shipped() if model is None else Path(model)
     inpainter = inpainter or Inpainter.load(model)
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / TASKS, force)

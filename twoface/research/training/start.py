@@ -11,6 +11,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from twoface.core.errors import InputError
+from twoface.core.network import INT8_OF
 from twoface.research.training.trained import trained
 
 HALF = ".fp16"  # how `twoface.research.export` names what it stored in half precision
@@ -40,6 +41,8 @@ def _of_onnx(path: Path) -> dict[str, Tensor]:
         model = onnx.load(path)
     except DecodeError as error:
         raise InputError(f"{path} is not an ONNX file: give a run's folder or what `twoface export` wrote") from error
+    if any(entry.key == INT8_OF for entry in model.metadata_props):
+        raise InputError(f"{path} has 8-bit weights, too rough to train on from: give the file that it was made of")
     named = {i.name.removesuffix(HALF): numpy_helper.to_array(i) for i in model.graph.initializer}
     own = {name.removeprefix(PREFIX): value for name, value in named.items() if name.startswith(PREFIX)}
     return {name: torch.from_numpy(value.copy()) for name, value in own.items()}
