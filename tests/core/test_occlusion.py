@@ -14,6 +14,7 @@ from twoface.core.occlusion import (
     Occlusion,
     beside,
     closed_eyes,
+    glasses,
     grown,
     marked,
     partly_inside,
@@ -252,3 +253,44 @@ def test_the_temples_of_glasses_are_not_beside_the_face():
     assert not beside(boxes((20, 50, 108, 66)), template_mesh()).any()
     hand = boxes((85, 70, 128, 90))
     assert np.array_equal(beside(hand | boxes((40, 50, 60, 60)), template_mesh()), hand)
+
+
+LENSES = ((34, 48, 60, 66), (68, 48, 94, 66))
+
+
+def worn(light, *boxes, face=150):
+    """A crop of a plain face whose marks, in boxes, are so light -> (hidden, points, aligned)."""
+    aligned, hidden = np.full((128, 128, 3), face, np.uint8), np.zeros((128, 128), bool)
+    for x0, y0, x1, y1 in boxes:
+        aligned[y0:y1, x0:x1] = light
+        hidden[y0:y1, x0:x1] = True
+    return hidden, template_mesh(), aligned
+
+
+@pytest.mark.parametrize(("face", "light"), [(150, 150), (150, 125), (150, 240), (40, 36)])
+def test_glasses_that_one_sees_through(face, light):
+    seen = worn(light, *LENSES, (60, 54, 68, 57), face=face)  # with a bridge
+    seen[2][50:56, 40:50] = 10  # the eyes behind them are dark
+    assert np.array_equal(glasses(*seen), seen[0])
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        worn(60, *LENSES, (60, 54, 68, 57)),
+        worn(150, *LENSES),
+        worn(150, (34, 48, 62, 66)),
+        worn(150, (34, 48, 94, 128)),
+        worn(150, (40, 90, 90, 110)),
+        worn(150, (0, 0, 128, 128)),
+    ],
+    ids=["sunglasses", "a patch on each eye", "one eye", "a hand", "the mouth", "all"],
+)
+def test_what_is_no_glasses_to_see_through(seen):
+    assert not glasses(*seen).any()
+
+
+def test_glasses_are_told_beside_a_hand():
+    hidden, points, aligned = worn(150, *LENSES, (60, 54, 68, 57), (40, 90, 90, 128))
+    found = glasses(hidden, points, aligned)
+    assert found[50, 40] and found[50, 90] and not found[80:].any()

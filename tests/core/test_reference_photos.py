@@ -107,3 +107,14 @@ def test_a_covered_reference_is_not_trusted_there_and_ranks_behind(fill, photo):
     worths = [reference["worth"] for reference in result.references]
     assert result.reference_used == 1 and worths[0]["clear"] < 0.2 < 0.99 < worths[1]["clear"]
     assert worths[0]["shown"] == worths[1]["shown"]
+
+
+@pytest.mark.parametrize(("skin", "seen"), [(150, True), (255, False)], ids=["clear", "dark beside the skin"])
+def test_eyes_behind_glasses_are_used_and_those_without_are_better(inpainter, photo, skin, seen):
+    inpainter, wearing = inpainter(placed_face(FRAME)), np.full((320, 340, 3), skin, np.uint8)
+    wearing[126:162, 108:228] = GREEN  # about both eyes; as bright as grey 150
+    prepared = inpainter.prepare(photo, hole="eyes")
+    (reference,) = inpainter._chooser.choose([wearing], [None], [], prepared, same_photo=False).references
+    trusted = reference.registered.trust[prepared.unknown].mean()
+    assert trusted > 0.7 if seen else trusted < 0.2
+    assert reference.worth.clear < 0.2

@@ -20,7 +20,7 @@ from twoface.core.identity import Embedder, face_view, similarity, visible
 from twoface.core.images import Photo, PhotoSource, as_photo
 from twoface.core.mesh import PRESENT, Mesh, Mesher, corrected, invented
 from twoface.core.network import Network
-from twoface.core.occlusion import Occlusion, marked
+from twoface.core.occlusion import Occlusion, glasses, marked
 from twoface.core.prepared import Prepared
 from twoface.core.reference import Registered, registered, shrunk, uncovered, without_fringe
 from twoface.core.verdict import Identity
@@ -189,11 +189,13 @@ class Chooser:
         face = looked.faces[taken.number]
         points = face.mesh.moved(face.frame.transform()).points
         laid = registered(prepared.mesh, prepared.unknown, photo.pixels, face.mesh.points)
-        bare = uncovered(laid, marked(self.occlusion.look(face.picture), points), face.frame)
-        bare = without_fringe(bare, prepared.invented)
+        hidden = marked(self.occlusion.look(face.picture), points)
+        through = glasses(hidden, points, face.picture)
+        shown = without_fringe(uncovered(laid, hidden & ~through, face.frame), prepared.invented)
+        bare = uncovered(shown, through, face.frame)  # one without glasses is better
         finer = face.frame.side / prepared.frame.side
         value = worth(prepared.mesh, prepared.unknown, (laid.trust, bare.trust), face.picture, points, finer)
-        part, grid = shrunk(photo.pixels, bare.map, max(prepared.frame.detail, 1))
+        part, grid = shrunk(photo.pixels, shown.map, max(prepared.frame.detail, 1))
         if looked.owned and 2 * part.nbytes < photo.pixels.nbytes:
             part = np.ascontiguousarray(part).copy()  # the rest of a photo that was decoded here is let go
         return Reference(
@@ -201,7 +203,7 @@ class Chooser:
             faces=taken,
             crop=face.picture,
             view=face_view(photo.pixels, face.frame),
-            registered=dataclasses.replace(bare, map=grid),
+            registered=dataclasses.replace(shown, map=grid),
             pixels=part,
             similarity=alike[taken.number],
             worth=value,

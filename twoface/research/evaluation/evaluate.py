@@ -31,8 +31,9 @@ from twoface.core.frame import SIZE, UPRIGHT
 from twoface.core.masks import box_hole
 from twoface.core.mesh import Mesher
 from twoface.core.network import FillModel, Network, both_ways, no_reference, shipped
+from twoface.core.occlusion import Occlusion, glasses, marked
 from twoface.core.parts import check_name, named_hole
-from twoface.core.reference import Registered, registered, without_fringe
+from twoface.core.reference import Registered, registered, uncovered, without_fringe
 from twoface.research.data.portraits import FRAME, MARGIN, Portraits
 from twoface.research.evaluation import recogniser
 from twoface.research.evaluation.baselines import BASELINES
@@ -348,15 +349,19 @@ def _fixed_hole(hole: str | Box, center_size: int) -> Mask | None:
 def _registrar(
     portraits: Portraits, meshes: Meshes, network: Network
 ) -> Callable[[int, int, Mask], tuple[Registered, float]]:
-    """A function: places of a target and a reference, the hole -> the `Registered` reference and an error.
+    """A function: places of a target and a reference, the hole -> the `Registered` reference of a fill and an error.
 
     The error is the mean distance, in pixels of the 128 frame, of the target's mesh in the hole from that of its whole
     face.
     """
+    occlusion = Occlusion()
 
     def register(target: int, reference: int, mask: Mask) -> tuple[Registered, float]:
         filled, points = meshes.mesher.behind(_frame(portraits.crops[target][None])[0], mask, network)
-        found = without_fringe(registered(points, mask, portraits.crops[reference], meshes.crop(reference)), filled)
+        found = registered(points, mask, portraits.crops[reference], meshes.crop(reference))
+        aligned, own = FRAME.crop(portraits.crops[reference]), meshes.frame(reference)
+        hidden = marked(occlusion.look(aligned), own)
+        found = without_fringe(uncovered(found, hidden & ~glasses(hidden, own, aligned), FRAME), filled)
         truth = meshes.frame(target)[:, :2]
         x, y = truth.round().astype(int).clip(0, SIZE - 1).T
         return found, float(np.linalg.norm(found.points[:, :2] - truth, axis=1)[mask[y, x]].mean())
