@@ -266,9 +266,9 @@ def test_how_open_eyes_and_mouth_are():
 @pytest.mark.parametrize(
     ("scale", "degrees", "shift", "kept"),
     [
-        *((0.07, 0, 0, True), (0.09, 0, 0, False), (-0.09, 0, 0, False), (0.55, 0, 0, False), (0.65, 0, 0, True)),
-        *((0, 5, 0, True), (0, 7, 0, False), (0, -7, 0, False), (0, 58, 0, False), (0, 62, 0, True)),
-        *((0, 0, 4, True), (0, 0, 6, False), (0, 0, 38, False), (0, 0, 42, True)),
+        *((0.1, 0, 0, True), (0.12, 0, 0, False), (-0.12, 0, 0, False), (0.55, 0, 0, False), (0.65, 0, 0, True)),
+        *((0, 8, 0, True), (0, 9, 0, False), (0, -9, 0, False), (0, 58, 0, False), (0, 62, 0, True)),
+        *((0, 0, 6.5, True), (0, 0, 7.5, False), (0, 0, 38, False), (0, 0, 42, True)),
     ],
 )
 def test_how_far_off_a_frame_may_be(scale, degrees, shift, kept):

@@ -33,7 +33,7 @@ TOLD = (0.5, 0.25, 10.0)
 INVENTED = 0.25  # of the shape behind a hole: the first fill's share, the rest is the reference's
 TOGETHER = 16.0  # crop pixels over which hidden points are moved alike, so that parts keep their shape
 GREY = 127  # what a hole is filled with before the network looks
-NEAR_ENOUGH, ABSURD = (0.08, 6.0, 5.0), (0.6, 60.0, 40.0)  # of a frame: log scale, degrees, crop pixels
+NEAR_ENOUGH, ABSURD = (0.11, 8.5, 7.0), (0.6, 60.0, 40.0)  # of a frame: log scale, degrees, crop pixels
 
 # Closed polygons by the points' numbers; left and right as seen in the picture.
 POLYGONS = {
@@ -244,8 +244,8 @@ def to_template(points: Points) -> Transform:
 def corrected(frame: Frame, points: Points) -> Frame:
     """The frame that fits a face, the one given where that is near enough.
 
-    points: (478, 3), the face's mesh in the crop of the frame given. A frame that is off by more than what the fill
-    network was trained on is replaced; one that is off beyond all reason is kept, for then it is the mesh that errs.
+    points: (478, 3), the face's mesh in the crop of the frame given. A frame that is off by more than what a mesh seen
+    through a hole errs by is replaced; one that is off beyond all reason is kept, for then it is the mesh that errs.
     """
     fits = Frame.of_transform(to_template(points))
     shift = np.hypot(fits.x - UPRIGHT.x, fits.y - UPRIGHT.y) / fits.detail
