@@ -116,7 +116,7 @@ def judged(engine, path, polygons):
 def network_alone(engine, prepared, covered, hole):
     """What a fill without a reference gives where all of the hole is the network's -> uint8 (H, W, 3)."""
     frame = prepared.frame
-    crop, unknown = frame.crop(covered), crop_mask(hole, frame, prepared.feather)
+    crop, unknown = frame.crop(covered), crop_mask(hole, frame)
     alone = dataclasses.replace(prepared, pixels=covered, inner=hole, crop=crop, unknown=unknown)
     return engine.paste(alone, engine.predict(alone))
 

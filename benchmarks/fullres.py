@@ -44,7 +44,7 @@ def measure(network, detector, mesher, photo, reference, name):
     glance = mesher.through(frame.crop(photo), np.zeros((128, 128), bool))
     hole = part_of_face(name, 64, glance, frame, photo.shape)
     detail = frame.detail
-    unknown, core = (crop_mask(hole, frame, px) for px in (FEATHER * detail, 0))
+    unknown, blended = (crop_mask(hole, frame, px) for px in (0, FEATHER * detail))
     aligned = frame.crop(photo)
     (_, points), mesh = mesher.behind(aligned, unknown, network), mesher.find(reference, other).points
     moved = registered(points, unknown, reference, mesh)
@@ -52,7 +52,7 @@ def measure(network, detector, mesher, photo, reference, name):
     image = np.ascontiguousarray(aligned.transpose(2, 0, 1)[None], np.float32) / 255
     fields = both_ways(network, image * ~unknown, unknown[None, None].astype(np.float32), *moved.planes())
     fields = beside({key: field[0] for key, field in fields.items()}, aligned, unknown, moved)
-    seam = seam_correction(aligned, fields["fill"], core, unknown)
+    seam = seam_correction(aligned, fields["fill"], unknown, blended)
     seam = cv2.remap(seam, places.astype(np.float32), None, cv2.INTER_LINEAR)
     ways = {
         "128 px answer enlarged": upscaled(fields, places),

@@ -30,7 +30,6 @@ from twoface.core.images import read_photo
 from twoface.core.inpainter import Inpainter
 from twoface.core.mesh import inside
 from twoface.core.occlusion import Occlusion, closed_eyes, grown, marked, partly_inside, proposed
-from twoface.core.prepared import FEATHER
 from twoface.research.evaluation.panel import not_beside
 
 OUTLINES = Path(__file__).with_name("occluders.json")
@@ -116,7 +115,7 @@ def judged(engine, look, path, covers):
     half = truth & (np.arange(truth.shape[1]) < np.median(np.nonzero(truth)[1])) if truth.any() else truth
 
     def told(hole):
-        return partly_inside(hidden, crop_mask(hole, frame, FEATHER * frame.detail), points)
+        return partly_inside(hidden, crop_mask(hole, frame), points)
 
     return {
         "face": True,

@@ -25,6 +25,7 @@ from twoface.core.frame import Frame
 from twoface.core.images import encode_photo, read_photo
 from twoface.core.masks import box_hole, feather, grow
 from twoface.core.mesh import to_template
+from twoface.core.prepared import FEATHER
 
 
 def near(frame, other):
@@ -41,6 +42,7 @@ def test_fills_the_hole_and_nothing_else(fill, photo):
     feathered = fill(photo, hole=HOLE, reference=reference)
     assert not changed(feathered, photo)[feather(hole, 4) == 0].any()  # 2 crop pixels are 4 of the photo
     result = fill(photo, hole=HOLE, reference=reference, feather=0)
+    assert np.array_equal(result.mask_crop, feathered.mask_crop)  # what is blended over is seen all the same
     assert isinstance(result, FillResult) and np.array_equal(result.hole, hole)
     assert not changed(result, photo)[~hole].any()
     assert np.abs(result.photo.pixels[hole].astype(int) - reference[hole]).max() <= 2
@@ -203,7 +205,7 @@ def test_what_lies_outside_the_frame_is_filled_too(fill, photo):
     assert different[290:308, 110:190].mean() > 0.9 and not different[:190].any() and not different[:, 210:].any()
     own = fill(photo, mask=mask & (np.arange(len(mask)) < 240)[:, None])
     given = (picture.photo.pixels[205:230, 110:190].astype(int) for picture in (result, own))
-    assert np.abs(np.subtract(*given)).mean() < 3
+    assert np.abs(np.subtract(*given)).mean() < 4
 
 
 def test_a_hole_on_another_face_too_is_warned_of(inpainter, photo):
@@ -418,5 +420,5 @@ def test_a_first_fill_that_shows_the_face_elsewhere_corrects_the_square_once(net
     assert mesher.seen == looks
     lower = Frame.of(face).inner(Frame.of_transform(to_template(MEAN_MESH + off)))
     assert prepared.frame == (lower if looks > 1 else Frame.of(face))
-    assert prepared.feather == 2 * prepared.frame.detail
+    assert prepared.feather == FEATHER * prepared.frame.detail
     assert np.array_equal(prepared.crop, prepared.frame.crop(photo))

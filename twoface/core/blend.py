@@ -51,13 +51,14 @@ Source: TypeAlias = tuple[Picture, Places]  # a reference photo, and where the c
 HighPasses: TypeAlias = tuple[Vector, dict[float, Vector]]
 
 
-def crop_mask(hole: Mask, frame: Frame, feather_px: float) -> Mask:
+def crop_mask(hole: Mask, frame: Frame, feather_px: float = 0) -> Mask:
     """The hole as the network shall see it -> bool (128, 128).
 
-    hole: bool (H, W) in photo pixels. Every crop pixel that the hole or its feather touches is hole, so that all
-    that is blended has been predicted; beyond the photo's border the hole is reflected, as the crop is.
+    hole: bool (H, W) in photo pixels. Every crop pixel that it touches, but for a corner, is hole: nothing of what
+    covers the face is to be seen, and all that is near it, for that tells most. Beyond the photo's border the hole is
+    reflected, as the crop is. feather_px: photo pixels about the hole that count as hole too.
     """
-    touch = feather_px + frame.detail + 0.71  # the reach of a crop pixel, and of rounding to a photo pixel
+    touch = feather_px + 0.71 * frame.detail + 0.25  # from a crop pixel's middle to its corner, and a little
     near = grow(hole, touch).view(np.uint8)
     flags, border = cv2.INTER_NEAREST, cv2.BORDER_REFLECT_101
     inside = cv2.warpAffine(near, frame.transform(), (SIZE, SIZE), flags=flags, borderMode=border)
@@ -129,15 +130,14 @@ def blend(
         np.copyto(part[band], shown, where=alpha > 0)
 
 
-def seam_correction(known: Picture, fill: Field, hole: Mask, predicted: Mask) -> Field:
+def seam_correction(known: Picture, fill: Field, hole: Mask, blended: Mask) -> Field:
     """What to add to a fill so that it meets its surroundings without a step -> float32 (128, 128, 3).
 
     known: uint8 (128, 128, 3), the photo's crop; fill: float32 (3, 128, 128) in [0, 1], the network's answer.
-    hole, predicted: bool (128, 128), the user's hole, and that with its feather, which the network did not see. In
-    the band between them the photo tells how wrong the fill is; the error, averaged along the band, fades with the
-    depth into the hole.
+    hole, blended: bool (128, 128), the hole, and that with its feather. In the band between them the photo tells how
+    wrong the fill is; the error, averaged along the band, fades with the depth into the hole.
     """
-    band = (predicted & ~hole).astype(np.float32)
+    band = (blended & ~hole).astype(np.float32)
     error = np.clip(known.astype(np.float32) / 255 - _picture(fill), -MAX_SEAM, MAX_SEAM) * band[..., None]
     near = cv2.GaussianBlur(band, (0, 0), SEAM_BLUR)
     mean = cv2.GaussianBlur(error, (0, 0), SEAM_BLUR) / np.maximum(near, 1e-4)[..., None]

@@ -24,7 +24,7 @@ class FillResult:
 
     photo: the whole Photo, filled. crop, masked_crop: uint8 (128, 128, 3). reference_crop, registered_crop: the same of
     the reference, upright as it is, and moved onto this face; None without one. mask_crop: bool (128, 128), the hole
-    as the network saw it, grown by the feather. mesh: (478, 3) in crop pixels, estimated where the hole hides it.
+    as the network saw it. mesh: (478, 3) in crop pixels, estimated where the hole hides it.
     frame: of the crop. hole: bool (H, W), what was filled. box: (x0, y0, x1, y1), ints: the part of the photo that may
     have changed.
     identity: how alike the result and the reference are; None without a reference. outlook: how real the fill is

@@ -217,7 +217,7 @@ class Inpainter:
         if cover is not None:
             mask = cover.hole
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
-        shown = crop_and_hole(photo.pixels, hidden, frame, 0)
+        shown = crop_and_hole(photo.pixels, hidden, frame)
         points = self.mesher.through(*shown)
         better = corrected(frame, points)
         if better is not frame and holds(better, frame, mask) and self.mesher.shows_face(*shown):
@@ -235,7 +235,7 @@ class Inpainter:
         for closer_look in (True, False):
             seam = FEATHER * frame.detail if feather is None else min(feather, WIDEST)
             pixels, inner = background_continued(photo, mask, points, frame, faces, seam)
-            aligned, unknown = crop_and_hole(pixels, inner, frame, seam)
+            aligned, unknown = crop_and_hole(pixels, inner, frame)
             filled, mesh = self.mesher.behind(aligned, unknown, self.network)
             better = corrected(frame, mesh)
             if not closer_look or better is frame or not holds(better, frame, mask):
@@ -265,8 +265,8 @@ class Inpainter:
         """
         pixels = prepared.pixels if in_place else prepared.pixels.copy()
         part, hole, frame = window(pixels, prepared.inner, prepared.frame)
-        known = crop_mask(hole, frame, 0)
-        seam = seam_correction(prepared.crop, fields["fill"], known, prepared.unknown)
+        blended = crop_mask(hole, frame, prepared.feather)
+        seam = seam_correction(prepared.crop, fields["fill"], prepared.unknown, blended)
         source = None
         if reference is not None:
             if reference.pixels is None:
@@ -292,7 +292,7 @@ class Inpainter:
 
     def _is_face(self, photo: Photo, face: Face, mask: Mask) -> bool:
         """Whether the mesh too sees a face that was found only because a hole said where to look."""
-        return self.mesher.shows_face(*crop_and_hole(photo.pixels, mask, face.frame, 0))
+        return self.mesher.shows_face(*crop_and_hole(photo.pixels, mask, face.frame))
 
     def _cover(self, photo: Photo, frame: Frame, faces: Taken) -> Cover:
         aligned, shape = frame.crop(photo.pixels), photo.pixels.shape

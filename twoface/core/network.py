@@ -149,8 +149,8 @@ class FillModel:
             x0, y0, x1, y1 = map(int, self.metadata["twoface.hole"].split(","))
             if mask.sum() > mask[:, :, y0:y1, x0:x1].sum():
                 raise InputError(
-                    f"this network fills nothing outside {x0},{y0},{x1},{y1} of the 128x128 crop, and the hole with its"
-                    f" feather goes beyond: try the hole center with a center size of {x1 - x0 - 8}, or another network"
+                    f"this network fills nothing outside {x0},{y0},{x1},{y1} of the 128x128 crop, and the hole goes"
+                    f" beyond: try the hole center with a center size of {x1 - x0 - 8}, or another network"
                 )
 
 

@@ -53,7 +53,7 @@ class Prepared:
         """The crop of the photo as it was given, and all of the hole in it -> as `crop` and `unknown`."""
         if self.pixels is self.photo.pixels:
             return self.crop, self.unknown
-        return crop_and_hole(self.photo.pixels, self.hole, self.frame, self.feather)
+        return crop_and_hole(self.photo.pixels, self.hole, self.frame)
 
     @property
     def masked(self) -> Picture:
@@ -96,13 +96,13 @@ def background_continued(
     return photo.pixels, hole  # the network fills what its crop shows
 
 
-def crop_and_hole(pixels: Picture, hole: Mask, frame: Frame, feather: float) -> tuple[Picture, Mask]:
-    """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole with its feather in it, bool (128, 128).
+def crop_and_hole(pixels: Picture, hole: Mask, frame: Frame) -> tuple[Picture, Mask]:
+    """What a frame shows -> the crop, uint8 (128, 128, 3), and the hole in it, bool (128, 128).
 
-    pixels: uint8 (H, W, 3), the photo's; hole: bool (H, W); feather: in photo pixels.
+    pixels: uint8 (H, W, 3), the photo's; hole: bool (H, W).
     """
     part, hole, frame = window(pixels, hole, frame)
-    return frame.crop(part), crop_mask(hole, frame, feather)
+    return frame.crop(part), crop_mask(hole, frame)
 
 
 def window(pixels: Picture, hole: Mask, frame: Frame) -> tuple[Picture, Mask, Frame]:

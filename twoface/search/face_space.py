@@ -21,7 +21,6 @@ from twoface.core.blend import crop_mask
 from twoface.core.frame import SIZE, UPRIGHT, Frame
 from twoface.core.identity import LENGTH, PLACE, VIEW, calibrated_holes, directions, face_view, flat
 from twoface.core.parts import named_hole, part_hole
-from twoface.core.prepared import FEATHER
 
 FILE = resources.files("twoface") / "weights" / "search.npz"
 WHOLE = "whole"
@@ -33,6 +32,7 @@ KIND_OF = {
     "nose": "mask",
     "mouth": "lower",
 }
+ABOUT = 2.7  # crop pixels about a hole that a kind hides too; what indexes keep was hidden so
 COVERED = 0.9  # the share of a hole that its kind must hide
 FACTS = b"mesh"  # what tells pose and expression of an index's faces
 
@@ -109,9 +109,9 @@ def flat_view(aligned: Picture, hole: Mask) -> Picture:
 
 
 def kind_hole(kind: str, points: Points) -> Mask:
-    """What a kind hides of the face with this mesh, (478, 3) in crop pixels -> bool (128, 128), its feather too."""
+    """What a kind hides of the face with this mesh, (478, 3) in crop pixels and what is about it -> bool (128, 128)."""
     hole = named_hole("center") if kind == "center" else part_hole(kind, points, (SIZE, SIZE))
-    return crop_mask(hole, UPRIGHT, FEATHER)
+    return crop_mask(hole, UPRIGHT, ABOUT)
 
 
 def kind_for(hole: Mask, points: Points) -> str:

@@ -23,13 +23,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from twoface.core.blend import crop_mask
 from twoface.core.files import write_aside
-from twoface.core.frame import SIZE, UPRIGHT
+from twoface.core.frame import SIZE
 from twoface.core.identity import calibrated_holes, directions, origin, visible
 from twoface.core.mesh import invented
 from twoface.core.parts import PARTS, part_hole
-from twoface.core.prepared import FEATHER
 from twoface.core.workers import run_tasks
 from twoface.research.data.meshes import meshes_of
 from twoface.research.data.portraits import FRAME, Portraits
@@ -236,9 +234,8 @@ def setup(load: Callable[[str], tuple[Portraits, np.ndarray]]) -> Callable[[Any]
 
 
 def hole_of(name: str, points: np.ndarray) -> np.ndarray:
-    """A calibrated hole with the shape of this face, and its feather -> bool (128, 128)."""
-    hole = part_hole(name, points, (SIZE, SIZE)) if name in PARTS else calibrated_holes()[name]
-    return crop_mask(hole, UPRIGHT, FEATHER)
+    """A calibrated hole with the shape of this face -> bool (128, 128)."""
+    return part_hole(name, points, (SIZE, SIZE)) if name in PARTS else calibrated_holes()[name]
 
 
 if __name__ == "__main__":

@@ -16,14 +16,12 @@ import numpy as np
 from tqdm import tqdm
 
 from twoface.core.arrays import Mask, Vector
-from twoface.core.blend import crop_mask
 from twoface.core.errors import InputError, TwoFaceError
 from twoface.core.files import write_aside
-from twoface.core.frame import SIZE, UPRIGHT
+from twoface.core.frame import SIZE
 from twoface.core.identity import LENGTH, Embedder, calibrated_holes, directions, face_view, visible
 from twoface.core.mesh import invented
 from twoface.core.network import FillModel, Network
-from twoface.core.prepared import FEATHER
 from twoface.research.data.portraits import FRAME, MARGIN, Portraits
 
 BATCH = 64  # faces
@@ -60,8 +58,7 @@ def calibrate(
     views = {}
     holes = calibrated_holes() if holes is None else holes
     for name, hole in tqdm(holes.items(), "calibrating", unit="hole", disable=not progress):
-        hidden = crop_mask(hole, UPRIGHT, FEATHER)  # what the engine hides: the hole and its feather
-        embeddings = [visible(embedder, frame, invented(frame, hidden, network), hidden) for frame in frames]
+        embeddings = [visible(embedder, frame, invented(frame, hole, network), hole) for frame in frames]
         seen = directions(np.stack(embeddings), start)
         scores = (seen @ seen.T)[first, second]
         views[name] = {"hole_share": float(hole.mean())} | thresholds(scores[same], scores[~same])
