@@ -269,7 +269,7 @@ def test_the_grain_is_drawn_by_its_seed():
 # Who it is
 
 
-@pytest.mark.parametrize("hole", ["eyes", "lower", "nose"])
+@pytest.mark.parametrize("hole", ["eyes", "lower", "mouth"])
 def test_every_hole_has_its_own_threshold(fill, hole):
     truth = levels(drawn(PHOTO))
     result = fill(truth, levels(drawn(REFERENCE, (440, 400))), hole=hole)
