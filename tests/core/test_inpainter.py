@@ -208,6 +208,15 @@ def test_what_lies_outside_the_frame_is_filled_too(fill, photo):
     assert np.abs(np.subtract(*given)).mean() < 4
 
 
+def test_the_rim_of_what_a_tight_hole_covers_is_not_seen(inpainter, photo):
+    covered = photo.copy()
+    covered[130:190, 140:200] = (0, 255, 0)
+    prepared = inpainter(placed_face(FRAME)).prepare(covered, mask=box_hole((143, 133, 197, 187), photo.shape))
+    bare = inpainter(placed_face(FRAME)).prepare(photo, mask=box_hole((143, 133, 197, 187), photo.shape))
+    assert (prepared.crop[~prepared.unknown][:, 1] < 250).all() and prepared.unknown.sum() > bare.unknown.sum()
+    assert not prepared.partly
+
+
 def test_a_hole_on_another_face_too_is_warned_of(inpainter, photo):
     wide = np.hstack([photo, photo])
     faces = placed_face(FRAME), placed_face(Frame(500, 158, 200))

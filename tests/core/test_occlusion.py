@@ -19,6 +19,7 @@ from twoface.core.occlusion import (
     marked,
     partly_inside,
     proposed,
+    rim,
     whole,
 )
 
@@ -73,8 +74,8 @@ def test_what_is_just_marked_and_what_just_not(near, beyond):
 
 
 def test_the_rim_of_a_part_may_be_less_sure_than_its_middle():
-    for rim, marked_too in ((0.42, True), (0.38, False)):
-        chance = np.maximum(chances((40, 40, 80, 60), sure=rim), chances((50, 45, 70, 55)))
+    for edge, marked_too in ((0.42, True), (0.38, False)):
+        chance = np.maximum(chances((40, 40, 80, 60), sure=edge), chances((50, 45, 70, 55)))
         assert marked(chance, template_mesh())[41, 41] == marked_too
 
 
@@ -294,3 +295,23 @@ def test_glasses_are_told_beside_a_hand():
     hidden, points, aligned = worn(150, *LENSES, (60, 54, 68, 57), (40, 90, 90, 128))
     found = glasses(hidden, points, aligned)
     assert found[50, 40] and found[50, 90] and not found[80:].any()
+
+
+def boxed(*boxes):
+    mask = np.zeros((128, 128), bool)
+    for x0, y0, x1, y1 in boxes:
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def test_what_a_tight_hole_leaves_of_a_thing_is_its_rim():
+    left = rim(boxed((30, 40, 90, 70)), boxed((32, 42, 88, 68)))
+    assert np.array_equal(left, boxed((30, 40, 90, 70)) & ~boxed((32, 42, 88, 68)))
+
+
+def test_a_rim_reaches_three_pixels_and_is_of_what_the_hole_is_drawn_over():
+    hole = boxed((32, 42, 88, 68))
+    left = rim(boxed((20, 40, 90, 70)), hole)
+    assert left[55, 29] and not left[55, 28] and not (left & hole).any()
+    assert not rim(boxed((20, 68, 110, 110)), hole).any()  # a thing beside it
+    assert not rim(boxed((84, 40, 110, 70)), hole).any()  # and one that it holds little of

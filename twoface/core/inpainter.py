@@ -26,7 +26,7 @@ from twoface.core.identity import VIEW, Embedder, face_view, similarity, thresho
 from twoface.core.images import Photo, PhotoSource, as_photo
 from twoface.core.mesh import Mesher, corrected, moved, to_template
 from twoface.core.network import FillModel, Network, asked, both_ways, no_reference
-from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside
+from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside, rim
 from twoface.core.outlook import Outlook, outlook
 from twoface.core.parts import AUTO
 from twoface.core.prepared import FEATHER, WIDEST, Prepared, background_continued, crop_and_hole, holds, window
@@ -236,6 +236,9 @@ class Inpainter:
             seam = FEATHER * frame.detail if feather is None else min(feather, WIDEST)
             pixels, inner = background_continued(photo, mask, points, frame, faces, seam)
             aligned, unknown = crop_and_hole(pixels, inner, frame)
+            marks = self.covered(aligned, points)
+            partly = cover is None and partly_inside(marks, unknown, points)  # a hole made of the marks holds them
+            unknown |= rim(marks, unknown)
             filled, mesh = self.mesher.behind(aligned, unknown, self.network)
             better = corrected(frame, mesh)
             if not closer_look or better is frame or not holds(better, frame, mask):
@@ -247,7 +250,8 @@ class Inpainter:
             warnings.append(
                 "the mask lies on another face too, and what is there became background: fill that face apart"
             )
-        return Prepared(photo, mask, pixels, inner, faces, frame, seam, aligned, unknown, filled, mesh, warnings, cover)
+        looked = aligned, unknown, filled, mesh, partly
+        return Prepared(photo, mask, pixels, inner, faces, frame, seam, *looked, warnings, cover)
 
     def predict(self, prepared: Prepared, reference: Reference | None = None) -> Fields:
         """Run the network -> its outputs, {name: (C, h, w)}. reference: a Reference, or None to invent."""
@@ -328,11 +332,8 @@ class Inpainter:
         )
 
     def _outlook(self, prepared: Prepared, used: Reference | None) -> Outlook:
-        partly = prepared.cover is None and partly_inside(  # a hole made of the marks holds them
-            self.covered(prepared.crop, prepared.mesh), prepared.unknown, prepared.mesh
-        )
         worth = None if used is None else used.worth
-        return outlook(prepared.mesh, prepared.unknown, worth, prepared.frame.side < SMALL, partly)
+        return outlook(prepared.mesh, prepared.unknown, worth, prepared.frame.side < SMALL, prepared.partly)
 
 
 class _Clock:

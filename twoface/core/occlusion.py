@@ -24,6 +24,7 @@ GROWN = 3.0  # crop pixels that the proposed hole reaches further: of a rim, its
 BESIDE = 0.5  # the share of a part beside the face from which on it is a thing that goes on there: a hand, a microphone
 OUTLINE = 1.0  # crop pixels that the hole of such a thing reaches over the face's outline
 EDGE = 2  # crop pixels that what is marked may reach over a hole which holds it all the same, or near its view's edge
+LEFT = 3  # crop pixels about a hole in which what is left of a thing is no part of the face
 WIDER = 1.4  # the side of the wider view, of the frame's, that tells whether such a thing goes on
 SURER = 0.6  # as `COVERED`, there
 RIMS = 8.0  # crop pixels about eyes and brows that rims and lenses reach
@@ -195,6 +196,20 @@ def partly_inside(hidden: Mask, unknown: Mask, points: Points) -> bool:
         np.count_nonzero(part & unknown) > touches and np.count_nonzero(part & stays) > FEWEST
         for part in _parts(hidden)
     )
+
+
+def rim(hidden: Mask, unknown: Mask) -> Mask:
+    """What a hole that is drawn too tightly leaves of the thing that it is drawn over -> bool (128, 128).
+
+    The network would go on with it. hidden: as of `marked`; unknown: bool (128, 128), the hole.
+    """
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * LEFT + 1, 2 * LEFT + 1))
+    near = cv2.dilate(unknown.view(np.uint8), disc).view(bool) & ~unknown
+    held = np.zeros((SIZE, SIZE), bool)
+    for part in _parts(hidden):
+        if 2 * np.count_nonzero(part & unknown) > np.count_nonzero(part):
+            held |= part
+    return held & near
 
 
 def grown(hidden: Mask, frame: Frame, shape: Shape, reach: float = GROWN) -> Mask:

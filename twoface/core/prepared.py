@@ -29,9 +29,9 @@ class Prepared:
     hole: bool (H, W), in photo pixels. pixels: uint8 (H, W, 3), the photo's own, or a copy in which the background is
     continued where the hole lies beside the face. inner: bool (H, W), the rest of the hole, which the network fills.
     faces: as of `FillResult`. frame: of the crop. feather: in photo pixels. crop: uint8 (128, 128, 3), of `pixels`.
-    unknown: bool (128, 128), `inner` as the network sees it. invented: the crop filled without a reference. mesh: (478,
-    3) in crop pixels, of that fill where the hole hides it. warnings: sentences for the user. cover: as of
-    `FillResult`.
+    unknown: bool (128, 128), `inner` as the network sees it, and the rim that it leaves of what it covers. invented:
+    the crop filled without a reference. mesh: (478, 3) in crop pixels, of that fill where the hole hides it. partly: as
+    of `twoface.core.occlusion.partly_inside`. warnings: sentences for the user. cover: as of `FillResult`.
     """
 
     photo: Photo
@@ -45,6 +45,7 @@ class Prepared:
     unknown: Mask
     invented: Picture
     mesh: Points
+    partly: bool
     warnings: list[str]
     cover: Cover | None = None
 
