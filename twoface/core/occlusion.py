@@ -30,7 +30,7 @@ SURER = 0.6  # as `COVERED`, there
 RIMS = 8.0  # crop pixels about eyes and brows that rims and lenses reach
 ABOUT_EYES = 0.5  # the share of a part that lies there, if it is glasses
 # By how much the logarithm of brightness may lie below the skin's where glasses are lightest, in its upper quarter: at
-# most .1 behind clear and tinted ones, .5 and more behind sunglasses (in 54 and 6 photos).
+# most .1 behind clear and tinted ones, .5 and more behind sunglasses (in 59 and 6 photos).
 TINTED, LIGHTER = 0.3, 75.0
 BLACK = 12  # of 0..255, added to brightness: what is darker than that differs by noise
 CLOSED = 0.08  # `Mesh.eye_open` of both eyes, below which they are closed and not only narrow
