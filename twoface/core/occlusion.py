@@ -30,7 +30,7 @@ SURER = 0.6  # as `COVERED`, there
 RIMS = 8.0  # crop pixels about eyes and brows that rims and lenses reach
 ABOUT_EYES = 0.5  # the share of a part that lies there, if it is glasses
 # By how much the logarithm of brightness may lie below the skin's where glasses are lightest, in its upper quarter: at
-# most .1 behind clear and tinted ones, .5 and more behind sunglasses (in 59 and 6 photos).
+# most .15 behind clear and tinted ones, .4 and more behind sunglasses (of 59 and 6 faces).
 TINTED, LIGHTER = 0.3, 75.0
 BLACK = 12  # of 0..255, added to brightness: what is darker than that differs by noise
 CLOSED = 0.08  # `Mesh.eye_open` of both eyes, below which they are closed and not only narrow
@@ -120,7 +120,7 @@ def glasses(hidden: Mask, points: Points, aligned: Picture) -> Mask:
     it is not. hidden: as of `marked`; points: (478, 3), the face's mesh in crop pixels; aligned: uint8 (128, 128, 3).
     """
     about, eyes = _about_eyes(points), [inside(points, name) for name in ("left_eye", "right_eye")]
-    light = np.log(cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY).astype(np.float32) + BLACK)
+    light = brightness(aligned)
     skin, found = inside(points, "oval") & ~hidden, np.zeros((SIZE, SIZE), bool)
     for part in _parts(hidden):
         lenses = part & about
@@ -130,6 +130,12 @@ def glasses(hidden: Mask, points: Points, aligned: Picture) -> Mask:
             if darker < TINTED:
                 found |= part
     return found
+
+
+def brightness(picture: Picture) -> Field:
+    """Its logarithm, without noise -> float32 (H, W). picture: (H, W, 3), of 0..255, or a little beyond."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return cv2.GaussianBlur(np.log(np.maximum(grey, 0) + BLACK), (0, 0), 1)
 
 
 def _about_eyes(points: Points) -> Mask:

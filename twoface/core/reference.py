@@ -10,13 +10,13 @@ from twoface.core.arrays import Batch, Field, Mask, Picture, Places, Points
 from twoface.core.frame import SIZE, Frame
 from twoface.core.masks import distance_to
 from twoface.core.mesh import FOREHEAD, inside, with_reference
+from twoface.core.occlusion import brightness
 from twoface.core.register import at_places, enlarged, pixels, pixels_per_crop_pixel, register
 
 RIM = 3  # crop pixels about what covers a reference that are not trusted either
 # By how much the logarithm of brightness is below that of the skin expected: about hair over a forehead, and in it.
 FRINGE = (0.25, 0.75)
 OVER_BROWS = (2.0, 4.0)  # crop pixels above the brows, dark too: where hair hangs to, if it is told from there
-BLACK = 12  # of 0..255, added to brightness: what is darker than that differs by noise
 EDGE = (1, 4)  # crop pixels inside the face's outline: still its edge, and surely the face
 
 
@@ -80,7 +80,7 @@ def without_fringe(found: Registered, invented: Picture) -> Registered:
     face = inside(found.points, "oval") & (found.trust > 0.5)
     if not face.any():
         return found
-    darker = _brightness(invented) - _brightness(found.picture)
+    darker = brightness(invented) - brightness(found.picture)
     darker -= np.median(darker[face])
     about, within = (
         (darker > least) & _forehead(found.points, above) for least, above in zip(FRINGE, OVER_BROWS, strict=True)
@@ -96,12 +96,6 @@ def _forehead(points: Points, above: float) -> Mask:
     mask = np.zeros((SIZE, SIZE), np.uint8)
     cv2.fillPoly(mask, [np.vstack([top, brows - (0, above)]).round().astype(np.int32)], 1)
     return mask.view(bool)
-
-
-def _brightness(picture: Picture) -> Field:
-    """Its logarithm, without noise -> float32 (128, 128). picture: of 0..255, or a little beyond (128, 128, 3)."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return cv2.GaussianBlur(np.log(np.maximum(grey, 0) + BLACK), (0, 0), 1)
 
 
 def _widened(mask: Mask) -> Field:

@@ -62,11 +62,9 @@ def quantize(source: Path, output: Path, data: Path, pairs: int = 48, force: boo
             weight_type=QuantType.QInt8,
         )
         model = onnx.load(made)
-    about = network.metadata | {INT8_OF: hashlib.sha256(source.read_bytes()).hexdigest()}
-    onnx.helper.set_model_props(model, about)
-    content = model.SerializeToString()
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "int8.onnx"
+        about = network.metadata | {INT8_OF: hashlib.sha256(source.read_bytes()).hexdigest()}
+        onnx.helper.set_model_props(model, about)
+        content = model.SerializeToString()
         made.write_bytes(content)
         difference = mean_difference(network, FillModel(made), known)
     if difference > PARITY:

@@ -109,7 +109,7 @@ def flat_view(aligned: Picture, hole: Mask) -> Picture:
 
 
 def kind_hole(kind: str, points: Points) -> Mask:
-    """What a kind hides of the face with this mesh, (478, 3) in crop pixels and what is about it -> bool (128, 128)."""
+    """What a kind hides of the face with this mesh, (478, 3) in crop pixels, and `ABOUT` it -> bool (128, 128)."""
     hole = named_hole("center") if kind == "center" else part_hole(kind, points, (SIZE, SIZE))
     return crop_mask(hole, UPRIGHT, ABOUT)
 
