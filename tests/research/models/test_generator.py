@@ -3,7 +3,7 @@ import torch
 
 from twoface.core.errors import InputError
 from twoface.core.frame import SIZE
-from twoface.research.models.blocks import BinomialFilter
+from twoface.research.models.blocks import BinomialFilter, SharpBinomialFilter
 from twoface.research.models.build import build_generator
 from twoface.research.models.generator import TransferGenerator, transfer, warp
 
@@ -60,6 +60,39 @@ def test_a_filtered_picture_has_no_checkerboard():
     for alternating in (comb, comb[:, None], comb * comb[:, None]):
         assert torch.allclose(BinomialFilter(3)(x + alternating)[inside], x[inside], atol=1e-6)
     assert not list(BinomialFilter(3).parameters()) and not BinomialFilter(3).state_dict()  # older weights fit
+
+
+def test_a_sharp_filter_takes_stripes_and_leaves_detail():
+    """Slopes and most of a wave of six pixels stay, where the binomial filter takes a quarter of it."""
+    x = torch.arange(16.0).expand(2, 3, 16, 16) / 16
+    comb = torch.tensor([1.0, -1.0]).repeat(8)
+    part = slice(2, -2)
+    for alternating in (comb, comb[:, None], comb * comb[:, None]):
+        filtered = SharpBinomialFilter(3)(x + alternating)[..., part, part]
+        assert torch.allclose(filtered, x[..., part, part], atol=1e-6)
+    wave = torch.sin(torch.arange(36.0) * torch.pi / 3).expand(1, 3, 36, 36)
+    left = [
+        filter(3)(wave)[..., 18, 2:-2].norm() / wave[..., 18, 2:-2].norm()
+        for filter in (SharpBinomialFilter, BinomialFilter)
+    ]
+    assert left[0] > 0.93 > 0.76 > left[1]
+    flat = torch.full((1, 3, 8, 8), 0.7)
+    assert torch.allclose(SharpBinomialFilter(3)(flat), flat, atol=1e-6)  # to the border, which a hole may reach
+    assert not SharpBinomialFilter(3).state_dict()  # older weights fit
+
+
+def test_neither_picture_nor_correction_has_stripes():
+    """Of two phases of the last shuffles, one much stronger: what it draws of it, without and with a reference."""
+    generator = shake(TransferGenerator(TINY))
+    with torch.no_grad():
+        for shuffled in (generator.up128, generator.correct[4]):
+            shuffled.weight[1::2] *= 4
+            shuffled.bias[1::2] += 1
+        flat = torch.full((1, 3, SIZE, SIZE), 0.5)
+        for reference in (flat * 0, flat):
+            drawn = generator(flat, torch.ones(1, 1, SIZE, SIZE), reference, torch.ones_like(flat[:, :1]))["fill"]
+            middle = drawn[0, :, 48:80, 48:80]
+            assert (middle[..., 1:] - middle[..., :-1]).abs().max() < 2e-3
 
 
 def test_the_synthesis_has_no_checkerboard_of_four_pixels():

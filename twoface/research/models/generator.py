@@ -7,7 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twoface.core.frame import SIZE
-from twoface.research.models.blocks import BinomialFilter, CrossAttention, ResBlock, activate, start_at_zero
+from twoface.research.models.blocks import (
+    BinomialFilter,
+    CrossAttention,
+    ResBlock,
+    SharpBinomialFilter,
+    activate,
+    start_at_zero,
+)
 
 FIELD = 32  # cells, the side of the fields: one for each 4x4 pixels
 FLOW_LIMIT = 8.0  # px, how far what the registration left can be moved
@@ -76,6 +83,7 @@ class TransferGenerator(nn.Module):
         self.decode64 = ResBlock(w64)
         self.up128 = nn.Conv2d(w64, 4 * 16, 3, padding=1)
         self.picture = nn.Conv2d(16, 3, 3, padding=1)
+        self.smooth128 = SharpBinomialFilter(3)
         self.correct = nn.Sequential(
             nn.Conv2d(w64 + 4 * 8, w64, 3, padding=1),
             ResBlock(w64),
@@ -112,7 +120,7 @@ class TransferGenerator(nn.Module):
         fields = self.fields(activate(y32)).float()
         y64 = self.decode64(x64 + self.smooth64(F.pixel_shuffle(self.up64(activate(y32)), 2)))
         y128 = F.pixel_shuffle(self.up128(activate(y64)), 2)
-        synthesis = torch.sigmoid(self.picture(activate(y128)).float())
+        synthesis = torch.sigmoid(self.smooth128(self.picture(activate(y128)).float()))
 
         flow = FLOW_LIMIT * torch.tanh(fields[:, 0:2] / 4)
         gain = torch.exp(GAIN_LIMIT * torch.tanh(fields[:, 2:5]))
@@ -122,7 +130,7 @@ class TransferGenerator(nn.Module):
         mixed, share = transfer(reference, synthesis, flow, gain, offset, weight), enlarged(weight)
         seen = torch.cat([mixed.clamp(0, 1) - 0.5, known - 0.5, mask, share], dim=1)
         corrected = self.correct(torch.cat([F.pixel_unshuffle(seen, 2), activate(y64)], dim=1)).float()
-        correction = CORRECTION_LIMIT * torch.tanh(corrected)
+        correction = CORRECTION_LIMIT * torch.tanh(self.smooth128(corrected))
         fill, offset = (mixed + share * correction).clamp(0, 1), offset + correction
         return {"fill": fill, "synthesis": synthesis, "flow": flow, "gain": gain, "offset": offset, "weight": weight}
 
