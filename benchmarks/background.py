@@ -14,6 +14,7 @@ import dataclasses
 import json
 import time
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -101,8 +102,11 @@ def judged(engine, path, polygons):
     middle = time.perf_counter()
     engine.prepare(covered, mask=hole & face, face=frame)
     seconds = middle - start, time.perf_counter() - middle
+    with mock.patch("twoface.core.prepared._guess", return_value=None):
+        unguided = engine.prepare(covered, mask=hole, face=frame)
     ways = {
         "background": prepared.pixels,
+        "background, no guess": unguided.pixels,
         "network": network_alone(engine, prepared, covered, hole & crop),
         "Telea": cv2.inpaint(photo.pixels, drawn, 5, cv2.INPAINT_TELEA),
         "mean colour": np.where(hole[..., None], photo.pixels[~hole].mean(0).round().astype(np.uint8), photo.pixels),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from twoface.core.background import beside, continued
-from twoface.core.frame import Frame
+from twoface.core.frame import SIZE, Frame
 from twoface.core.masks import box_hole
 from twoface.core.mesh import template_mesh
 
@@ -63,6 +63,26 @@ def test_the_seam_fades_but_not_over_what_is_barred():
     filled = continued(covered, hole, barred, 12, 6)
     changed = (filled != photo).any(-1)
     assert changed[105:155, 240:244].any() and not changed[:, 246:].any() and not changed[barred].any()
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_guess_says_which_of_the_surroundings_goes_on(scale):
+    """Red on the left, blue on the right, the hole between: it becomes as the guess has it, but for its blur."""
+    photo = np.zeros((200 * scale, 300 * scale, 3), np.uint8)
+    photo[:, : 130 * scale], photo[:, 170 * scale :] = (200, 40, 40), (40, 40, 200)
+    noise = np.random.default_rng(0).normal(0, 12, photo.shape)
+    photo = np.clip(photo + noise, 0, 255).astype(np.uint8)
+    hole = box_hole((130 * scale, 60 * scale, 170 * scale, 140 * scale), photo.shape)
+    photo[hole] = (0, 255, 0)
+    frame = Frame.of((80 * scale, 36 * scale, 208 * scale, 164 * scale))
+    for colour in ((200, 40, 40), (40, 40, 200)):
+        crop = np.full((SIZE, SIZE, 3), colour, np.uint8)
+        filled = continued(photo, hole, np.zeros_like(hole), 12, 0, (crop, frame))
+        assert np.abs(np.median(filled[hole], axis=0) - colour).max() < 15
+        assert filled[hole].std(0).min() > 6  # of patches, not of the guess's flat colour
+    beyond = Frame.of((5000, 5000, 5128, 5128))
+    one, two = (continued(photo, hole, np.zeros_like(hole), 12, 0, guess) for guess in (None, (crop, beyond)))
+    assert np.array_equal(one, two)
 
 
 def test_the_same_photo_gives_the_same_fill():

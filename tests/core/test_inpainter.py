@@ -21,7 +21,7 @@ from PIL import Image
 
 from twoface import FillResult, Inpainter, InputError, Photo
 from twoface.core import background
-from twoface.core.frame import Frame
+from twoface.core.frame import SIZE, Frame
 from twoface.core.images import encode_photo, read_photo
 from twoface.core.masks import box_hole, feather, grow
 from twoface.core.mesh import to_template
@@ -230,6 +230,26 @@ def test_a_hole_beside_the_face_is_filled_without_the_network(fill, photo):
     result = fill(photo, mask=mask)
     assert changed(result, photo)[mask].mean() > 0.5
     assert np.array_equal(result.photo.pixels[~grow(mask, 5)], photo[~grow(mask, 5)])
+
+
+def test_a_network_of_the_thesis_gives_no_guess_of_what_is_beside_its_hole(monkeypatch, inpainter, photo):
+    """Its own part of the hole lies in the middle of the crop; asked of all of it, it refuses."""
+    told = []
+    monkeypatch.setattr(background, "continued", lambda pixels, *given: told.append(given[-1]) or pixels.copy())
+    ready = inpainter(placed_face(FRAME))
+    mask = box_hole((40, 60, 60, 80), photo.shape)
+    ready.prepare(photo, mask=mask)
+    run = ready.network.run
+
+    def refuses(image, hole, *others):
+        if hole[:, :, :32].any():
+            raise InputError("this network fills nothing outside 32,32,96,96")
+        return run(image, hole, *others)
+
+    monkeypatch.setattr(ready.network, "run", refuses)
+    ready.prepare(photo, mask=mask)
+    (crop, frame), none = told
+    assert none is None and crop.shape == (SIZE, SIZE, 3) and frame.side == pytest.approx(FRAME.side, rel=0.3)
 
 
 def test_without_surroundings_the_network_fills_what_its_crop_shows(monkeypatch, fill, photo):

@@ -3,7 +3,8 @@
 The network knows faces, and only what its crop shows. A hand, a microphone or a scratch goes on beside the face, and
 there is no reference for what it hides there. So that part is made of patches of the photo, coarse to fine: each place
 takes the mean of what the patches over it say that are most like it (Wexler, Shechtman and Irani, "Space-Time
-Completion of Video", 2007). No face is copied: what is a face is neither source nor surroundings.
+Completion of Video", 2007). As far as the crop reaches, a fill by the network says roughly what is to be made, hair,
+collar or wall, and the patches say how it looks. No face is copied: what is a face is neither source nor surroundings.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from twoface.core.arrays import FloatPicture, Mask, Matrix, Numbers, Picture, Points, Vector
-from twoface.core.frame import Frame
+from twoface.core.affine import apply
+from twoface.core.arrays import Field, FloatPicture, Mask, Matrix, Numbers, Picture, Points, Shape, Vector
+from twoface.core.frame import SIZE, Frame
 from twoface.core.masks import distances, fading, grow
 from twoface.core.mesh import inside
 from twoface.core.occlusion import BESIDE, OUTLINE, grown
@@ -30,6 +32,7 @@ SOURCES = 5_000  # patches, drawn at random, that are searched at each level
 ROUNDS = (10, 6, 4, 3)  # of search and vote, coarse to fine
 ROW = 1024  # pixels that are looked up in a row
 AT_ONCE = 64 * ROW  # pixels of the photo that are made at a time
+GUESSED = (0.0, 0.25, 0.5)  # the guess's share of what is voted, fine to coarse
 FADE = 1.3  # by which a patch counts less for each pixel that it lies deeper in the hole
 
 
@@ -56,12 +59,19 @@ def beside(hole: Mask, points: Points, frame: Frame) -> Mask:
     return far
 
 
-def continued(pixels: Picture, target: Mask, barred: Mask, behind: float, feather: float) -> Picture | None:
+def continued(
+    pixels: Picture,
+    target: Mask,
+    barred: Mask,
+    behind: float,
+    feather: float,
+    guess: tuple[Picture, Frame] | None = None,
+) -> Picture | None:
     """A photo whose background goes on in a part of it -> uint8 (H, W, 3), a copy; None with nothing to take it from.
 
     pixels: uint8 (H, W, 3). target: bool (H, W), what is filled, with a seam of `feather` photo pixels about it.
     barred: bool (H, W), what is no background: the rest of the hole, and faces. behind: photo pixels that the
-    background goes on behind what is barred.
+    background goes on behind what is barred. guess: a crop whose hole is filled, uint8 (128, 128, 3), and its frame.
     """
     wide = _window(target, max(feather, behind) + 1)  # so that no mask of the photo's size is made
     part, target, barred = pixels[wide], target[wide], barred[wide]
@@ -70,7 +80,13 @@ def continued(pixels: Picture, target: Mask, barred: Mask, behind: float, feathe
     part, unknown, barred, target = part[place], unknown[place], barred[place], target[place]
     size = np.maximum(np.rint(np.array(unknown.shape) * min(1, WORK / max(unknown.shape))).astype(int), 1)
     coarse = _shrunk(part, size).astype(np.float32) / np.float32(255)
-    found = _searched(coarse, *(_shrunk(mask.view(np.uint8) * np.uint8(255), size) > 0 for mask in (unknown, barred)))
+    hidden, closed = (_shrunk(mask.view(np.uint8) * np.uint8(255), size) > 0 for mask in (unknown, barred))
+    guessed, reaches = coarse, np.zeros(size, np.float32)
+    if guess is not None:
+        crop, frame = guess
+        x0, y0 = (wide[axis].start + place[axis].start for axis in (1, 0))
+        guessed, reaches = _laid(crop, frame.shifted(x0, y0), part.shape, size)
+    found = _searched(coarse, hidden, closed, guessed, reaches)
     if found is None:
         return None
     filled, seen = pixels.copy(), barred & ~target
@@ -124,8 +140,25 @@ class _Patches:
         return self.places[best], np.maximum(distance, 0)
 
 
-def _searched(picture: FloatPicture, unknown: Mask, barred: Mask) -> tuple[FloatPicture, Numbers] | None:
-    """The picture with what is unknown made of its patches, and where each pixel's patch lies from it (H, W, 2)."""
+def _laid(crop: Picture, frame: Frame, shape: Shape, size: Numbers) -> tuple[FloatPicture, Field]:
+    """A crop, laid over a picture of `shape` that is shrunk to `size` -> float32 (h, w, 3) in [0, 1].
+
+    frame: of the crop, in the picture. And where it reaches, float32 (h, w): 1 there, 0 elsewhere.
+    """
+    y, x = ((np.arange(count) + 0.5) * side / count - 0.5 for side, count in zip(shape[:2], size, strict=True))
+    places = apply(frame.transform(), np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)).reshape(*size, 2)
+    laid = cv2.remap(crop, places.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    reaches = np.abs(places - (SIZE - 1) / 2).max(-1) < SIZE / 2
+    return laid.astype(np.float32) / np.float32(255), reaches.astype(np.float32)
+
+
+def _searched(
+    picture: FloatPicture, unknown: Mask, barred: Mask, guessed: FloatPicture, reaches: Field
+) -> tuple[FloatPicture, Numbers] | None:
+    """The picture with what is unknown made of its patches, and where each pixel's patch lies from it (H, W, 2).
+
+    guessed, reaches: what may be there, and 1 where that is said, as of `_laid`.
+    """
     random = np.random.default_rng(0)
     levels = [(picture, unknown, barred)]
     while min(unknown.shape) >= 2 * LEAST and cv2.distanceTransform(unknown.view(np.uint8), cv2.DIST_L2, 5).max() > 2:
@@ -135,7 +168,10 @@ def _searched(picture: FloatPicture, unknown: Mask, barred: Mask) -> tuple[Float
         picture /= np.maximum(known, np.float32(1e-3))[..., None]
         unknown, barred = known < 0.5, _shrunk(barred.astype(np.float32), size) > 0
         levels.append((picture, unknown, barred))
-    start = cv2.inpaint((255 * picture).astype(np.uint8), unknown.view(np.uint8), RADIUS, cv2.INPAINT_TELEA)
+    shown, said = (_shrunk(each, np.array(unknown.shape)) for each in (guessed, reaches))
+    picture = np.where((unknown & (said >= 0.5))[..., None], shown, picture)
+    left = (unknown & (said < 0.5)).view(np.uint8)
+    start = cv2.inpaint((255 * picture).astype(np.uint8), left, RADIUS, cv2.INPAINT_TELEA)
     now = start.astype(np.float32) / np.float32(255)
     found = None
     for number, (picture, unknown, barred) in enumerate(reversed(levels)):
@@ -143,13 +179,17 @@ def _searched(picture: FloatPicture, unknown: Mask, barred: Mask) -> tuple[Float
         patches = _Patches.of(picture, unknown | barred, random)
         if patches is None:
             continue
-        found = _voted(now, unknown, patches, ROUNDS[min(number, len(ROUNDS) - 1)])
+        shown, said = (_shrunk(each, np.array(unknown.shape)) for each in (guessed, reaches))
+        said *= np.float32(GUESSED[min(len(levels) - 1 - number, len(GUESSED) - 1)])
+        found = _voted(now, unknown, patches, ROUNDS[min(number, len(ROUNDS) - 1)], shown, said[..., None])
         now = found[0]
     return found
 
 
-def _voted(now: FloatPicture, unknown: Mask, patches: _Patches, rounds: int) -> tuple[FloatPicture, Numbers]:
-    """Rounds of search and vote -> as of `_searched`."""
+def _voted(
+    now: FloatPicture, unknown: Mask, patches: _Patches, rounds: int, guessed: FloatPicture, share: Field
+) -> tuple[FloatPicture, Numbers]:
+    """Rounds of search and vote -> as of `_searched`. share: (H, W, 1), the part of the guess in what is voted."""
     height, width = unknown.shape
     places = STEP * np.argwhere(_dilated(unknown)[::STEP, ::STEP])
     depth = cv2.distanceTransform(unknown.view(np.uint8), cv2.DIST_L2, 5)
@@ -166,7 +206,8 @@ def _voted(now: FloatPicture, unknown: Mask, patches: _Patches, rounds: int) -> 
                 given[:, 3] += weight
                 votes[places[:, 0] + RADIUS + dy, places[:, 1] + RADIUS + dx] = given
         votes = votes[RADIUS:-RADIUS, RADIUS:-RADIUS]
-        now = np.where(unknown[..., None], votes[..., :3] / np.maximum(votes[..., 3:], 1e-12), now)
+        voted = votes[..., :3] / np.maximum(votes[..., 3:], 1e-12)
+        now = np.where(unknown[..., None], voted + share * (guessed - voted), now)
         moves[tuple(places.T)] = sources - places
     rows, columns = (np.arange(side) // STEP * STEP for side in (height, width))
     return now, moves[rows[:, None], columns]

@@ -234,7 +234,7 @@ class Inpainter:
         check_told(photo, mask, faces.face)
         for closer_look in (True, False):
             seam = FEATHER * frame.detail if feather is None else min(feather, WIDEST)
-            pixels, inner = background_continued(photo, mask, points, frame, faces, seam)
+            pixels, inner = background_continued(photo, mask, points, frame, faces, seam, self.network)
             aligned, unknown = crop_and_hole(pixels, inner, frame)
             marks = self.covered(aligned, points)
             partly = cover is None and partly_inside(marks, unknown, points)  # a hole made of the marks holds them

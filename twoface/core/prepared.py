@@ -14,7 +14,8 @@ from twoface.core.faces import Taken
 from twoface.core.frame import Frame
 from twoface.core.holes import share_inside
 from twoface.core.images import Photo
-from twoface.core.mesh import inside
+from twoface.core.mesh import inside, invented
+from twoface.core.network import Network
 from twoface.core.occlusion import Cover, grown
 
 FEATHER = 2  # crop pixels, when the user does not say
@@ -76,11 +77,12 @@ def holds(better: Frame, given: Frame, mask: Mask | None) -> bool:
 
 
 def background_continued(
-    photo: Photo, hole: Mask, points: Points, frame: Frame, faces: Taken, feather: float
+    photo: Photo, hole: Mask, points: Points, frame: Frame, faces: Taken, feather: float, network: Network
 ) -> tuple[Picture, Mask]:
     """Continue the background of a photo where its hole lies beside the face -> `Prepared.pixels` and `inner`.
 
     hole: bool (H, W); points: (478, 3), the face's mesh in crop pixels; frame: of the crop; feather: in photo pixels.
+    network: what tells by a first fill what may be there.
     Raises InputError, code "mask_too_large", where there is nothing to take it from.
     """
     beside = background.beside(hole, points, frame)
@@ -88,13 +90,24 @@ def background_continued(
         return photo.pixels, hole
     inner = hole & ~beside
     barred = inner | grown(inside(points, "oval"), frame, hole.shape) | faces.others(hole.shape)
-    pixels = background.continued(photo.pixels, beside, barred, background.BEHIND * frame.detail, feather)
+    behind = background.BEHIND * frame.detail
+    guess = _guess(photo.pixels, hole, frame, network)
+    pixels = background.continued(photo.pixels, beside, barred, behind, feather, guess)
     if pixels is not None:
         return pixels, inner
     if share_inside(hole, frame) < 1:
         text = f"too little of {photo.name} is left beside the hole to fill it from: paint a smaller mask"
         raise InputError(text, code="mask_too_large")
     return photo.pixels, hole  # the network fills what its crop shows
+
+
+def _guess(pixels: Picture, hole: Mask, frame: Frame, network: Network) -> tuple[Picture, Frame] | None:
+    """The crop with all of the hole filled, and its frame; None where the network does not fill all of it."""
+    aligned, unknown = crop_and_hole(pixels, hole, frame)
+    try:
+        return invented(aligned, unknown, network), frame
+    except InputError:  # one of the thesis fills the middle of a crop only
+        return None
 
 
 def crop_and_hole(pixels: Picture, hole: Mask, frame: Frame) -> tuple[Picture, Mask]:
