@@ -1,10 +1,13 @@
 """Is the right face of a group taken as the reference? A larger stranger stands beside the person.
 
     python benchmarks/groups.py PHOTOS [--people 25]
+    python benchmarks/groups.py PHOTOS --real "l*"
 
 PHOTOS holds a folder of whole photos for each person. The first photo of each is filled, under each hole, from the
 second with somebody else's face, half as large again, set beside it. Right: the person's face was taken. Warned: a
-warning says that it may be the wrong person or face. Margin: of similarity, between the person and the stranger.
+warning says that it may be the wrong person or face.
+--real: of the folders of these names, photos that show several faces are the references as they are; the person is
+whoever stands in the middle, as in LFW.
 """
 
 import argparse
@@ -19,6 +22,8 @@ from twoface.core.images import Photo, read_photo
 from twoface.core.inpainter import Inpainter
 
 HOLES = ("eyes", "lower")
+REAL_HOLES = ("center", *HOLES)
+MIDDLE = 0.5  # of a frame's side: so near the photo's middle is the person's face
 FACE, STRANGER = 140, 210  # pixels a side of their frames
 AROUND = 1.7  # frames: what is seen about a face
 
@@ -57,26 +62,52 @@ def group(person, stranger):
     return np.concatenate([one, other], 1), one.shape[1]
 
 
+def real_groups(folder, names, inpainter):
+    """-> (another photo of the person, the group's pixels, the frame in its middle), of up to three photos of each."""
+    for person in sorted(folder.glob(names)):
+        files = sorted(person.glob("*.jpg"))
+        for number, file in enumerate(files[:3] if len(files) > 1 else ()):
+            pixels = read_photo(file).pixels
+            faces = inpainter.faces(Photo(pixels))
+            middle = np.array(pixels.shape[1::-1]) / 2
+            frame = min((face.frame for face in faces), key=lambda f: off(f, middle), default=None)
+            if len(faces) > 1 and off(frame, middle) < MIDDLE:
+                yield read_photo(files[0 if number else 1]).pixels, pixels, frame
+
+
+def off(frame, place):
+    return np.hypot(*(np.array([frame.x, frame.y]) - place)) / frame.side
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--people", type=int, default=25)
+    parser.add_argument("--real", metavar="NAMES", help="photos that show several faces, of folders of these names")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     inpainter = Inpainter.load(threads=1)
-    people = people_of(options.photos, inpainter, options.people)
-    print("| hole | right | wrong, warned | wrong, not warned | right, warned |\n|---|---|---|---|---|")
-    for hole in HOLES:
-        counts = np.zeros(4, int)
+    if options.real:
+        found = list(real_groups(options.photos, options.real, inpainter))
+        cases = [
+            (photo, None, reference, lambda taken, own=own: off(own, (taken.x, taken.y)) < MIDDLE)
+            for photo, reference, own in found
+        ]
+    else:
+        people, cases = people_of(options.photos, inpainter, options.people), []
         for i, ((photo, frame), reference) in enumerate(people):
             picture, edge = group(reference, people[(i + 1) % len(people)][1])
-            result = inpainter.fill(photo, hole=hole, face=frame, reference=picture)
+            cases.append((photo, frame, picture, lambda taken, edge=edge: taken.x < edge))
+    print("| hole | right | wrong, warned | wrong, not warned | right, warned |\n|---|---|---|---|---|")
+    for hole in REAL_HOLES if options.real else HOLES:
+        counts = np.zeros(4, int)
+        for photo, frame, reference, is_right in cases:
+            result = inpainter.fill(photo, hole=hole, face=frame, reference=reference)
             faces = result.references[0]["faces"]
-            taken = faces["frames"][faces["taken"] - 1]
-            right = Frame.of(taken).x < edge
+            right = is_right(Frame.of(faces["frames"][faces["taken"] - 1]))
             warned = any("face" in text or "two people" in text for text in result.warnings)
             counts += [right, not right and warned, not right and not warned, right and warned]
-        print(f"| {hole} | " + " | ".join(f"{n} of {len(people)}" for n in counts) + " |", flush=True)
+        print(f"| {hole} | " + " | ".join(f"{n} of {len(cases)}" for n in counts) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,11 @@ def test_the_most_alike_of_several():
         "frames": [list(f) for f in frames],
     }
     assert most_alike(faces, [0.3, 0.8, 0.79]).close
+    large = Face((30, 0, 102, 72), TEMPLATE * 72, 1.0)  # eight times as large: .15 of similarity
+    for likeness, number in ((0.37, 1), (0.33, 0)):
+        taken = most_alike([large, faces[0]], [0.2, likeness])
+        assert taken.number == number and taken.close
+    assert not most_alike([large, faces[0]], [0.2, 0.2]).close
     only = most_alike(faces[:1], [0.3])
     assert only.why == "only" and not only.close
 

@@ -18,6 +18,7 @@ TEMPLATE = np.array([(0.375, 0.46), (0.625, 0.46), (0.5, 0.60), (0.40, 0.735), (
 ALIKE = 0.3  # boxes that share more of their union are one face
 FACE = 0.35  # of a frame's side: the radius about its centre in which the face lies
 CLOSE = 0.1  # of similarity: two faces that differ less are told apart badly (benchmarks/groups.py)
+HALVED = 0.05  # of similarity, less for a face half as large: who is meant seldom stands far behind somebody else
 
 WHY = {  # a face of a photo is taken
     "given": "the one that was given",
@@ -104,9 +105,14 @@ def rounded(numbers: Iterable[float]) -> list[float]:
 
 
 def most_alike(faces: Sequence[Face], similarities: Sequence[float]) -> Taken:
-    """The face most like another by its similarity, of several."""
-    order = sorted(range(len(faces)), key=lambda i: -similarities[i])
-    close = len(faces) > 1 and similarities[order[0]] - similarities[order[1]] < CLOSE
+    """The face most like another by its similarity, of several; the smaller ones must be the more alike (`HALVED`)."""
+    largest = max(face.area for face in faces)
+    alike = [
+        similarity + HALVED * float(np.log2(max(face.area, 1) / max(largest, 1))) / 2
+        for face, similarity in zip(faces, similarities, strict=True)
+    ]
+    order = sorted(range(len(faces)), key=lambda i: -alike[i])
+    close = len(faces) > 1 and alike[order[0]] - alike[order[1]] < CLOSE
     return Taken.found(faces, order[0], "alike" if len(faces) > 1 else "only", close)
 
 
