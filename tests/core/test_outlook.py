@@ -22,7 +22,7 @@ def turned(degrees):
 
 
 def test_a_small_hole_in_an_upright_face_is_good():
-    found = outlook(MESH, EYES, BEST, False, False)
+    found = outlook(MESH, EYES, 0, BEST, False, False)
     assert found == Outlook("good", ()) and found.text == "likely to look natural"
 
 
@@ -30,6 +30,7 @@ def test_a_small_hole_in_an_upright_face_is_good():
     ("reason", "changed"),
     [
         ("beyond", {"unknown": cv2.circle(np.zeros((128, 128), np.uint8), (10, 10), 35, 1, -1).view(bool)}),
+        ("beyond", {"continued": 900.0}),
         ("hidden", {"unknown": named_hole("face")}),
         ("turned", {"points": turned(25)}),
         ("apart", {"worth": replace(BEST, pose=0.5)}),
@@ -40,11 +41,22 @@ def test_a_small_hole_in_an_upright_face_is_good():
     ],
 )
 def test_each_reason_alone(reason, changed):
-    given = {"points": MESH, "unknown": EYES, "worth": BEST, "small": False, "partly": False} | changed
+    given = {
+        "points": MESH,
+        "unknown": EYES,
+        "continued": 0.0,
+        "worth": BEST,
+        "small": False,
+        "partly": False,
+    } | changed
     found = outlook(**given)
     assert found == Outlook("fair", (reason,)) and TEXTS[reason] in found.text
 
 
+def test_a_little_beside_the_face_is_no_reason():
+    assert outlook(MESH, EYES, 600, BEST, False, False).word == "good"
+
+
 def test_reasons_add_up():
-    found = outlook(turned(-25), named_hole("face"), None, True, False)
+    found = outlook(turned(-25), named_hole("face"), 0, None, True, False)
     assert found.word == "doubtful" and found.reasons == ("beyond", "hidden", "turned", "invented", "small")

@@ -88,10 +88,14 @@ class Taken:
                 cv2.circle(drawn, (round(frame.x), round(frame.y)), round(FACE * frame.side), 1, cv2.FILLED)
         return drawn.view(bool)
 
+    @property
+    def squares(self) -> str:
+        """Words for the faces that were not taken, to be given in its place."""
+        return " or ".join(str(frame) for i, frame in enumerate(self.frames) if i != self.number)
+
     def several(self, name: str) -> str:
         """The words for several faces, none of which the hole or the user means. name: of the photo."""
-        squares = " or ".join(str(frame) for i, frame in enumerate(self.frames) if i != self.number)
-        return f"{name} shows {len(self.frames)} faces, and the largest was taken: for another give {squares}"
+        return f"{name} shows {len(self.frames)} faces, and the largest was taken: for another give {self.squares}"
 
     def report(self) -> dict[str, Any]:
         """Ready for JSON. taken: the number, from 1; frames as `Frame.of` reads them."""

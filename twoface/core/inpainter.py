@@ -333,7 +333,8 @@ class Inpainter:
 
     def _outlook(self, prepared: Prepared, used: Reference | None) -> Outlook:
         worth = None if used is None else used.worth
-        return outlook(prepared.mesh, prepared.unknown, worth, prepared.frame.side < SMALL, prepared.partly)
+        small = prepared.frame.side < SMALL
+        return outlook(prepared.mesh, prepared.unknown, prepared.continued, worth, small, prepared.partly)
 
 
 class _Clock:

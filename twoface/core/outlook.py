@@ -43,16 +43,18 @@ class Outlook(NamedTuple):
         return "; ".join([WORDS[self.word], *(TEXTS[reason] for reason in self.reasons)])
 
 
-def outlook(points: Points, unknown: Mask, worth: Worth | None, small: bool, partly: bool) -> Outlook:
+def outlook(points: Points, unknown: Mask, continued: float, worth: Worth | None, small: bool, partly: bool) -> Outlook:
     """What speaks against a natural look.
 
-    points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole. worth: of the reference,
-    None without one. small: whether the photo's face is small. partly: as of `twoface.core.occlusion.partly_inside`.
+    points: (478, 3), the face's mesh in crop pixels; unknown: bool (128, 128), the hole as the network fills it, and
+    continued: how large the rest of it is, which the background is continued in, in crop pixels. worth: of the
+    reference, None without one. small: whether the photo's face is small. partly: as of
+    `twoface.core.occlusion.partly_inside`.
     """
     face = inside(points, "oval")
     pixels = int(np.count_nonzero(face))
     found = {
-        "beyond": np.count_nonzero(unknown & ~face) > BEYOND * unknown.size,
+        "beyond": np.count_nonzero(unknown & ~face) + continued > BEYOND * unknown.size,
         "partly": partly,
         "hidden": np.count_nonzero(unknown & face) > HIDDEN * max(pixels, 1),
         "turned": abs(Mesh(points, 1.0).pose.yaw) > TURNED,

@@ -63,6 +63,11 @@ class Prepared:
         return np.where(self.unknown[..., None], np.uint8(0), self.crop)
 
     @property
+    def continued(self) -> float:
+        """How large the part of the hole is that the background is continued in, in crop pixels."""
+        return float(np.count_nonzero(self.hole & ~self.inner) / self.frame.detail**2)
+
+    @property
     def box(self) -> tuple[int, int, int, int]:
         """(x0, y0, x1, y1): the part of the photo that the hole and its feather lie in, which a fill may change."""
         x, y, width, height = cv2.boundingRect(self.hole.view(np.uint8))

@@ -70,7 +70,8 @@ class Reference:
         if self.faces.close:
             warnings.append(
                 f"{self.name} shows {len(self.faces.frames)} faces, and more than one is about as much like the"
-                f" photo's: is number {self.faces.number + 1} the right one? If not, give the square of another"
+                f" photo's: is number {self.faces.number + 1} the right one? If not, give the square of another:"
+                f" {self.faces.squares}"
             )
         return warnings
 
