@@ -111,7 +111,7 @@ def _guess(pixels: Picture, hole: Mask, frame: Frame, network: Network) -> tuple
     aligned, unknown = crop_and_hole(pixels, hole, frame)
     try:
         return invented(aligned, unknown, network), frame
-    except InputError:  # one of the thesis fills the middle of a crop only
+    except InputError:  # one of the thesis fills the middle of a crop only; else it comes again, of the hole's rest
         return None
 
 
