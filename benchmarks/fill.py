@@ -1,14 +1,17 @@
 """Where the time of a fill goes: the network alone, and whole fills of three sizes of photo, on one and two threads.
 
-    python benchmarks/fill.py [--model FILE.onnx] [--photo FILE] [--reference FILE] [--rounds 7]
+    python benchmarks/fill.py [--model FILE.onnx] [--photo FILE] [--reference FILE] [--rounds 7] [--busy 1]
 
 Prints a Markdown table of medians in ms. Sizes and threads take turns within a round, so their ratios hold on a busy
 machine, where absolute times do not. No hole comes twice, so that no embedding is remembered from a fill before.
+--busy: so many other processes compute all the while, as on a machine that has other work.
 """
 
 import argparse
 import dataclasses
 import io
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -33,8 +36,17 @@ def main():
     parser.add_argument("--photo", type=Path, default=SAMPLES / "photo.jpg", help="scaled to each size")
     parser.add_argument("--reference", type=Path, default=SAMPLES / "reference.jpg", help="as it is")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--busy", type=int, default=0, help="processes that compute beside it")
     options = parser.parse_args()
+    beside = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.busy)]
+    try:
+        measure(options)
+    finally:
+        for process in beside:
+            process.kill()
 
+
+def measure(options):
     photos = {name: scaled(options.photo, pixels) for name, pixels in PIXELS.items()}
     reference = options.reference.read_bytes()
     networks = {threads: FillModel(options.model, threads) for threads in THREADS}

@@ -1,3 +1,5 @@
+import hashlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -55,3 +57,11 @@ def test_type_checkers_are_told_that_the_package_is_annotated():
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
     assert "py.typed" in project["tool"]["setuptools"]["package-data"]["twoface"]
     assert (resources.files("twoface") / "py.typed").is_file()
+
+
+def test_the_notice_names_the_weights_that_ship():
+    weights = resources.files("twoface") / "weights"
+    told = dict(re.findall(r"SHA-256 of (\S+) ([0-9a-f]{64})", (weights / "NOTICE").read_text()))
+    assert {"mesh.onnx", "face_mesh.npz", "blazeface.onnx", "recogniser.onnx"} <= told.keys()
+    for name, digest in told.items():
+        assert hashlib.sha256((weights / name).read_bytes()).hexdigest() == digest, name

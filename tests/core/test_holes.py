@@ -61,6 +61,7 @@ def test_masks_that_miss_the_frame():
     half[: SHAPE[0] // 2 + 12] = True  # 54 % of the photo, most of it off the face
     with refused("mask_inverted"):
         check_on_face(half, FRAME)
+    check_on_face(box_hole((4, 4, 330, 220), SHAPE), FRAME)  # 69 %, but the photo's border is known
 
 
 @pytest.mark.parametrize("frame", [FRAME, TURNED])

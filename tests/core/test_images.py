@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from twoface.core.errors import InputError
-from twoface.core.images import Photo, encode_photo, losses, output_format, read_mask, read_photo
+from twoface.core.images import Photo, as_photo, encode_photo, losses, output_format, read_mask, read_photo
 from twoface.core.metadata import GENERATED, upright_exif
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -74,6 +74,30 @@ def test_exif_is_kept_byte_for_byte_but_for_orientation_and_thumbnail(order):
     kept = read_photo(encoded(textured(20, 30), exif=b"Exif\0\0" + head + first + second + tail)).exif
     upright = directory((0x0112, 3, struct.pack(order + "HH", 1, 0)))
     assert kept == head + upright + second + bytes(8) + tail[8:]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_picture_of_pillows_is_read_as_its_file_is(mode):
+    image = Image.fromarray(textured(20, 30)).convert("I" if mode == "I;16" else mode)
+    data = encoded(image.convert(mode), "PNG", icc_profile=SRGB, exif=camera_exif(6))
+    photo, same = as_photo(Image.open(io.BytesIO(data))), read_photo(data)
+    assert np.array_equal(photo.pixels, same.pixels) and photo.size == (20, 30)
+    assert (photo.alpha is None and same.alpha is None) or np.array_equal(photo.alpha, same.alpha)
+
+
+def test_a_palettes_transparency_and_a_turned_tiff_of_pillows():
+    palette = Image.fromarray(textured(20, 30)).convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
+    data = encoded(palette, "PNG", transparency=0)
+    photo, same = as_photo(Image.open(io.BytesIO(data))), read_photo(data)
+    assert 0 < (photo.alpha == 0).sum() < 600 and np.array_equal(photo.alpha, same.alpha)
+    data = encoded(textured(20, 30), "TIFF", exif=camera_exif(6), compression="tiff_deflate")
+    assert np.array_equal(as_photo(Image.open(io.BytesIO(data))).pixels, read_photo(data).pixels)
+
+
+@pytest.mark.parametrize("source", [[1], None, 3, Image.new("HSV", (9, 9))])
+def test_what_is_no_picture_is_refused_with_what_is(source):
+    with pytest.raises(InputError, match="the photo (must be a path, bytes|is a picture of mode HSV: convert)"):
+        as_photo(source)
 
 
 def test_exif_that_cannot_be_read_is_dropped():

@@ -56,8 +56,10 @@ def test_mask_array_mask_file_and_box_agree(fill, photo, tmp_path):
     hole = box_hole(HOLE, photo.shape)
     Image.fromarray(hole.astype(np.uint8) * 255).save(tmp_path / "mask.png")
     pictures = [fill(photo, **given).photo.pixels for given in ({"mask": hole}, {"hole": HOLE})]
-    pictures.append(fill(photo, mask=tmp_path / "mask.png").photo.pixels)
-    assert np.array_equal(pictures[0], pictures[1]) and np.array_equal(pictures[0], pictures[2])
+    for mask in (tmp_path / "mask.png", Image.open(tmp_path / "mask.png")):
+        pictures.append(fill(photo, mask=mask).photo.pixels)
+    pictures.append(fill(Image.fromarray(photo), hole=",".join(map(str, HOLE))).photo.pixels)
+    assert all(np.array_equal(pictures[0], other) for other in pictures[1:])
 
 
 def test_a_named_hole_turns_with_the_face(inpainter, photo):
@@ -265,7 +267,9 @@ def test_without_surroundings_the_network_fills_what_its_crop_shows(monkeypatch,
     [
         ({}, "^give a mask or a hole that says what to fill$"),
         ({"hole": HOLE, "mask": "a.png"}, "not both"),
-        ({"hole": "chin"}, "unknown hole"),
+        ({"hole": "chin"}, "unknown hole 'chin': use auto, one of center, .* or a box"),
+        ({"hole": HOLE, "reference": ["a.jpg", "b.jpg"]}, "give several references as references"),
+        ({"mask": [1, 0]}, "the mask must be a path"),
         ({"hole": "center", "center_size": 200}, "centre square"),
         ({"hole": (300, 300, 400, 400)}, "does not fit"),
         ({"hole": (0, 0, 10, 10)}, "off the face"),

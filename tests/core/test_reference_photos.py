@@ -87,6 +87,13 @@ def test_the_photo_as_its_own_reference_is_refused(inpainter, photo, kind):
     assert result.reference_used == 1 and "the reference is the photo itself or a copy" in result.warning
 
 
+def test_a_copy_among_several_faces_names_the_others(inpainter, photo):
+    both = inpainter(placed_face(FRAME), placed_face(Frame.of((10, 200, 106, 296))))
+    with pytest.raises(InputError, match="copy of it.*the square of another face in it: ") as told:
+        both.fill(photo, reference=photo, face=(40, 30, 296, 286), hole=HOLE)
+    assert told.value.code == "same_photo" and both.fill(photo, hole=HOLE).faces.squares in str(told.value)
+
+
 def test_a_copy_that_shows_the_holes_part_is_used(fill, photo):
     covered = photo.copy()
     covered[130:190, 140:200] = 0

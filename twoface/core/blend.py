@@ -42,7 +42,8 @@ RIM, TOLD = 4, 300  # pixels: of what both show a rim is left out, and so many t
 FLAT = 0.3  # levels: mean fine texture below which a reference has none to tell by
 SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture has, at most
 TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
-MEASURED = 100_000  # pixels of a band, evenly spread, that its texture is told from
+STRIPS, STRIP = 5, 64  # in which texture is measured, and the rows of each
+MEASURED = 100_000  # pixels of a strip, evenly spread, that its texture is told from
 SOFTER = (0.5, 0.75, 1.0, 1.5, 2.0)  # pixels: how a fill with too much texture is softened, one after the other
 HALO = 26  # pixels that this looks at, by OpenCV's kernels of four deviations, and the high-pass after it
 MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
@@ -111,10 +112,8 @@ def blend(
         ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
         return _high_passes(fill, photo, ring, outside == 0, detail)
 
-    whole = bands(*part.shape[:2])
-    chosen = np.unique(np.linspace(0, len(whole) - 1, 5).astype(int))
-    plan = _texture_plan([measured(whole[i]) for i in chosen])
-    for band in whole:
+    plan = _texture_plan([measured(strip) for strip in _strips(*part.shape[:2])])
+    for band in bands(*part.shape[:2]):
         fill, photo, outside, _ = look(band, feather_px)
         start = band.start - max(0, band.start - HALO)
         own = slice(start, start + band.stop - band.start)
@@ -320,6 +319,14 @@ def _high_pass(picture: FloatPicture, where: Mask) -> Vector:
 def _deviation(values: Vector) -> float:
     """The robust deviation of values about 0."""
     return 1.4826 * float(np.median(np.abs(values)))
+
+
+def _strips(height: int, width: int) -> list[slice]:
+    """Rows in which the texture of a part of a photo is measured: all of it, or of a large one `STRIPS` strips."""
+    if height <= STRIPS * STRIP:
+        return bands(height, width)
+    starts = np.linspace(0, height - STRIP, STRIPS).astype(int).tolist()
+    return [slice(start, start + STRIP) for start in starts]
 
 
 def _places(frame: Frame, shape: Shape) -> Places:

@@ -72,7 +72,8 @@ class FaceDetector:
     def _look(self, pixels: Picture, near: Box | None) -> list[tuple[Face, Face | None]]:
         """Each face found, and the closer look at it or None where that shows none."""
         squares = _overview(pixels.shape) if near is None else _about(near)
-        ours, photo = self._mtcnn.detect(pixels), Pyramid(pixels)
+        photo = Pyramid(pixels)
+        ours = self._mtcnn.look(photo)
         least = SCORE if near is None else HINTED
         seen = [face for faces in self._blazeface.look(photo, squares, least) for face in faces]
         seen = distinct(ours, sorted(seen, key=lambda face: -face.score))

@@ -10,26 +10,26 @@ from twoface.core.affine import apply, invert
 from twoface.core.arrays import Mask, Points, Shape
 from twoface.core.bands import bands
 from twoface.core.errors import InputError
-from twoface.core.files import Source
 from twoface.core.frame import SIZE, Frame
-from twoface.core.images import Photo, read_mask
+from twoface.core.images import MaskSource, Photo, as_source, read_mask
 from twoface.core.masks import box_hole, center_hole
 from twoface.core.mesh import moved
 from twoface.core.parts import check_name, part_hole
 
-INVERTED = 0.5  # a mask of more than this part of the photo, most of it off the face, is taken for an inverted one
+# A mask of more than this part of the photo, and of the photo's border, some of it off the face, is taken for inverted.
+INVERTED = 0.5
 
 
-def given_hole(mask: Mask | Source | None, hole: str | Sequence[float] | None, photo: Photo) -> Mask | None:
+def given_hole(mask: MaskSource | None, hole: str | Sequence[float] | None, photo: Photo) -> Mask | None:
     """The hole that is given in photo pixels -> bool (H, W); None for one that needs the face's frame first.
 
-    mask: bool (H, W), a path or bytes of a picture, or None. hole: a box, a name, or None. photo: a Photo.
+    mask: bool (H, W), a picture of the photo's size, or None. hole: a box, a name, or None.
     Raises InputError for a mask that is empty or not of the photo's size.
     """
     if mask is None:
         return None if hole is None or isinstance(hole, str) else box_hole(hole, photo.pixels.shape)
     if not isinstance(mask, np.ndarray):
-        mask = read_mask(mask, photo.size, orientation=photo.orientation)
+        mask = read_mask(as_source(mask, "the mask"), photo.size, orientation=photo.orientation)
     if mask.dtype != bool or mask.shape != photo.pixels.shape[:2]:
         height, width = photo.pixels.shape[:2]
         raise InputError(f"the mask must be bool ({height}, {width}) as the photo, not {mask.dtype} {mask.shape}")
@@ -82,7 +82,8 @@ def _not_off(mask: Mask) -> Mask:
 def check_on_face(mask: Mask, frame: Frame) -> None:
     """Raises InputError where nothing of a mask, bool (H, W), lies in the face's frame, or it seems to be inverted."""
     total, kept = int(np.count_nonzero(mask)), int(np.count_nonzero(_cut(mask, frame)))
-    if total > INVERTED * mask.size and kept < total:
+    border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
+    if min(total / mask.size, border.mean()) > INVERTED and kept < total:
         raise InputError(
             f"{total / mask.size:.0%} of the mask's picture is white: is it inverted?", code="mask_inverted"
         )

@@ -5,13 +5,14 @@ Reads JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP and GIF; writes JPEG, PNG, WebP and
 
 import dataclasses
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from twoface.core import colour
 from twoface.core.arrays import Colours, Mask, Picture, Plane, Samples
@@ -33,7 +34,8 @@ _NAMES = {"WEBP": "WebP"}
 _SCREEN = (72, 96)  # dots per inch
 _QUALITY = 95  # of a lossy file that was not a JPEG before
 _LARGE = 30_000_000  # bytes of a photo
-_OPTIMIZED = 25_000_000  # pixels: to choose the codes of a JPEG, and save a few per cent, takes up to 6 bytes a pixel
+# Pixels: to choose the codes of a JPEG, and save 1 or 2 per cent, takes as long again and up to 6 bytes a pixel.
+_OPTIMIZED = 4_000_000
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -98,7 +100,9 @@ class Photo:
         return dataclasses.replace(self, pixels=pixels, alpha=alpha, original=original)
 
 
-PhotoSource: TypeAlias = Source | Photo | Picture  # as a user of the Python API gives it
+# As a user of the Python API gives a photo, and a mask.
+PhotoSource: TypeAlias = Source | Photo | Picture | Image.Image
+MaskSource: TypeAlias = Source | Mask | Image.Image
 
 
 def as_photo(source: PhotoSource, name: str = "the photo") -> Photo:
@@ -106,10 +110,31 @@ def as_photo(source: PhotoSource, name: str = "the photo") -> Photo:
     if isinstance(source, Photo):
         return source
     if not isinstance(source, np.ndarray):
-        return read_photo(source, name=name)
+        return read_photo(as_source(source, name), name=name)
     if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
         raise InputError(f"{name} must be uint8 (H, W, 3) RGB, not {source.dtype} {source.shape}")
     return Photo(source, name=name)
+
+
+def as_source(source: Source | Image.Image, name: str) -> Source:
+    """A picture of Pillow's as the bytes of a file, with its colour profile and orientation; a path or bytes as given.
+
+    Raises InputError for anything else, and for a mode that no file holds.
+    """
+    if isinstance(source, Image.Image):
+        file, turned_by = io.BytesIO(), Image.Exif()
+        try:
+            source.load()  # which turns a TIFF
+            turned_by[ExifTags.Base.Orientation] = source.getexif().get(ExifTags.Base.Orientation, 1)
+            whole = source.convert("RGBA") if "transparency" in source.info else source
+            whole.save(file, "TIFF", exif=turned_by, icc_profile=source.info.get("icc_profile"))
+        except OSError as error:
+            raise InputError(f"{name} is a picture of mode {source.mode}: convert it to RGB") from error
+        return file.getvalue()
+    if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
+        kinds = "a path, bytes, a picture of Pillow's or a numpy array"
+        raise InputError(f"{name} must be {kinds}, not {type(source).__name__}")
+    return source
 
 
 def read_photo(source: Source, max_pixels: int = MAX_PIXELS, name: str = "the photo") -> Photo:

@@ -18,17 +18,17 @@ from twoface.core.blend import beside, blend, crop_mask, seam_correction
 from twoface.core.detect import FaceDetector
 from twoface.core.errors import InputError
 from twoface.core.faces import Face, Taken, choose, distinct, no_face, touched, why
-from twoface.core.files import PathLike, Source
+from twoface.core.files import PathLike
 from twoface.core.fill_result import FillResult
 from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
 from twoface.core.holes import check_on_face, check_told, given_hole, part_of_face
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for
-from twoface.core.images import Photo, PhotoSource, as_photo
+from twoface.core.images import MaskSource, Photo, PhotoSource, as_photo
 from twoface.core.mesh import Mesher, corrected, moved, to_template
 from twoface.core.network import FillModel, Network, asked, both_ways, no_reference
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside, rim
 from twoface.core.outlook import Outlook, outlook
-from twoface.core.parts import AUTO
+from twoface.core.parts import AUTO, parse_hole
 from twoface.core.prepared import FEATHER, WIDEST, Prepared, background_continued, crop_and_hole, holds, window
 from twoface.core.reference_photos import Chooser, Chosen, Reference, reference_frames
 from twoface.core.tone import tone_of
@@ -118,7 +118,7 @@ class Inpainter:
         self,
         photo: PhotoSource,
         *,
-        mask: Mask | Source | None = None,
+        mask: MaskSource | None = None,
         hole: str | Sequence[float] | None = None,
         reference: PhotoSource | None = None,
         references: Sequence[PhotoSource] = (),
@@ -130,15 +130,17 @@ class Inpainter:
     ) -> FillResult:
         """Fill a part of a face.
 
-        photo, reference, each of references: a path, bytes, a Photo, or uint8 (H, W, 3) RGB. With several, of those
-        most alike to the visible part of the photo the one that shows the hole's part best is used
-        (`twoface.core.choice`); with none the network invents.
+        photo, reference, each of references: a path, bytes, a Photo, a picture of Pillow's, or uint8 (H, W, 3) RGB.
+        With several, of those most alike to the visible part of the photo the one that shows the hole's part best is
+        used (`twoface.core.choice`); with none the network invents.
         mask, hole, face, feather, center_size: as of `prepare`. reference_face: as `face`, for the reference; or a
         list with one for each reference, None where it is to be found. A face that is found there is the one most like
         the photo's. same_photo: use a reference too that is the photo itself or a copy of it, and so shows what is
         covered; else it is left out, and the only one is refused, code "same_photo".
         Raises InputError for every input that cannot be used.
         """
+        if isinstance(reference, list | tuple):
+            raise InputError("give several references as references, not as reference")
         clock = _Clock()
         given = [*([] if reference is None else [reference]), *references]
         frames = reference_frames(reference_face, len(given))
@@ -186,7 +188,7 @@ class Inpainter:
         self,
         photo: PhotoSource,
         *,
-        mask: Mask | Source | None = None,
+        mask: MaskSource | None = None,
         hole: str | Sequence[float] | None = None,
         face: FrameLike | None = None,
         feather: float | None = None,
@@ -194,8 +196,9 @@ class Inpainter:
     ) -> Prepared:
         """Find the face and the hole of a photo. photo: as of `fill`.
 
-        One of two says what to fill. mask: bool (H, W) or a picture's path or bytes (>= 128 is hole). hole: a name of
-        `twoface.core.parts.HOLES`, `AUTO` for what `cover` finds, or a box (x0, y0, x1, y1) in photo pixels.
+        One of two says what to fill. mask: bool (H, W), or a picture (>= 128 is hole): its path, its bytes, or
+        Pillow's. hole: a name of `twoface.core.parts.HOLES`, `AUTO` for what `cover` finds, or a box (x0, y0, x1, y1)
+        in photo pixels.
         face: a square of the photo with the face in it, a `Frame`, or (x0, y0, x1, y1) in pixels, or (x0, y0, x1, y1,
         degrees), turned clockwise about its centre; nothing is detected then. It may reach over the photo's border
         (the border is reflected) if its centre lies inside. Without it, the face that the mask touches, else the
@@ -210,6 +213,7 @@ class Inpainter:
             raise InputError(f"give a mask or a hole{told}")
         if feather is not None and not 0 <= feather < float("inf"):
             raise InputError(f"the feather must be 0 pixels or more, not {feather}")
+        hole = parse_hole(hole) if isinstance(hole, str) else hole
         photo = as_photo(photo)
         mask = given_hole(mask, hole, photo)
         frame, faces = self._frame(photo, face, mask)

@@ -11,6 +11,7 @@ from importlib import resources
 import numpy as np
 
 from twoface.core.arrays import Matrix, Points, Vector
+from twoface.core.blas import one_blas_thread
 from twoface.core.frame import SIZE
 
 # Frames may be off: how many are, and by how much (a deviation of so many crop pixels, and of `PER_PIXEL` for each).
@@ -25,6 +26,7 @@ class MeshShape:
     mean: Points
     modes: Matrix
 
+    @one_blas_thread()
     def likely(self, points: Points, weight: Vector) -> Points:
         """The mesh that is to be expected of what is seen of it -> float64 (N, 2), crop pixels.
 

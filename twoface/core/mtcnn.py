@@ -12,6 +12,7 @@ from twoface.core.arrays import Indices, Matrix, Numbers, Picture, Vector
 from twoface.core.faces import Face
 from twoface.core.files import package_file
 from twoface.core.network import open_session
+from twoface.core.pyramid import LEAST, Pyramid
 
 NETWORKS = {
     "pnet": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",
@@ -24,6 +25,7 @@ SMALLEST = 16  # pixels; below this MTCNN sees nothing reliable
 # part of O-net's box (measured on 373 boxes). The training crops lie as if aligned so: with it ours fall within 0.4
 # crop pixels of them (median of each axis, 92 photos).
 DATA_SHIFT = 0.0203
+FINER = 4.0
 BORDER = 0.15  # of the short side, added on every side so that faces cut by the border are seen
 
 
@@ -37,26 +39,30 @@ class Mtcnn:
         }
 
     def detect(self, pixels: Picture) -> list[Face]:
-        """All upright faces of a photo, uint8 (H, W, 3) RGB, the largest first.
+        """All upright faces of a photo, uint8 (H, W, 3) RGB, the largest first; as of `look`."""
+        return self.look(Pyramid(pixels))
+
+    def look(self, photo: Pyramid) -> list[Face]:
+        """All upright faces of a photo, the largest first.
 
         Looks for faces of 4 % of the photo's short side and more and, when there is none, of 1.5 % and more; never
         below `SMALLEST` pixels.
         """
         for share in (0.04, 0.015):
-            smallest = max(SMALLEST, share * min(pixels.shape[:2]))
-            if faces := self._detect(pixels, smallest):
+            smallest = max(SMALLEST, share * min(photo.pixels.shape[:2]))
+            if faces := self._detect(photo, smallest):
                 break
         return faces
 
-    def _detect(self, pixels: Picture, smallest: float) -> list[Face]:
+    def _detect(self, photo: Pyramid, smallest: float) -> list[Face]:
         factor = min(1, 24 / smallest)  # the first two networks need no more of the smallest face
-        size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
-        coarse = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        size = [max(1, round(side * factor)) for side in photo.pixels.shape[1::-1]]
+        coarse = cv2.resize(photo.enough(max(size) / factor, max(size))[0], size, interpolation=cv2.INTER_AREA)
         margin = round(BORDER * min(size))
         coarse = cv2.copyMakeBorder(coarse, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
         boxes = self._propose(coarse, smallest * factor)
-        boxes, _, _ = self._judge("rnet", coarse, boxes, 24, 0.7)
-        boxes, scores, landmarks = self._judge("onet", pixels, (boxes - margin) / factor, 48, 0.7)
+        boxes, _, _ = self._judge("rnet", Pyramid(coarse), boxes, 24, 0.7)
+        boxes, scores, landmarks = self._judge("onet", photo, (boxes - margin) / factor, 48, 0.7)
         order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
         return [Face(tuple(boxes[i].tolist()), landmarks[i], float(scores[i])) for i in order]
 
@@ -79,14 +85,19 @@ class Mtcnn:
         return _square(boxes[_suppress(boxes[:, :4], boxes[:, 4], 0.7), :4])
 
     def _judge(
-        self, name: str, pixels: Picture, boxes: Matrix, side: int, threshold: float
+        self, name: str, photo: Pyramid, boxes: Matrix, side: int, threshold: float
     ) -> tuple[Matrix, Vector, Numbers]:
         """R-net or O-net over candidate boxes -> boxes (K, 4), scores (K,), landmarks (K, 5, 2), none by R-net."""
         if not len(boxes):
             return boxes, np.zeros(0), np.zeros((0, 5, 2))
-        corner = np.floor(boxes[:, :2])
-        boxes = np.concatenate([corner, corner + np.maximum(1, np.round(boxes[:, 2:] - boxes[:, :2]))], 1)
-        moves, *points, scores = self._run(name, np.stack([_cut(pixels, box, side) for box in boxes]))
+        # Of whole pixels of a level with at least `FINER` of them for each that the network sees.
+        levels = [photo.enough((box[2] - box[0]) / FINER * LEAST, side) for box in boxes]
+        times = np.array([[times] for _, times in levels])
+        corner = np.floor(boxes[:, :2] / times)
+        cut = np.concatenate([corner, corner + np.maximum(1, np.round((boxes[:, 2:] - boxes[:, :2]) / times))], 1)
+        boxes = cut * times
+        seen = [_cut(picture, box, side) for (picture, _), box in zip(levels, cut, strict=True)]
+        moves, *points, scores = self._run(name, np.stack(seen))
         good = scores[:, 1] > threshold
         boxes, moves, scores = boxes[good], moves[good], scores[good, 1]
         size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)

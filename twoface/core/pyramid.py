@@ -18,11 +18,17 @@ class Pyramid:
 
     def level(self, square: Frame, size: int) -> tuple[Picture, Frame]:
         """What is enough for a look of `size` pixels a side at a square -> the smallest level, and the square in it."""
-        number = max(0, int(np.log2(max(square.side / size / LEAST, 1))))
+        picture, times = self.enough(square.side, size)
+        return picture, Frame(square.x / times, square.y / times, square.side / times, square.angle)
+
+    def enough(self, side: float, size: int) -> tuple[Picture, int]:
+        """What is enough for `size` pixels of `side` pixels of the photo -> the smallest level, and how often it is
+        shrunk: a power of 2.
+        """
+        number = max(0, int(np.log2(max(side / size / LEAST, 1))))
         while len(self._levels) <= number and min(self._levels[-1].shape[:2]) > 1:
             height, width = (side // 2 for side in self._levels[-1].shape[:2])
             even = self._levels[-1][: 2 * height, : 2 * width]
             self._levels.append(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
         number = min(number, len(self._levels) - 1)
-        times = 2**number
-        return self._levels[number], Frame(square.x / times, square.y / times, square.side / times, square.angle)
+        return self._levels[number], 2**number

@@ -244,6 +244,8 @@ def _best(references: Sequence[Reference], same_photo: bool) -> tuple[int, list[
             f"{references[0].name} is the photo itself or a copy of it, and shows what is to be filled: give another"
             " photo of the person as the reference, or none"
         )
+        if len(references[0].faces.frames) > 1:
+            text += f"; or give the square of another face in it: {references[0].faces.squares}"
         raise InputError(text, code="same_photo")
     others = [i for i, copy in enumerate(copies) if not copy]
     number = best([references[i].similarity for i in others], [references[i].worth for i in others])

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from twoface.core.arrays import Field, Indices, Matrix, Numbers, Places, Points, Vector
+from twoface.core.blas import one_blas_thread
 from twoface.core.frame import SIZE
 from twoface.core.mesh import POLYGONS, canonical_face, facing, template_mesh
 
@@ -35,6 +36,7 @@ class Registration:
     trust: Field
 
 
+@one_blas_thread()
 def register(points: Points, reference: Points) -> Registration:
     """points: (478, 3), the photo's mesh in crop pixels. reference: (478, 3), the reference's, in its own pixels.
 

@@ -115,7 +115,8 @@ def make_fills(
         for kind, picture in (("fill", filled), ("photo", photo)):
             write_aside(out / f"{number:02}-{kind}.png", _png(shown(picture.pixels, Frame.of(task["view"]))), force)
     about = {"file": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
-    write_aside(out / TASKS, (json.dumps({"model": about, "tasks": tasks}, indent=1) + "\n").encode(), force)
+    lines = ",\n".join(map(json.dumps, tasks))
+    write_aside(out / TASKS, f'{{"model": {json.dumps(about)}, "tasks": [\n{lines}\n]}}\n'.encode(), force)
     return out
 
 

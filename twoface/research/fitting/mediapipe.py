@@ -202,10 +202,10 @@ def _padding(options: Any, kernel: Sequence[int], stride: Sequence[int], size: S
 
 
 def _prelu(made: Graph, _: Any, inputs: list[int]) -> str:
-    """Relu(x) - slope * Relu(-x): ONNX Runtime is twice as fast at these as at PRelu."""
+    """slope * x + (1 - slope) * Relu(x): ONNX Runtime takes less than half of PRelu's time for these."""
     x, slope = made.values[inputs[0]], made.array(inputs[1]).astype(np.float32).reshape(-1, 1, 1)
-    below = made.node("Relu", [made.node("Neg", [x])])
-    return made.node("Sub", [made.node("Relu", [x]), made.node("Mul", [below, made.constant(slope)])])
+    above = made.node("Mul", [made.node("Relu", [x]), made.constant(1 - slope)])
+    return made.node("Add", [made.node("Mul", [x, made.constant(slope)]), above])
 
 
 def _pad(made: Graph, _: Any, inputs: list[int]) -> str:
