@@ -85,12 +85,20 @@ def test_a_picture_of_pillows_is_read_as_its_file_is(mode):
     assert (photo.alpha is None and same.alpha is None) or np.array_equal(photo.alpha, same.alpha)
 
 
-def test_a_palettes_transparency_and_a_turned_tiff_of_pillows():
-    palette = Image.fromarray(textured(20, 30)).convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
-    data = encoded(palette, "PNG", transparency=0)
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "I;16"])
+def test_a_transparent_colour_of_pillows(mode):
+    image = Image.fromarray(textured(20, 30)).convert("I" if mode == "I;16" else mode).convert(mode)
+    colour = image.getpixel((4, 4))
+    data = encoded(image, "PNG", transparency=colour)
     photo, same = as_photo(Image.open(io.BytesIO(data))), read_photo(data)
     assert 0 < (photo.alpha == 0).sum() < 600 and np.array_equal(photo.alpha, same.alpha)
-    data = encoded(textured(20, 30), "TIFF", exif=camera_exif(6), compression="tiff_deflate")
+    assert np.array_equal(photo.pixels, same.pixels) and photo.original.samples.dtype == same.original.samples.dtype
+
+
+@pytest.mark.parametrize("given", [{"exif": camera_exif(6)}, {"compression": "jpeg"}, {"mode": "CMYK"}])
+def test_a_tiff_of_pillows(given):
+    image = Image.fromarray(textured(20, 30)).convert(given.pop("mode", "RGB"))
+    data = encoded(image, "TIFF", icc_profile=SRGB if image.mode == "RGB" else None, **given)
     assert np.array_equal(as_photo(Image.open(io.BytesIO(data))).pixels, read_photo(data).pixels)
 
 
