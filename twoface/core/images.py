@@ -36,7 +36,6 @@ _QUALITY = 95  # of a lossy file that was not a JPEG before
 _LARGE = 30_000_000  # bytes of a photo
 # Pixels: to choose the codes of a JPEG, and save 1 or 2 per cent, takes as long again and up to 6 bytes a pixel.
 _OPTIMIZED = 4_000_000
-_PNG_MODES = ("1", "L", "LA", "P", "I;16", "RGB", "RGBA")  # of Pillow's, which a PNG holds with their transparency
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -124,11 +123,12 @@ def as_source(source: Source | Image.Image, name: str) -> Source:
     """
     if isinstance(source, Image.Image):
         file, turned_by = io.BytesIO(), Image.Exif()
-        how = {"compress_level": 0} if source.mode in _PNG_MODES else {"compression": "raw"}
+        transparent = "transparency" in source.info  # a colour, which a TIFF does not hold
+        how = {"format": "PNG"} if transparent else {"format": "TIFF", "compression": "raw"}
         try:
             source.load()  # which turns a TIFF
             turned_by[ExifTags.Base.Orientation] = source.getexif().get(ExifTags.Base.Orientation, 1)
-            source.save(file, "PNG" if source.mode in _PNG_MODES else "TIFF", exif=turned_by, **how)
+            source.save(file, exif=turned_by, **how)
         except OSError as error:
             raise InputError(f"{name} is a picture of mode {source.mode}: convert it to RGB") from error
         return file.getvalue()
