@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from twoface.core.affine import apply, invert
+from twoface.core.blend import _high_passes, _texture_plan, _textured
 from twoface.core.faces import TEMPLATE, Face
 from twoface.core.frame import Frame
 from twoface.core.identity import calibrated_holes, origin
@@ -172,3 +173,8 @@ def placed_face(frame):
     landmarks = apply(invert(frame.transform()), TEMPLATE * 128)
     low, high = landmarks.min(0), landmarks.max(0)
     return Face((*(low - (high - low) / 2).tolist(), *(high + (high - low) / 2).tolist()), landmarks, 1.0)
+
+
+def with_texture(fill, hole, photo, ring, detail, seed=0):
+    """A fill with the fine texture of its surroundings, as `twoface.core.blend.blend` gives it."""
+    return _textured(fill, _texture_plan([_high_passes(fill, photo, ring, hole, detail)]), seed)

@@ -96,6 +96,15 @@ def test_nothing_to_take_it_from():
     assert continued(stripes(), hole, ~hole, 12, 2) is None
 
 
+def test_no_patches_at_the_finest_level():
+    """A hatch so dense that no whole patch is left; coarser levels, where it is gone, do have some."""
+    hole = box_hole((60, 60, 120, 120), SHAPE)
+    hatch = np.zeros(SHAPE[:2], bool)
+    hatch[::5] = hatch[:, ::5] = True
+    filled = continued(stripes(), hole | hatch, np.zeros_like(hole), 0, 0)
+    assert filled is None or filled.shape == SHAPE
+
+
 def test_which_part_of_a_hole_lies_beside_the_face():
     face = box_hole((140, 100, 190, 160), SHAPE)
     assert not beside(face, template_mesh(), FRAME).any()

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from fakes import straight, textured
+from fakes import straight, textured, with_texture
 
 from twoface.core import bands
 from twoface.core.affine import apply
@@ -12,7 +12,6 @@ from twoface.core.blend import (
     blend,
     contrast_of,
     crop_mask,
-    match_texture,
     render,
     seam_correction,
     smoothed,
@@ -133,12 +132,22 @@ def test_grain_is_added_where_it_lacks():
     photo = np.clip(0.5 + rng.normal(0, 0.02, (120, 120, 1)), 0, 1).repeat(3, 2).astype(np.float32)
     hole = box_hole((40, 40, 80, 80), (120, 120))
     fill = np.full_like(photo, 0.5)
-    grainy = match_texture(fill, hole, photo, ~hole, 4)
+    grainy = with_texture(fill, hole, photo, ~hole, 4)
     assert grainy[hole].std() == pytest.approx(0.02, rel=0.15)
     assert np.allclose(grainy[..., 0], grainy[..., 1])
-    assert np.array_equal(grainy, match_texture(fill, hole, photo, ~hole, 4))
-    assert not np.array_equal(grainy, match_texture(fill, hole, photo, ~hole, 4, seed=1))
-    assert np.array_equal(match_texture(fill, hole, fill, ~hole, 4), fill)
+    assert np.array_equal(grainy, with_texture(fill, hole, photo, ~hole, 4))
+    assert not np.array_equal(grainy, with_texture(fill, hole, photo, ~hole, 4, seed=1))
+    assert np.array_equal(with_texture(fill, hole, fill, ~hole, 4), fill)
+
+
+@pytest.mark.parametrize("pieces", [[(60, 980)], [(90, 110), (560, 590), (900, 930)], [(200, 220)], [(960, 990)]])
+def test_a_large_hole_is_as_grainy_as_its_surroundings_wherever_its_pieces_lie(pieces):
+    grey = np.clip(128 + np.random.default_rng(0).normal(0, 8, (1024, 128, 1)), 0, 255)
+    photo, hole = grey.astype(np.uint8).repeat(3, 2), np.zeros((1024, 128), bool)
+    for top, bottom in pieces:
+        hole[top:bottom, 40:90] = True
+    result = blended(photo, hole, Frame.of((-448, 0, 576, 1024)), constant_fields(0), None, 2)
+    assert result[hole].std() == pytest.approx(8, rel=0.25)
 
 
 def test_a_much_sharper_fill_is_softened():
@@ -146,9 +155,9 @@ def test_a_much_sharper_fill_is_softened():
     fill = np.clip(0.5 + rng.normal(0, 0.1, (120, 120, 1)), 0, 1).repeat(3, 2).astype(np.float32)
     photo = cv2.GaussianBlur(fill, (0, 0), 1.0)
     hole = box_hole((40, 40, 80, 80), (120, 120))
-    softened = match_texture(fill, hole, photo, ~hole, 4)
+    softened = with_texture(fill, hole, photo, ~hole, 4)
     assert softened[hole].std() < 0.6 * fill[hole].std()
-    assert np.array_equal(match_texture(fill, hole, photo, ~hole, 0.9), fill)  # at the crop's own scale nothing may go
+    assert np.array_equal(with_texture(fill, hole, photo, ~hole, 0.9), fill)  # at the crop's own scale nothing may go
 
 
 def test_the_seam_takes_the_colour_of_the_surroundings_and_fades_inwards():

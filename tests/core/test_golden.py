@@ -7,11 +7,11 @@ what an earlier version gave. Where a picture differs, both and their difference
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, straight
+from fakes import FakeDetector, FakeEmbedder, FakeMesher, FakeOcclusion, placed_face, straight, with_texture
 
 from twoface import Inpainter
 from twoface.core.affine import apply
-from twoface.core.blend import MAX_SEAM, match_texture, render, seam_correction, smoothed
+from twoface.core.blend import MAX_SEAM, render, seam_correction, smoothed
 from twoface.core.detect import FaceDetector
 from twoface.core.frame import Frame
 from twoface.core.identity import threshold_for
@@ -250,17 +250,17 @@ def test_grain_is_what_lacks_and_no_more():
 
     photo = noise(0.05)
     for has in (0.0, 0.02, 0.04):
-        assert match_texture(noise(has), hole, photo, ~hole, 4)[hole].std() == pytest.approx(0.05, rel=0.05)
+        assert with_texture(noise(has), hole, photo, ~hole, 4)[hole].std() == pytest.approx(0.05, rel=0.05)
     half_again = noise(0.07)
-    assert np.array_equal(match_texture(half_again, hole, photo, ~hole, 4), half_again)
-    assert match_texture(noise(0.0), hole, noise(0.4), ~hole, 4)[hole].std() == pytest.approx(0.16, rel=0.05)
+    assert np.array_equal(with_texture(half_again, hole, photo, ~hole, 4), half_again)
+    assert with_texture(noise(0.0), hole, noise(0.4), ~hole, 4)[hole].std() == pytest.approx(0.16, rel=0.05)
 
 
 def test_the_grain_is_drawn_by_its_seed():
     """To the pixel: a fill that is made again is the same fill."""
     photo = np.float32(0.5) + 0.05 * np.random.default_rng(1).standard_normal((64, 64, 1), np.float32).repeat(3, 2)
     hole = box_hole((16, 16, 48, 48), (64, 64))
-    grainy = match_texture(np.full((64, 64, 3), 0.5, np.float32), hole, photo, ~hole, 4, seed=3)
+    grainy = with_texture(np.full((64, 64, 3), 0.5, np.float32), hole, photo, ~hole, 4, seed=3)
     wanted = np.random.default_rng(3).standard_normal((64, 64), np.float32)
     part = (grainy[..., 0] - 0.5)[hole]
     assert np.corrcoef(part, wanted[hole])[0, 1] > 0.9999

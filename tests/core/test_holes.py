@@ -62,6 +62,10 @@ def test_masks_that_miss_the_frame():
     with refused("mask_inverted"):
         check_on_face(half, FRAME)
     check_on_face(box_hole((4, 4, 330, 220), SHAPE), FRAME)  # 69 %, but the photo's border is known
+    tight = Frame.of((-60, -60, 390, 390))  # the photo is all face
+    check_on_face(half, tight)
+    with refused("mask_inverted"):
+        check_on_face(~box_hole((80, 80, 110, 110), SHAPE), tight)
 
 
 @pytest.mark.parametrize("frame", [FRAME, TURNED])

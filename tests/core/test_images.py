@@ -104,9 +104,24 @@ def test_a_tiff_of_pillows(mode, given):
     assert np.array_equal(as_photo(Image.open(io.BytesIO(data))).pixels, read_photo(data).pixels)
 
 
+@pytest.mark.parametrize("damage", ["cut", "closed", "empty"])
+def test_a_picture_that_pillow_cannot_read_is_refused(damage):
+    image = Image.new("RGB", (0, 5))
+    if damage != "empty":
+        data = encoded(textured(64, 64), "JPEG")
+        image = Image.open(io.BytesIO(data[:900] if damage == "cut" else data))
+    if damage == "closed":
+        image.close()
+    with pytest.raises(InputError, match="the photo is a picture (that Pillow cannot read|of mode RGB and of 0x5)"):
+        as_photo(image)
+
+
 @pytest.mark.parametrize("source", [[1], None, 3, Image.new("HSV", (9, 9))])
 def test_what_is_no_picture_is_refused_with_what_is(source):
-    with pytest.raises(InputError, match="the photo (must be a path, bytes|is a picture of mode HSV: convert)"):
+    with pytest.raises(
+        InputError,
+        match="the photo (must be a path, bytes|is a picture of mode HSV and of 9x9 pixels: give one of RGB)",
+    ):
         as_photo(source)
 
 

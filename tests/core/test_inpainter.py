@@ -225,6 +225,9 @@ def test_a_hole_on_another_face_too_is_warned_of(inpainter, photo):
     one = inpainter(*faces).fill(wide, mask=box_hole((120, 130, 350, 160), wide.shape))
     both = inpainter(*faces).fill(wide, mask=box_hole((120, 130, 480, 160), wide.shape))
     assert one.warning is None and "another face" in both.warning
+    given = inpainter(*faces).fill(wide, mask=box_hole((120, 130, 480, 160), wide.shape), face=faces[0].frame)
+    assert "another face" in given.warning and given.faces.why == "given"
+    assert np.array_equal(given.photo.pixels, both.photo.pixels)  # what is a face is no background
 
 
 def test_a_hole_beside_the_face_is_filled_without_the_network(fill, photo):
@@ -270,6 +273,10 @@ def test_without_surroundings_the_network_fills_what_its_crop_shows(monkeypatch,
         ({"hole": "chin"}, "unknown hole 'chin': use auto, one of center, .* or a box"),
         ({"hole": HOLE, "reference": ["a.jpg", "b.jpg"]}, "give several references as references"),
         ({"mask": [1, 0]}, "the mask must be a path"),
+        ({"hole": HOLE, "references": "a.jpg"}, "references are a list"),
+        ({"hole": HOLE, "references": Image.new("RGB", (9, 9))}, "references are a list"),
+        ({"hole": (100, 100, 150)}, "a box is X0,Y0,X1,Y1"),
+        ({"hole": (100.2, 100.2, 100.8, 100.8)}, "empty"),
         ({"hole": "center", "center_size": 200}, "centre square"),
         ({"hole": (300, 300, 400, 400)}, "does not fit"),
         ({"hole": (0, 0, 10, 10)}, "off the face"),
@@ -430,9 +437,9 @@ def test_a_rough_square_is_corrected_though_the_hole_reaches_over_it(network, ph
     mask = np.zeros(photo.shape[:2], bool)
     mask[262:292, 140:200] = True  # a fifth of it below the square
     given = {"mask": mask, "face": (40, 30, 296, 286)}
-    seen = Inpainter(network(), None, FakeEmbedder(), Elsewhere(), FakeOcclusion()).prepare(photo, **given)
+    seen = Inpainter(network(), FakeDetector(), FakeEmbedder(), Elsewhere(), FakeOcclusion()).prepare(photo, **given)
     assert np.array_equal(seen.hole, mask) and not seen.warnings
-    as_given = Inpainter(network(), None, FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(photo, **given)
+    as_given = Inpainter(network(), FakeDetector(), FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(photo, **given)
     assert seen.frame != as_given.frame
 
 

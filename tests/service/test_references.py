@@ -73,7 +73,7 @@ def test_without_an_index_there_the_server_does_not_start(tmp_path):
 
 def test_an_index_that_is_away_makes_the_server_not_ready(index, client, monkeypatch):
     monkeypatch.setattr(references, "CHECK_INTERVAL", 0.0)
-    said = [None, Unavailable("away", code="backend_away"), Unavailable("many calls", code="busy"), None]
+    said = [None, Unavailable("away", code="backend_away"), Unavailable("many calls", code="busy"), None, OSError(116)]
     seen = []
 
     class FakePool:
@@ -87,7 +87,7 @@ def test_an_index_that_is_away_makes_the_server_not_ready(index, client, monkeyp
     watch = references.Watch(FakePool())
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(watch.run())
-    assert seen == [True, True, False, False, True]
+    assert seen == [True, True, False, False, True, False]
     moved = index.rename(index.parent / "elsewhere")
     try:
         until(lambda: client.get("/v2/health/ready").status_code == 503)

@@ -348,7 +348,9 @@ def _photo_options(command: Command) -> None:
     add, parser = command
     add("photo", metavar="PHOTO", type=Path, help="JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF")
     add("-o", "--out", metavar="OUT", type=Path, required=True, help="the result: .jpg, .png, .webp or .tif")
-    several = "another photo of the same person; of several, each after its own --reference, the most alike is used"
+    several = (
+        "another photo of the same person; of several, each after its own --reference, the best for the hole is used"
+    )
     add("--reference", metavar="REF", type=Path, action="append", default=[], help=several)
     hole = parser.add_mutually_exclusive_group(required=True)
     hole.add_argument("--mask", metavar="MASK", type=Path, help="a picture of PHOTO's size, white where to fill")

@@ -82,7 +82,7 @@ def quantize(args: Namespace) -> int:
     from twoface.research.quantize import quantize as write
 
     made = write(args.network, args.out, args.data, args.pairs, args.force)
-    print(f"{made['path']}: {made['bytes'] / 1e6:.1f} MB, fills differ by {made['difference']:.1f} of 255 levels")
+    print(f"{made['path']}: {made['bytes'] / 1e6:.1f} MB, {made['difference']}")
     return 0
 
 

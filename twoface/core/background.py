@@ -14,6 +14,7 @@ import numpy as np
 
 from twoface.core.affine import apply
 from twoface.core.arrays import Field, FloatPicture, Mask, Matrix, Numbers, Picture, Points, Shape, Vector
+from twoface.core.blas import one_blas_thread
 from twoface.core.frame import SIZE, Frame
 from twoface.core.masks import distances, fading, grow
 from twoface.core.mesh import inside
@@ -113,6 +114,7 @@ class _Patches:
     told: Numbers  # (N, KEPT)
 
     @classmethod
+    @one_blas_thread()
     def of(cls, picture: FloatPicture, bad: Mask, random: np.random.Generator) -> "_Patches | None":
         """Of a picture; bad: bool (H, W), what no patch may hold. None if there are too few."""
         whole = ~_dilated(bad)
@@ -126,6 +128,7 @@ class _Patches:
         axes = np.linalg.eigh(np.cov((values - mean).T))[1][:, -KEPT:].astype(np.float32)
         return cls(places, mean, axes, (values - mean) @ axes)
 
+    @one_blas_thread()
     def nearest(self, picture: FloatPicture, places: Numbers) -> tuple[Numbers, Numbers]:
         """Of each patch about some places of a picture, the one most like it -> their places, squared distances."""
         wanted = (_values(picture, places) - self.mean) @ self.axes
@@ -178,6 +181,7 @@ def _searched(
         now = np.where(unknown[..., None], cv2.resize(now, unknown.shape[::-1], interpolation=cv2.INTER_CUBIC), picture)
         patches = _Patches.of(picture, unknown | barred, random)
         if patches is None:
+            found = None
             continue
         shown, said = (_shrunk(each, np.array(unknown.shape)) for each in (guessed, reaches))
         said *= np.float32(GUESSED[min(len(levels) - 1 - number, len(GUESSED) - 1)])

@@ -112,7 +112,7 @@ def blend(
         ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
         return _high_passes(fill, photo, ring, outside == 0, detail)
 
-    plan = _texture_plan([measured(strip) for strip in _strips(*part.shape[:2])])
+    plan = _texture_plan([measured(strip) for strip in _strips(hole)])
     for band in bands(*part.shape[:2]):
         fill, photo, outside, _ = look(band, feather_px)
         start = band.start - max(0, band.start - HALO)
@@ -254,18 +254,6 @@ def _tile(
     return np.clip(fill, 0, 1, out=fill)
 
 
-def match_texture(
-    fill: FloatPicture, hole: Mask, photo: FloatPicture, ring: Mask, detail: float, seed: int = 0
-) -> FloatPicture:
-    """Give the fill the fine texture of its surroundings -> float32 (H, W, 3) in [0, 1].
-
-    fill, photo: float32 (H, W, 3) in [0, 1]; hole, ring: bool (H, W), where each is measured; detail: photo pixels per
-    crop pixel. Texture is the robust deviation of a high-pass of luminance. A fill with half as much again is
-    softened, by no more than half a crop pixel; one with less gets seeded gaussian grain, at most `MAX_GRAIN`.
-    """
-    return _textured(fill, _texture_plan([_high_passes(fill, photo, ring, hole, detail)]), seed)
-
-
 def _high_passes(fill: FloatPicture, photo: FloatPicture, ring: Mask, hole: Mask, detail: float) -> HighPasses:
     """What a plan is made of: the photo's high-pass in the ring, and the fill's in the hole, softened by and by.
 
@@ -283,7 +271,9 @@ def _high_passes(fill: FloatPicture, photo: FloatPicture, ring: Mask, hole: Mask
 def _texture_plan(parts: list[HighPasses]) -> tuple[tuple[float, ...], float]:
     """How a fill gets the texture of its surroundings -> (deviations to soften by, deviation of the grain to add).
 
-    parts: what `_high_passes` gave of some of the picture.
+    parts: what `_high_passes` gave of some of the picture. Texture is the robust deviation of a high-pass of luminance.
+    A fill with half as much again is softened, by no more than half a crop pixel; one with less gets seeded gaussian
+    grain, at most `MAX_GRAIN`.
     """
     around = np.concatenate([photo for photo, _ in parts])
     inside = {sigma: np.concatenate([found[sigma] for _, found in parts]) for sigma in parts[0][1]}
@@ -321,12 +311,18 @@ def _deviation(values: Vector) -> float:
     return 1.4826 * float(np.median(np.abs(values)))
 
 
-def _strips(height: int, width: int) -> list[slice]:
-    """Rows in which the texture of a part of a photo is measured: all of it, or of a large one `STRIPS` strips."""
+def _strips(hole: Mask) -> list[slice]:
+    """Rows in which the texture of a part of a photo with a hole, bool (H, W), is measured.
+
+    All of it, or of a large one up to `STRIPS` strips, about rows that hold some of the hole.
+    """
+    height, width = hole.shape
     if height <= STRIPS * STRIP:
         return bands(height, width)
-    starts = np.linspace(0, height - STRIP, STRIPS).astype(int).tolist()
-    return [slice(start, start + STRIP) for start in starts]
+    rows = np.flatnonzero(hole.any(1))
+    middles = rows[np.linspace(0, len(rows) - 1, STRIPS).astype(int)]
+    starts = np.unique(np.clip(middles - STRIP // 2, 0, height - STRIP))
+    return [slice(start, start + STRIP) for start in starts.tolist()]
 
 
 def _places(frame: Frame, shape: Shape) -> Places:

@@ -1,7 +1,7 @@
 """Faces of a photo, and which of them is meant."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -79,6 +79,13 @@ class Taken:
     @classmethod
     def found(cls, faces: Sequence[Face], number: int, why: str, close: bool = False) -> "Taken":
         return cls(tuple(face.frame for face in faces), number, why, faces[number].box, close)
+
+    def among(self, found: Sequence[Face]) -> "Taken":
+        """The same, and what else was found: faces whose middle does not lie in this one. found: of its photo."""
+        taken = self.frames[self.number]
+        middles = [np.hypot(face.frame.x - taken.x, face.frame.y - taken.y) for face in found]
+        others = [face.frame for face, apart in zip(found, middles, strict=True) if apart > FACE * taken.side]
+        return replace(self, frames=(taken, *others), number=0)
 
     def others(self, shape: Shape) -> Mask:
         """Where the faces lie that were not taken -> bool (H, W). shape: (H, W) of the photo."""

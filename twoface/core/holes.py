@@ -16,8 +16,8 @@ from twoface.core.masks import box_hole, center_hole
 from twoface.core.mesh import moved
 from twoface.core.parts import check_name, part_hole
 
-# A mask of more than this part of the photo, and of the photo's border, some of it off the face, is taken for inverted.
-INVERTED = 0.5
+INVERTED = 0.5  # a mask of more than this part of the photo, and of the photo's border, is taken for an inverted one
+TIGHT = 0.9  # of the border, where all of the photo is the face's
 
 
 def given_hole(mask: MaskSource | None, hole: str | Sequence[float] | None, photo: Photo) -> Mask | None:
@@ -27,7 +27,7 @@ def given_hole(mask: MaskSource | None, hole: str | Sequence[float] | None, phot
     Raises InputError for a mask that is empty or not of the photo's size.
     """
     if mask is None:
-        return None if hole is None or isinstance(hole, str) else box_hole(hole, photo.pixels.shape)
+        return None if hole is None or isinstance(hole, str) else _not_empty(box_hole(hole, photo.pixels.shape))
     if not isinstance(mask, np.ndarray):
         mask = read_mask(as_source(mask, "the mask"), photo.size, orientation=photo.orientation)
     if mask.dtype != bool or mask.shape != photo.pixels.shape[:2]:
@@ -83,7 +83,7 @@ def check_on_face(mask: Mask, frame: Frame) -> None:
     """Raises InputError where nothing of a mask, bool (H, W), lies in the face's frame, or it seems to be inverted."""
     total, kept = int(np.count_nonzero(mask)), int(np.count_nonzero(_cut(mask, frame)))
     border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
-    if min(total / mask.size, border.mean()) > INVERTED and kept < total:
+    if total > INVERTED * mask.size and border.mean() > (TIGHT if kept == total else INVERTED):
         raise InputError(
             f"{total / mask.size:.0%} of the mask's picture is white: is it inverted?", code="mask_inverted"
         )

@@ -128,7 +128,7 @@ def threshold_for(hidden: Mask) -> Threshold:
     """The calibration of the hole that differs in the fewest pixels from `hidden`, bool (128, 128).
 
     From `weights/identity.json`; `docs/evaluation.md` says how it was measured: on pairs of the val split, people that
-    the fill network never saw, their visible parts compared as `hide` describes.
+    the fill network never saw, their visible parts compared as `visible` describes.
     """
     return min(_thresholds(), key=lambda item: np.count_nonzero(item[0] ^ hidden))[1]
 

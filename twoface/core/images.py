@@ -128,9 +128,19 @@ def as_source(source: Source | Image.Image, name: str) -> Source:
         try:
             source.load()  # which turns a TIFF
             turned_by[ExifTags.Base.Orientation] = source.getexif().get(ExifTags.Base.Orientation, 1)
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            AssertionError,
+        ) as error:  # as Pillow says that a file is damaged, or closed
+            raise InputError(f"{name} is a picture that Pillow cannot read: {error or 'its file is closed'}") from error
+        try:
             source.save(file, exif=turned_by, **how)
-        except OSError as error:
-            raise InputError(f"{name} is a picture of mode {source.mode}: convert it to RGB") from error
+        except (OSError, ValueError) as error:
+            width, height = source.size
+            what = f"of mode {source.mode} and of {width}x{height} pixels"
+            raise InputError(f"{name} is a picture {what}: give one of RGB that is not empty") from error
         return file.getvalue()
     if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         kinds = "a path, bytes, a picture of Pillow's or a numpy array"

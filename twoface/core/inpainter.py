@@ -5,9 +5,9 @@
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import cv2
 import numpy as np
@@ -103,7 +103,8 @@ class Inpainter:
         Raises InputError, code "nothing_found", when there is neither.
         """
         photo = as_photo(photo)
-        return self._cover(photo, *self._frame(photo, face))
+        frame, faces = self._frame(photo, face)
+        return self._cover(photo, frame, partial(self._others, photo, faces))
 
     def covered(self, aligned: Picture, points: Points | None = None) -> Mask:
         """Where something is in front of the face in a crop, uint8 (128, 128, 3) -> bool (128, 128).
@@ -141,6 +142,8 @@ class Inpainter:
         """
         if isinstance(reference, list | tuple):
             raise InputError("give several references as references, not as reference")
+        if not isinstance(references, Sequence) or isinstance(references, str | bytes):
+            raise InputError("references are a list: give a single one as reference")
         clock = _Clock()
         given = [*([] if reference is None else [reference]), *references]
         frames = reference_frames(reference_face, len(given))
@@ -217,7 +220,8 @@ class Inpainter:
         photo = as_photo(photo)
         mask = given_hole(mask, hole, photo)
         frame, faces = self._frame(photo, face, mask)
-        cover = self._cover(photo, frame, faces) if hole == AUTO else None
+        others = cache(partial(self._others, photo, faces))
+        cover = self._cover(photo, frame, others) if hole == AUTO else None
         if cover is not None:
             mask = cover.hole
         hidden = np.zeros(photo.pixels.shape[:2], bool) if mask is None else mask
@@ -238,7 +242,7 @@ class Inpainter:
         check_told(photo, mask, faces.face)
         for closer_look in (True, False):
             seam = FEATHER * frame.detail if feather is None else min(feather, WIDEST)
-            pixels, inner = background_continued(photo, mask, points, frame, faces, seam, self.network)
+            pixels, inner = background_continued(photo, mask, points, frame, others, seam, self.network)
             aligned, unknown = crop_and_hole(pixels, inner, frame)
             marks = self.covered(aligned, points)
             partly = cover is None and partly_inside(marks, unknown, points)  # a hole made of the marks holds them
@@ -250,7 +254,7 @@ class Inpainter:
             frame, points = better, moved(mesh, to_template(mesh))
         if frame.side < SMALL:
             warnings.append(f"the face in {photo.name} is small: below {SMALL} pixels results are soft")
-        if (mask & ~inner & faces.others(mask.shape)).any():
+        if inner is not mask and (mask & ~inner & others()).any():
             warnings.append(
                 "the mask lies on another face too, and what is there became background: fill that face apart"
             )
@@ -302,13 +306,18 @@ class Inpainter:
         """Whether the mesh too sees a face that was found only because a hole said where to look."""
         return self.mesher.shows_face(*crop_and_hole(photo.pixels, mask, face.frame))
 
-    def _cover(self, photo: Photo, frame: Frame, faces: Taken) -> Cover:
+    def _others(self, photo: Photo, faces: Taken) -> Mask:
+        """Where other people's faces lie in a photo -> bool (H, W); they are looked for where a frame was given."""
+        known = faces.among(self.faces(photo)) if faces.why == "given" else faces
+        return known.others(photo.pixels.shape)
+
+    def _cover(self, photo: Photo, frame: Frame, others: Callable[[], Mask]) -> Cover:
         aligned, shape = frame.crop(photo.pixels), photo.pixels.shape
         hidden, what = self.covered(aligned), "something"
         points = self.mesher.through(aligned, hidden)
         pieces, things = occlusion.beside(hidden, points), None
         if pieces.any():
-            things = occlusion.whole(pieces, points, self.occlusion, photo.pixels, frame, faces.others(shape))
+            things = occlusion.whole(pieces, points, self.occlusion, photo.pixels, frame, others())
         hole, goes_on = occlusion.proposed(hidden, points, frame, shape, things)
         if not hole.any():
             mesh = self.mesher.find(photo.pixels, frame)

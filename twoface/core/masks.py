@@ -22,8 +22,10 @@ _JUDGED = 1_000_000  # pixels, evenly spread, from which its colours are told
 def box_hole(box: Sequence[float], shape: Shape) -> Mask:
     """A box (x0, y0, x1, y1), half-open pixels, as a mask of `shape` (H, W).
 
-    Raises InputError when the box is empty or does not lie inside the picture.
+    Raises InputError when the box is none or empty, or does not lie inside the picture.
     """
+    if len(box) != 4:
+        raise InputError(f"a box is X0,Y0,X1,Y1 in pixels, not {len(box)} numbers")
     x0, y0, x1, y1 = box
     height, width = shape[:2]
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):

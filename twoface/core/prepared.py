@@ -1,5 +1,6 @@
 """A photo whose face and hole are known, ready for the network: its crop, and its background beside the face."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,19 +83,26 @@ def holds(better: Frame, given: Frame, mask: Mask | None) -> bool:
 
 
 def background_continued(
-    photo: Photo, hole: Mask, points: Points, frame: Frame, faces: Taken, feather: float, network: Network
+    photo: Photo,
+    hole: Mask,
+    points: Points,
+    frame: Frame,
+    others: Callable[[], Mask],
+    feather: float,
+    network: Network,
 ) -> tuple[Picture, Mask]:
     """Continue the background of a photo where its hole lies beside the face -> `Prepared.pixels` and `inner`.
 
     hole: bool (H, W); points: (478, 3), the face's mesh in crop pixels; frame: of the crop; feather: in photo pixels.
-    network: what tells by a first fill what may be there.
+    others: gives bool (H, W), other people's faces, if they are asked for. network: what tells by a first fill what may
+    be there.
     Raises InputError, code "mask_too_large", where there is nothing to take it from.
     """
     beside = background.beside(hole, points, frame)
     if not beside.any():
         return photo.pixels, hole
     inner = hole & ~beside
-    barred = inner | grown(inside(points, "oval"), frame, hole.shape) | faces.others(hole.shape)
+    barred = inner | grown(inside(points, "oval"), frame, hole.shape) | others()
     behind = background.BEHIND * frame.detail
     guess = _guess(photo.pixels, hole, frame, network)
     pixels = background.continued(photo.pixels, beside, barred, behind, feather, guess)

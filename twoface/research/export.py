@@ -27,8 +27,9 @@ from twoface.research.training.trained import trained
 
 INPUTS = INPUT_DEPTHS  # depth of (N, depth, 128, 128)
 OUTPUTS = tuple(OUTPUT_SHAPES)
+MESH = "twoface.mesh"  # metadata of the see-through network
 HELPER_CONTRACTS = {  # inputs, outputs and metadata of the networks that fill nothing
-    "see_through": (("image", "mask"), ("points",), {"twoface.mesh": "1", "twoface.mask": "1=hole"}),
+    "see_through": (("image", "mask"), ("points",), {MESH: "1", "twoface.mask": "1=hole"}),
     "occlusion": (("image",), ("covered",), {"twoface.occlusion": "1"}),
 }
 PARITY = 0.02  # largest difference of a pixel, 0..1, between PyTorch in float32 and the file with its fp16 weights

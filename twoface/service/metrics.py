@@ -22,7 +22,7 @@ class Metrics:
             Histogram, "request_seconds", "From the first byte to the last", ["door"], buckets=SECONDS
         )
         self.stage_seconds = self._make(
-            Histogram, "stage_seconds", "receive, decode, queue, compute, encode", ["stage"], buckets=SECONDS
+            Histogram, "stage_seconds", "receive, decode, register, queue, compute, encode", ["stage"], buckets=SECONDS
         )
         self.batch_rows = self._make(
             Histogram, "batch_rows", "Crops in one run of the network", buckets=(1, 2, 4, 8, 16, 32, 64)

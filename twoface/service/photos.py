@@ -241,7 +241,11 @@ def _add_fill(routes: APIRouter, work: Work) -> None:
         hole: Annotated[str | None, Form(description="instead of a mask: auto, eyes, ..., or X0,Y0,X1,Y1")] = None,
         face: Annotated[str | None, Form(description=f"the face {SQUARE}; else found")] = None,
         references: Annotated[
-            list[UploadFile], File(description="the same person; the most alike is used", max_length=MAX_REFERENCES)
+            list[UploadFile],
+            File(
+                description="the same person; the one that shows most of the hole's part is used",
+                max_length=MAX_REFERENCES,
+            ),
         ] = [],  # noqa: B006 - FastAPI copies it
         reference_faces: Annotated[
             list[str], Form(description="none, or the face in each reference likewise; empty: found")

@@ -111,8 +111,8 @@ class Watch:
             try:
                 await self._pool.call(None, CHECK_TIMEOUT)
                 self.reachable = True
-            except TwoFaceError as error:
-                if self.reachable and error.code == "backend_away":
+            except (TwoFaceError, OSError) as error:  # the system's, of an index on a disk that is away
+                if self.reachable and (isinstance(error, OSError) or error.code == "backend_away"):
                     log.warning("not ready: %s", error)
                     self.reachable = False
             await asyncio.sleep(CHECK_INTERVAL)

@@ -168,8 +168,8 @@ class PhotoTasks:
         """Fill a hole -> dict of the fill.
 
         mask: a picture's bytes, drawn over a square about the frame. wider: the side of that square, of the frame's.
-        references: [(photo id, Frame or None)], the most alike is used;
-        None: the face in it that is most like the photo's. same_photo: as of `Inpainter.fill`.
+        references: [(photo id, Frame or None)], None: the face in it that is most like the photo's. same_photo: as of
+        `Inpainter.fill`.
         """
         picture = self._cache.photo(session, photo)
         others = [self._cache.photo(session, id) for id, _ in references]
@@ -200,7 +200,7 @@ class PhotoTasks:
             "outlook": result.outlook._asdict(),
             "reference_used": result.reference_used,
             "reference_faces": [_face(reference["faces"]) for reference in result.references],
-            "warnings": _warnings(result, picture, frame),
+            "warnings": _warnings(result, picture, frame, same_photo),
             "seconds": {stage: round(seconds, 4) for stage, seconds in result.timing.items()},
         }
 
@@ -320,12 +320,12 @@ def _face(taken: dict[str, Any]) -> dict[str, Any]:
     return {name: taken[name] for name in ("found", "taken", "close")} | {"frame": frame}
 
 
-def _warnings(result: FillResult, photo: Photo, frame: Frame) -> list[dict[str, str]]:
+def _warnings(result: FillResult, photo: Photo, frame: Frame, same_photo: bool) -> list[dict[str, str]]:
     found = [{"code": note.code, "message": note.text} for note in photo.notes]
     if result.verdict.word == "two_people":
         found.append({"code": "two_people", "message": "the photo and the reference look like two people"})
     if frame.side < GOOD_FACE:
         found.append({"code": "small_face", "message": f"the face is small: below {GOOD_FACE} pixels results are soft"})
-    if any(r["copy"] for i, r in enumerate(result.references) if i != result.reference_used):
+    if not same_photo and any(reference["copy"] for reference in result.references):
         found.append({"code": "same_photo", "message": "a reference is the photo itself or a copy, and was left out"})
     return found

@@ -8,7 +8,7 @@ import { work } from "./store.js";
 const KEPT = 24; // names of fills: of each of 8 references, of all, of none, and some earlier holes
 const made = new Map(); // what was asked -> Fill
 
-/** Fill the hole from these references, of which the server takes the most alike one -> Fill.
+/** Fill the hole from these references, of which the server takes the best for the hole -> Fill.
  *
  * Fill: what the server said, and `bitmap` (of the patch), `crops` ({masked, filled, reference} as addresses of
  * pictures, the last null without one), `used`, the reference it took or null, `face`, which of the faces in it, and
