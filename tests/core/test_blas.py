@@ -1,3 +1,5 @@
+import os
+import signal
 from threading import Event, Thread
 
 import numpy as np
@@ -59,6 +61,29 @@ def test_two_threads_take_turns_so_that_neither_keeps_the_other_s_number():
         worker.join(10)
     assert order == ["first", "second"]
     assert [library.num_threads for library in blas.lib_controllers] == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_process_forked_while_another_thread_is_within_can_enter():
+    entered, leave = Event(), Event()
+
+    def stay():
+        with one_blas_thread():
+            entered.set()
+            leave.wait(30)
+
+    other = Thread(target=stay)
+    other.start()
+    entered.wait(10)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)  # which ends one that waits
+        with one_blas_thread():
+            os._exit(0)
+    leave.set()
+    other.join(10)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize("what", ["register", "likely"])

@@ -95,6 +95,14 @@ def test_a_transparent_colour_of_pillows(mode):
     assert np.array_equal(photo.pixels, same.pixels) and photo.original.samples.dtype == same.original.samples.dtype
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_transparent_colour_of_another_mode_is_not_one(mode):
+    image = Image.fromarray(textured(20, 30)).convert(mode)
+    image.info["transparency"] = b"\0" * 9  # as Pillow leaves it where a palette was converted
+    photo = as_photo(image)
+    assert photo.alpha is None and photo.size == (30, 20)
+
+
 @pytest.mark.parametrize(
     "mode, given", [("RGB", {"exif": camera_exif(6)}), ("RGB", {"compression": "jpeg"}), ("CMYK", {})]
 )

@@ -439,7 +439,9 @@ def test_a_rough_square_is_corrected_though_the_hole_reaches_over_it(network, ph
     given = {"mask": mask, "face": (40, 30, 296, 286)}
     seen = Inpainter(network(), FakeDetector(), FakeEmbedder(), Elsewhere(), FakeOcclusion()).prepare(photo, **given)
     assert np.array_equal(seen.hole, mask) and not seen.warnings
-    as_given = Inpainter(network(), FakeDetector(), FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(photo, **given)
+    as_given = Inpainter(network(), FakeDetector(), FakeEmbedder(), FakeMesher(), FakeOcclusion()).prepare(
+        photo, **given
+    )
     assert seen.frame != as_given.frame
 
 
@@ -462,3 +464,16 @@ def test_a_first_fill_that_shows_the_face_elsewhere_corrects_the_square_once(net
     assert prepared.frame == (lower if looks > 1 else Frame.of(face))
     assert prepared.feather == FEATHER * prepared.frame.detail
     assert np.array_equal(prepared.crop, prepared.frame.crop(photo))
+
+
+@pytest.mark.parametrize("score, presence, taken", [(0.8, 0.0, 1), (0.8, 0.9, 0), (0.9, 0.0, 0)])
+def test_a_doubtful_face_larger_than_a_sure_one_is_one_if_the_mesh_sees_it(network, photo, score, presence, taken):
+    class Seen(FakeMesher):
+        def find(self, pixels, frame):
+            return dataclasses.replace(super().find(pixels, frame), presence=presence)
+
+    large, small = placed_face(FRAME), placed_face(Frame.of((10, 10, 100, 100)))
+    faces = [dataclasses.replace(large, score=score), dataclasses.replace(small, score=1.0)]
+    inpainter = Inpainter(network(), FakeDetector(*faces), FakeEmbedder(), Seen(), FakeOcclusion())
+    assert inpainter.faces(photo)[0].box == faces[taken].box
+    assert Inpainter(network(), FakeDetector(faces[0]), FakeEmbedder(), Seen(), FakeOcclusion()).faces(photo)

@@ -1,5 +1,6 @@
 """Numpy's linear algebra on one thread, where its matrices are small. No torch."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +21,16 @@ def one_blas_thread() -> Iterator[None]:
     """
     with _lock, _libraries().limit(limits=1):
         yield
+
+
+def _renew() -> None:
+    """In a forked process: whoever was within is not in it."""
+    global _lock
+    _lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 @cache

@@ -36,6 +36,7 @@ _QUALITY = 95  # of a lossy file that was not a JPEG before
 _LARGE = 30_000_000  # bytes of a photo
 # Pixels: to choose the codes of a JPEG, and save 1 or 2 per cent, takes as long again and up to 6 bytes a pixel.
 _OPTIMIZED = 4_000_000
+_TRANSPARENT = {"1": int, "L": int, "I;16": int, "P": int | bytes, "RGB": tuple}  # Pillow's modes: a colour of each
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -123,7 +124,8 @@ def as_source(source: Source | Image.Image, name: str) -> Source:
     """
     if isinstance(source, Image.Image):
         file, turned_by = io.BytesIO(), Image.Exif()
-        transparent = "transparency" in source.info  # a colour, which a TIFF does not hold
+        # One colour may be, which a TIFF does not hold; that of another mode is left over from before a conversion.
+        transparent = isinstance(source.info.get("transparency"), _TRANSPARENT.get(source.mode, ()))
         how = {"format": "PNG"} if transparent else {"format": "TIFF", "compression": "raw"}
         try:
             source.load()  # which turns a TIFF

@@ -15,7 +15,7 @@ import numpy as np
 from twoface.core import occlusion
 from twoface.core.arrays import Fields, Mask, Picture, Points
 from twoface.core.blend import beside, blend, crop_mask, seam_correction
-from twoface.core.detect import FaceDetector
+from twoface.core.detect import SURE, FaceDetector
 from twoface.core.errors import InputError
 from twoface.core.faces import Face, Taken, choose, distinct, no_face, touched, why
 from twoface.core.files import PathLike
@@ -24,7 +24,7 @@ from twoface.core.frame import SIZE, UPRIGHT, Frame, FrameLike
 from twoface.core.holes import check_on_face, check_told, given_hole, part_of_face
 from twoface.core.identity import VIEW, Embedder, face_view, similarity, threshold_for
 from twoface.core.images import MaskSource, Photo, PhotoSource, as_photo
-from twoface.core.mesh import Mesher, corrected, moved, to_template
+from twoface.core.mesh import PRESENT, Mesher, corrected, moved, to_template
 from twoface.core.network import FillModel, Network, asked, both_ways, no_reference
 from twoface.core.occlusion import Cover, Occlusion, closed_eyes, marked, partly_inside, rim
 from twoface.core.outlook import Outlook, outlook
@@ -94,8 +94,18 @@ class Inpainter:
         self._embedder.embed(blank)
 
     def faces(self, photo: PhotoSource) -> list[Face]:
-        """All faces of a photo, the largest first -> list of `twoface.core.faces.Face`. photo: as of `fill`."""
-        return self.detector.detect(as_photo(photo).pixels)
+        """All faces of a photo, the largest first -> list of `twoface.core.faces.Face`. photo: as of `fill`.
+
+        What the detector doubts, and is larger than all of which it is sure, may be a hand: the mesh decides.
+        """
+        pixels = as_photo(photo).pixels
+        found = self.detector.detect(pixels)
+        sure = max((face.area for face in found if face.score >= SURE), default=np.inf)
+        return [
+            face
+            for face in found
+            if face.score >= SURE or face.area <= sure or self.mesher.find(pixels, face.frame).presence >= PRESENT
+        ]
 
     def cover(self, photo: PhotoSource, face: FrameLike | None = None) -> Cover:
         """What is in front of a face, or else closed eyes. photo, face: as of `prepare`.
