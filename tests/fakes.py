@@ -177,4 +177,4 @@ def placed_face(frame):
 
 def with_texture(fill, hole, photo, ring, detail, seed=0):
     """A fill with the fine texture of its surroundings, as `twoface.core.blend.blend` gives it."""
-    return _textured(fill, _texture_plan([_high_passes(fill, photo, ring, hole, detail)]), seed)
+    return _textured(fill, _texture_plan([_high_passes(fill, photo, ring, hole, detail)], detail), seed)

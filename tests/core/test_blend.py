@@ -160,6 +160,23 @@ def test_a_much_sharper_fill_is_softened():
     assert np.array_equal(with_texture(fill, hole, photo, ~hole, 0.9), fill)  # at the crop's own scale nothing may go
 
 
+def test_a_fill_is_as_soft_as_a_photo_that_was_enlarged():
+    """Its texture, some pixels wide, is seen at a level of the pyramid, not at single pixels."""
+    noise = np.random.default_rng(0).normal(0, 1, (480, 480, 1)).astype(np.float32)
+    photo, fill = (
+        0.5 + 0.05 * blurred.repeat(3, 2) / blurred.std()
+        for blurred in (cv2.GaussianBlur(noise, (0, 0), sigma)[..., None] for sigma in (7, 2))
+    )
+    hole = box_hole((120, 120, 360, 360), (480, 480))
+    softened = with_texture(fill, hole, photo, ~hole, 11)
+
+    def fine(picture):
+        return (picture - cv2.GaussianBlur(picture, (0, 0), 4))[hole].std()
+
+    assert fine(softened) < 0.35 * fine(fill) and fine(photo) < 0.35 * fine(fill)
+    assert np.array_equal(with_texture(photo, hole, photo, ~hole, 11), photo)
+
+
 def test_the_seam_takes_the_colour_of_the_surroundings_and_fades_inwards():
     hole, predicted = np.zeros((2, SIZE, SIZE), bool)
     hole[40:88, 40:88] = predicted[38:90, 38:90] = True

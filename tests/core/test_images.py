@@ -95,6 +95,14 @@ def test_a_transparent_colour_of_pillows(mode):
     assert np.array_equal(photo.pixels, same.pixels) and photo.original.samples.dtype == same.original.samples.dtype
 
 
+def test_a_palette_of_pillows_with_alpha():
+    image = Image.fromarray(
+        np.dstack([textured(20, 30), np.where(np.arange(30) < 9, 0, 255) + np.zeros((20, 30))]).astype(np.uint8)
+    )
+    photo, same = as_photo(image.quantize()), read_photo(encoded(image.quantize()))
+    assert np.array_equal(photo.alpha, same.alpha) and 100 < (photo.alpha < 128).sum() < 260
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_transparent_colour_of_another_mode_is_not_one(mode):
     image = Image.fromarray(textured(20, 30)).convert(mode)

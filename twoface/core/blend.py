@@ -44,12 +44,13 @@ SMOOTH = 3  # pixels for each of the crop's that a picture without fine texture 
 TILE = 256  # pixels a side that are rendered at a time: what is computed then stays in the processor's cache
 STRIPS, STRIP = 5, 64  # in which texture is measured, and the rows of each
 MEASURED = 100_000  # pixels of a strip, evenly spread, that its texture is told from
-SOFTER = (0.5, 0.75, 1.0, 1.5, 2.0)  # pixels: how a fill with too much texture is softened, one after the other
-HALO = 26  # pixels that this looks at, by OpenCV's kernels of four deviations, and the high-pass after it
+TOO_SHARP, FAINT = 1.5, 0.0003  # times the photo's texture that is too much, and texture of the range 0..1 that is none
+# What a blur of deviation s leaves of the high-pass at its pixels, of about three pixels a wave: exp(-(s / this)**2).
+BLURRED = 0.675
 MAX_GRAIN = 0.16  # deviation of the grain that may be added, of the range 0..1
 
 Source: TypeAlias = tuple[Picture, Places]  # a reference photo, and where the crop lies in it
-HighPasses: TypeAlias = tuple[Vector, dict[float, Vector]]
+HighPasses: TypeAlias = list[tuple[Vector, Vector]]  # the photo's and the fill's, at each level
 
 
 def crop_mask(hole: Mask, frame: Frame, feather_px: float = 0) -> Mask:
@@ -94,9 +95,9 @@ def blend(
     source = reference and shrunk(*reference, max(detail, 1))
     low = reference and smoothed(fields, reference, detail)
 
-    def look(band: slice, reach: float) -> tuple[FloatPicture, FloatPicture, Field, Places]:
-        """Rows with those about them that softening looks at: the fill, the photo, distances to the hole to `reach`."""
-        wide = widened(band, HALO, len(part))
+    def look(band: slice, halo: int, reach: float) -> tuple[FloatPicture, FloatPicture, Field, Places]:
+        """Rows, and `halo` more: the fill, the photo, distances to the hole to `reach`, places in the crop."""
+        wide = widened(band, halo, len(part))
         around = widened(wide, int(np.ceil(reach)) + 1, len(part))
         places = _places(frame.shifted(0, wide.start), part[wide].shape)
         fill = render(fields, places, source, detail, low)
@@ -107,15 +108,16 @@ def blend(
         return fill, np.multiply(part[wide], 1 / 255, dtype=np.float32), outside, places
 
     def measured(band: slice) -> HighPasses:
-        fill, photo, outside, places = look(band, reach)
+        fill, photo, outside, places = look(band, 0, reach)
         ring = (outside > feather_px) & (outside <= reach)
         ring[ring] = (np.abs(places[ring] - SIZE / 2 + 0.5) <= SIZE / 2).all(-1)
         return _high_passes(fill, photo, ring, outside == 0, detail)
 
-    plan = _texture_plan([measured(strip) for strip in _strips(hole)])
+    plan = _texture_plan([measured(strip) for strip in _strips(hole)], detail)
+    halo = int(np.ceil(4 * plan[0])) + 1  # OpenCV's kernels reach four deviations
     for band in bands(*part.shape[:2]):
-        fill, photo, outside, _ = look(band, feather_px)
-        start = band.start - max(0, band.start - HALO)
+        fill, photo, outside, _ = look(band, halo, feather_px)
+        start = band.start - max(0, band.start - halo)
         own = slice(start, start + band.stop - band.start)
         fill = _textured(fill, plan, (seed, band.start))[own]
         alpha = fading(outside[own], feather_px)[..., None]
@@ -255,43 +257,50 @@ def _tile(
 
 
 def _high_passes(fill: FloatPicture, photo: FloatPicture, ring: Mask, hole: Mask, detail: float) -> HighPasses:
-    """What a plan is made of: the photo's high-pass in the ring, and the fill's in the hole, softened by and by.
+    """What a plan is made of, at the pixels of the photo, at half of them and so on to the crop's.
 
-    -> (N,), {deviation of the softening: (M,)}; the first is 0, none.
+    The photo's high-pass in the ring, and the fill's in the hole.
     """
-    found = {0.0: _high_pass(fill, hole)}
-    for sigma in SOFTER:
-        if sigma > detail / 2:
-            break
-        fill = cv2.GaussianBlur(fill, (0, 0), sigma)
-        found[sigma] = _high_pass(fill, hole)
-    return _high_pass(photo, ring), found
+    found = []
+    for level in range(1 + int(np.log2(max(detail, 1)))):
+        if level:
+            size = [max(side >> level, 1) for side in hole.shape[::-1]]
+            fill, photo = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (fill, photo))
+            ring, hole = (
+                cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(bool)
+                for mask in (ring, hole)
+            )
+        found.append((_high_pass(photo, ring), _high_pass(fill, hole)))
+    return found
 
 
-def _texture_plan(parts: list[HighPasses]) -> tuple[tuple[float, ...], float]:
-    """How a fill gets the texture of its surroundings -> (deviations to soften by, deviation of the grain to add).
+def _texture_plan(parts: list[HighPasses], detail: float) -> tuple[float, float]:
+    """How a fill gets the texture of its surroundings -> deviations: of a blur, in pixels, and of the grain to add.
 
     parts: what `_high_passes` gave of some of the picture. Texture is the robust deviation of a high-pass of luminance.
-    A fill with half as much again is softened, by no more than half a crop pixel; one with less gets seeded gaussian
-    grain, at most `MAX_GRAIN`.
+    A fill with half as much again is softened, by no more than half a crop pixel: in a photo that is out of focus, or
+    was enlarged, its fill would be finer than all about it. One with less gets seeded gaussian grain, at most
+    `MAX_GRAIN`.
     """
-    around = np.concatenate([photo for photo, _ in parts])
-    inside = {sigma: np.concatenate([found[sigma] for _, found in parts]) for sigma in parts[0][1]}
-    if len(around) < 64 or len(inside[0.0]) < 64:
-        return (), 0.0
-    wanted, softer = _deviation(around), []
-    for sigma, values in inside.items():
-        if sigma:
-            softer.append(sigma)
-        if (has := _deviation(values)) <= 1.5 * wanted:
-            break
-    return tuple(softer), min(max(wanted**2 - has**2, 0) ** 0.5, MAX_GRAIN)
+    levels = [tuple(map(np.concatenate, zip(*of_all, strict=True))) for of_all in zip(*parts, strict=True)]
+    around, inside = levels[0]
+    if len(around) < 64 or len(inside) < 64:
+        return 0.0, 0.0
+    blur = 0.0
+    for number, (around, inside) in enumerate(levels):
+        wanted, has = _deviation(around) + FAINT, _deviation(inside)
+        if min(len(around), len(inside)) >= 64 and has > TOO_SHARP * wanted:
+            blur = max(blur, 2**number * BLURRED * float(np.log(has / wanted)) ** 0.5)
+    blur = min(blur, detail / 2) if detail >= 1 else 0.0
+    wanted, has = map(_deviation, levels[0])
+    has *= float(np.exp(-((blur / BLURRED) ** 2)))
+    return blur, min(max(wanted**2 - has**2, 0) ** 0.5, MAX_GRAIN)
 
 
-def _textured(fill: FloatPicture, plan: tuple[tuple[float, ...], float], seed: int | tuple[int, int]) -> FloatPicture:
-    softer, deviation = plan
-    for sigma in softer:
-        fill = cv2.GaussianBlur(fill, (0, 0), sigma)
+def _textured(fill: FloatPicture, plan: tuple[float, float], seed: int | tuple[int, int]) -> FloatPicture:
+    blur, deviation = plan
+    if blur:
+        fill = cv2.GaussianBlur(fill, (0, 0), blur)
     if not deviation:
         return fill
     grain = np.random.default_rng(seed).standard_normal(fill.shape[:2], np.float32)

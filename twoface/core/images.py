@@ -118,14 +118,15 @@ def as_photo(source: PhotoSource, name: str = "the photo") -> Photo:
 
 
 def as_source(source: Source | Image.Image, name: str) -> Source:
-    """A picture of Pillow's as the bytes of a file, with its colour profile and orientation; a path or bytes as given.
+    """A picture of Pillow's as the bytes of a file, with its ICC profile and orientation; a path or bytes as given.
 
     Raises InputError for anything else, and for a mode that no file holds.
     """
     if isinstance(source, Image.Image):
         file, turned_by = io.BytesIO(), Image.Exif()
-        # One colour may be, which a TIFF does not hold; that of another mode is left over from before a conversion.
+        # Colours may be, which a TIFF does not hold; what does not go with the mode is left over from a conversion.
         transparent = isinstance(source.info.get("transparency"), _TRANSPARENT.get(source.mode, ()))
+        transparent |= source.mode == "P" and source.palette is not None and source.palette.mode == "RGBA"
         how = {"format": "PNG"} if transparent else {"format": "TIFF", "compression": "raw"}
         try:
             source.load()  # which turns a TIFF
