@@ -213,8 +213,8 @@ EXPORT_EXAMPLES = """example:
 QUANTIZE_EXAMPLES = """example:
   twoface quantize transfer.onnx --data faces -o transfer-int8.onnx
 
-Its convolutions count in 8 bits: half the time and half the space, and next to the same fills. It cannot be trained
-on from: keep the one that it was made of."""
+Its convolutions count in 8 bits: half the time and half the space, and next to the same answers. For networks that
+fill, and for the see-through network. It cannot be trained on from: keep the one that it was made of."""
 
 EVALUATE_EXAMPLES = """examples:
   twoface evaluate --data faces --split val --hole center --out out/evaluation
