@@ -288,8 +288,10 @@ def _texture_plan(parts: list[HighPasses], detail: float) -> tuple[float, float]
         return 0.0, 0.0
     blur = 0.0
     for number, (around, inside) in enumerate(levels):
+        if min(len(around), len(inside)) < 64:
+            break
         wanted, has = _deviation(around) + FAINT, _deviation(inside)
-        if min(len(around), len(inside)) >= 64 and has > TOO_SHARP * wanted:
+        if has > TOO_SHARP * wanted:
             blur = max(blur, 2**number * BLURRED * float(np.log(has / wanted)) ** 0.5)
     blur = min(blur, detail / 2) if detail >= 1 else 0.0
     wanted, has = map(_deviation, levels[0])
