@@ -15,7 +15,7 @@ _lock = RLock()
 def one_blas_thread() -> Iterator[None]:
     """A context, or a decorator, within which BLAS works with one thread; afterwards with as many as before.
 
-    Its threads spin while they wait for each other: beside other work a system of 100 equations takes twenty times as
+    Its threads spin while they wait for each other: beside other work a system of 100 equations takes many times as
     long. The number counts for the whole process, so one of Python's threads at a time is within. Where no BLAS is
     found that can be told (macOS has its own) nothing changes.
     """

@@ -25,7 +25,7 @@ SMALLEST = 16  # pixels; below this MTCNN sees nothing reliable
 # part of O-net's box (measured on 373 boxes). The training crops lie as if aligned so: with it ours fall within 0.4
 # crop pixels of them (median of each axis, 92 photos).
 DATA_SHIFT = 0.0203
-FINER = 4.0
+FINER = 4.0  # pixels of what a window is cut from for each that R-net and O-net see, at least
 BORDER = 0.15  # of the short side, added on every side so that faces cut by the border are seen
 
 
@@ -90,7 +90,7 @@ class Mtcnn:
         """R-net or O-net over candidate boxes -> boxes (K, 4), scores (K,), landmarks (K, 5, 2), none by R-net."""
         if not len(boxes):
             return boxes, np.zeros(0), np.zeros((0, 5, 2))
-        # Of whole pixels of a level with at least `FINER` of them for each that the network sees.
+        # Windows of whole pixels of a level.
         levels = [photo.enough((box[2] - box[0]) / FINER * LEAST, side) for box in boxes]
         times = np.array([[times] for _, times in levels])
         corner = np.floor(boxes[:, :2] / times)
