@@ -4,9 +4,8 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController
 
-from twoface.core.blas import one_blas_thread
+from twoface.core.blas import _libraries, one_blas_thread
 from twoface.core.mesh import template_mesh
 from twoface.core.mesh_shape import mesh_shape
 from twoface.core.register import register
@@ -14,8 +13,8 @@ from twoface.core.register import register
 
 @pytest.fixture
 def threads():
-    """How many threads BLAS works with, from a start of 2."""
-    blas = ThreadpoolController().select(user_api="blas")
+    """How many threads BLAS works with, from a start of 2: numpy's, not those of libraries that came after it."""
+    blas = _libraries()
     if not blas.lib_controllers:
         pytest.skip("numpy's BLAS here cannot be told how many threads to use")
     with blas.limit(limits=2):
@@ -39,7 +38,7 @@ def test_an_error_within_restores_them_too(threads):
 
 
 def test_two_threads_take_turns_so_that_neither_keeps_the_other_s_number():
-    blas = ThreadpoolController().select(user_api="blas")
+    blas = _libraries()
     before, order, entered = [library.num_threads for library in blas.lib_controllers], [], Event()
 
     def first():
